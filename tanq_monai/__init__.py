@@ -1,0 +1,6 @@
+"""TANQ: unsupervised domain adaptation from ceT1 to hrT2 MRI for vestibular schwannoma and cochlea.
+
+Research use only; not a medical device.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""What users have on disk: files, checks of them, and writing."""

@@ -1,0 +1,101 @@
+"""Is this file one we can work with? Every check raises :class:`InputError` with one line that says what to do."""
+
+import os
+import zlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+
+from tanq_monai.errors import InputError
+
+STRUCTURES = {1: "VS", 2: "cochlea"}
+AFFINE_TOLERANCE_MM = 0.01
+
+
+def check_image(path: Path) -> None:
+    """Raise unless ``path`` is a finite 3D NIfTI volume, or a folder that holds one regular DICOM series."""
+    if path.is_dir():
+        _check_series(path)
+    else:
+        _read(path)
+
+
+def check_label(path: Path, image_path: Path) -> None:
+    """Raise unless ``path`` is a label map {0, 1, 2} on the grid of ``image_path`` (grids of DICOM are not compared)."""
+    label = _read(path)
+    values = np.unique(np.asanyarray(label.dataobj))
+    unknown = [float(v) for v in values if v not in (0, *STRUCTURES)]
+    if unknown:
+        raise InputError(path, f"has label values {unknown[:5]}", "0 background, 1 VS and 2 cochlea are allowed")
+    if image_path.is_dir():
+        return
+    image = nib.load(image_path)
+    if label.shape != image.shape:
+        raise InputError(
+            path, f"is {label.shape} voxels but its image {image.shape}", "resample the label to the image's grid"
+        )
+    if not same_affine(label.affine, image.affine):
+        raise InputError(path, "lies elsewhere than its image (affines differ)", "save it with the image's affine")
+
+
+def check_output_dir(path: str | Path) -> Path:
+    """Make the folder ``path`` and return it; raise where it cannot be written to."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(path, f"cannot be made a folder ({error.strerror})", "choose another output folder") from error
+    if not os.access(path, os.W_OK):
+        raise InputError(path, "cannot be written to", "choose another output folder")
+    return path
+
+
+def same_affine(first: NDArray[np.floating], second: NDArray[np.floating]) -> bool:
+    """Whether two voxel-to-mm matrices (4 x 4) agree to 0.01 mm per voxel step and origin."""
+    return bool(np.allclose(first, second, atol=AFFINE_TOLERANCE_MM))
+
+
+def _read(path: Path) -> nib.Nifti1Image:
+    if not path.exists():
+        raise InputError(path, "does not exist", "add the file or take its case out of the folder")
+    if path.stat().st_size == 0:
+        raise InputError(path, "is empty", "copy it again")
+    try:
+        volume = nib.load(path)
+        array = np.asanyarray(volume.dataobj)
+    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(path, f"cannot be read as NIfTI ({reason})", "copy it again") from error
+    if array.ndim != 3:
+        raise InputError(path, f"has {array.ndim} dimensions {array.shape}", "give one 3D volume per file")
+    if not np.isfinite(array).all():
+        count = int((~np.isfinite(array)).sum())
+        raise InputError(path, f"has {count} NaN or infinite voxels", "replace them, e.g. by 0")
+    return volume
+
+
+def _check_series(folder: Path) -> None:
+    headers = [pydicom.dcmread(f, stop_before_pixels=True) for f in sorted(folder.iterdir()) if is_dicom(f)]
+    if len(headers) < 2:
+        raise InputError(folder, f"holds {len(headers)} DICOM slices", "give the folder of one whole series")
+    series = {str(h.SeriesInstanceUID) for h in headers}
+    if len(series) > 1:
+        raise InputError(folder, f"holds {len(series)} DICOM series", "give every series a folder of its own")
+    row, column = np.array(headers[0].ImageOrientationPatient, dtype=float).reshape(2, 3)
+    positions = np.sort([np.dot(np.cross(row, column), h.ImagePositionPatient) for h in headers])
+    steps = np.diff(positions)
+    if steps.max() - steps.min() > 0.1 * np.median(steps):
+        problem = f"has slice steps from {steps.min():.2f} to {steps.max():.2f} mm"
+        raise InputError(folder, problem, "complete the series or remove doubled slices")
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether a file starts as DICOM part 10 files do."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"

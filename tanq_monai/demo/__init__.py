@@ -1,0 +1,1 @@
+"""The demo: a phantom patient in, a segmented hrT2 scan and a report out."""

@@ -1,0 +1,78 @@
+"""Average symmetric surface distance (ASSD) in mm, as crossMoDA scores it."""
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+Definition = Literal["directed", "pooled"]
+
+EMPTY_PREDICTION_MM = 350.0
+"""What the challenge counts when a structure is there but nothing of it was found."""
+
+
+def average_surface_distance(
+    prediction: npt.NDArray[np.bool_],
+    truth: npt.NDArray[np.bool_],
+    *,
+    spacing: npt.ArrayLike,
+    definition: Definition = "directed",
+) -> float:
+    r"""Mean distance between the surfaces of two masks, in mm.
+
+    With d(p, T) the distance of surface voxel p to the nearest surface voxel of T:
+
+    * ``"directed"``: :math:`(\overline{d(p, T)} + \overline{d(t, P)}) / 2`, both directions weigh the same;
+    * ``"pooled"``: the mean over all surface voxels of both, so the larger surface weighs more.
+
+    Args:
+        prediction: mask, 3D.
+        truth: mask of the same shape.
+        spacing: voxel size along the three axes, mm (see :func:`voxel_spacing`).
+        definition: ``"directed"`` is MedPy 0.4.0's, which almost certainly scored crossMoDA 2021-2023;
+            ``"pooled"`` is that of MedPy >= 0.5.2.
+
+    Returns:
+        mm; :data:`EMPTY_PREDICTION_MM` when only the prediction is empty; nan when the truth is empty.
+
+    Raises:
+        ValueError: when the shapes differ or ``definition`` is neither of the two.
+    """
+    if prediction.shape != truth.shape:
+        raise ValueError(f"prediction {prediction.shape} and truth {truth.shape} must have one shape")
+    if definition not in ("directed", "pooled"):
+        raise ValueError(f"definition must be 'directed' or 'pooled', got {definition!r}")
+    if not truth.any():
+        return float("nan")
+    if not prediction.any():
+        return EMPTY_PREDICTION_MM
+    found, true = _surface_points(prediction, spacing), _surface_points(truth, spacing)
+    # Nearest neighbours among surface points: a distance transform fills the box of both masks, which takes
+    # 9 s instead of 0.1 s when a false positive lies at the other end of a 512 x 512 x 120 volume.
+    to_truth, _ = KDTree(true).query(found)
+    to_prediction, _ = KDTree(found).query(true)
+    if definition == "pooled":
+        return float(np.concatenate([to_truth, to_prediction]).mean())
+    return float((to_truth.mean() + to_prediction.mean()) / 2)
+
+
+def surface(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The mask minus its erosion with the 6 face neighbours; what lies outside the volume is background."""
+    neighbours = ndimage.generate_binary_structure(mask.ndim, 1)
+    inside: npt.NDArray[np.bool_] = ndimage.binary_erosion(mask, neighbours, border_value=0)
+    return mask & ~inside
+
+
+def voxel_spacing(affine: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Voxel size in mm along the three array axes: column norms, right for oblique affines as well."""
+    spacing: npt.NDArray[np.float64] = np.linalg.norm(np.asarray(affine, dtype=np.float64)[:3, :3], axis=0)
+    return spacing
+
+
+def _surface_points(mask: npt.NDArray[np.bool_], spacing: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]  # eroding the box alone is the same, and faster
+    first = np.array([part.start for part in box])
+    points: npt.NDArray[np.float64] = (np.argwhere(surface(mask[box])) + first) * np.asarray(spacing)
+    return points

@@ -1,0 +1,19 @@
+"""Networks of the translators."""
+
+from tanq_monai.networks.attention import FeatureSampler
+from tanq_monai.networks.cyclegan import CycleGanGenerator
+from tanq_monai.networks.discriminator import PatchDiscriminator
+from tanq_monai.networks.generator import TanqGenerator, Translation
+from tanq_monai.networks.norms import RegionAdaptiveNorm, RegionNorm
+from tanq_monai.networks.projector import FeatureProjector
+
+__all__ = [
+    "CycleGanGenerator",
+    "FeatureProjector",
+    "FeatureSampler",
+    "PatchDiscriminator",
+    "RegionAdaptiveNorm",
+    "RegionNorm",
+    "TanqGenerator",
+    "Translation",
+]

@@ -1,0 +1,48 @@
+"""CycleGAN's generator, the second view."""
+
+from torch import Tensor, nn
+
+from tanq_monai.networks.blocks import ResidualBlock, init_normal
+from tanq_monai.networks.norms import InstanceNorm
+
+
+class CycleGanGenerator(nn.Module):
+    """ResNet generator with strided and transposed convolutions and instance norm; 11,365,633 parameters.
+
+    Args:
+        width: channels of the stem; 2 x and 4 x of it follow.
+        blocks: residual blocks.
+
+    References:
+        Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", ICCV 2017.
+    """
+
+    def __init__(self, width: int = 64, blocks: int = 9) -> None:
+        super().__init__()
+        up = {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, width, 7, padding=3, padding_mode="reflect"),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+            nn.InstanceNorm2d(2 * width),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1),
+            nn.InstanceNorm2d(4 * width),
+            nn.ReLU(),
+            *(ResidualBlock(4 * width, InstanceNorm) for _ in range(blocks)),
+            nn.ConvTranspose2d(4 * width, 2 * width, **up),
+            nn.InstanceNorm2d(2 * width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(2 * width, width, **up),
+            nn.InstanceNorm2d(width),
+            nn.ReLU(),
+            nn.Conv2d(width, 1, 7, padding=3, padding_mode="reflect"),
+            nn.Tanh(),
+        )
+        init_normal(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, H, W) in [-1, 1] -> the same shape and range. H and W are multiples of 4."""
+        image: Tensor = self.layers(x)
+        return image

@@ -1,0 +1,36 @@
+"""The PatchGAN discriminator: is this 70 x 70 patch real?"""
+
+from torch import Tensor, nn
+
+from tanq_monai.networks.blocks import BlurPool, init_normal, init_xavier
+
+
+class PatchDiscriminator(nn.Sequential):
+    """Five 4 x 4 convolutions; 2,762,689 parameters; a 30 x 30 map of scores for a slice of 256 x 256, no sigmoid.
+
+    Args:
+        width: channels of the first convolution; 2, 4 and 8 x of it follow.
+        antialiased: blur-pool after stride-1 convolutions (TANQ); otherwise strided convolutions (CycleGAN).
+
+    References:
+        Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017.
+    """
+
+    def __init__(self, width: int = 64, antialiased: bool = True) -> None:
+        channels = [1, width, 2 * width, 4 * width, 8 * width]
+        layers: list[nn.Module] = []
+        for number, (before, after) in enumerate(zip(channels, channels[1:], strict=False)):
+            halves = number < 3
+            layers.append(nn.Conv2d(before, after, 4, stride=2 if halves and not antialiased else 1, padding=1))
+            if number > 0:
+                layers.append(nn.InstanceNorm2d(after))
+            layers.append(nn.LeakyReLU(0.2))
+            if halves and antialiased:
+                layers.append(BlurPool())
+        super().__init__(*layers, nn.Conv2d(channels[-1], 1, 4, padding=1))
+        (init_xavier if antialiased else init_normal)(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Slices (B, 1, H, W) -> scores (B, 1, about H/8, about W/8)."""
+        scores: Tensor = super().forward(x)
+        return scores

@@ -1,0 +1,1 @@
+"""nnU-Net inside MONAI: planning, training, and inference without nnunetv2."""

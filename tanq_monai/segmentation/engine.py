@@ -1,0 +1,121 @@
+"""nnU-Net's training as an Ignite engine of MONAI, with checkpoints that nnU-Net understands."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines import SupervisedTrainer
+from monai.engines.utils import IterationEvents
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from tanq_monai.segmentation.folders import write_json
+from tanq_monai.segmentation.nnunet import EpochLoader, prepare_batch
+from tanq_monai.segmentation.plans import TRAINED
+
+MAX_GRADIENT_NORM = 12.0  # nnU-Net's
+LATEST, FINAL = "checkpoint_latest.pth", "checkpoint_final.pth"
+
+
+class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
+    """MONAI's supervised trainer doing nnU-Net's steps: deep supervision, gradient clipping, poly schedule.
+
+    After every epoch the checkpoint ``fold_{f}/checkpoint_latest.pth`` is replaced, at the end
+    ``checkpoint_final.pth`` is written, both in nnU-Net's format and layout, and the model folder is filled. A run
+    that is started again continues after its latest epoch; the order of random draws is not restored.
+
+    Args:
+        nnunet: of :func:`tanq_monai.segmentation.nnunet.set_up_nnunet`.
+        train_data_loader: batches.
+        max_epochs: how many epochs in all.
+        model_dir: gets ``model.pt``, ``plans.json``, ``dataset.json``.
+        **kwargs: as in :class:`monai.engines.SupervisedTrainer`.
+    """
+
+    def __init__(
+        self,
+        nnunet: nnUNetTrainer,
+        train_data_loader: EpochLoader,
+        max_epochs: int,
+        model_dir: str | Path,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            device=nnunet.device,
+            max_epochs=max_epochs,
+            train_data_loader=train_data_loader,
+            network=nnunet.network,
+            optimizer=nnunet.optimizer,
+            loss_function=nnunet.loss,
+            prepare_batch=prepare_batch,
+            amp=nnunet.device.type == "cuda",
+            decollate=False,
+            optim_set_to_none=True,
+            **kwargs,
+        )
+        self.nnunet = nnunet
+        self.model_dir = Path(model_dir)
+        self.result_dir = Path(nnunet.output_folder)
+        self.add_event_handler(Events.EPOCH_STARTED, NnUNetEngine._start_epoch)
+        self.add_event_handler(IterationEvents.BACKWARD_COMPLETED, NnUNetEngine._clip_gradients)
+        self.add_event_handler(Events.EPOCH_COMPLETED, NnUNetEngine._finish_epoch)
+
+    def run(self) -> None:
+        """Train the epochs that are missing, then export."""
+        _write_nnunet_folder(self.nnunet)
+        done = self._resume()
+        if done < self.state.max_epochs:
+            self.state.epoch = done
+            self.state.iteration = done * self.state.epoch_length
+            super().run()
+            self._save(FINAL)
+            (self.result_dir / LATEST).unlink(missing_ok=True)
+        export_model(self.nnunet, self.model_dir)
+
+    def _resume(self) -> int:
+        """Load the newest checkpoint; how many epochs it has seen."""
+        for name in (FINAL, LATEST):
+            if (self.result_dir / name).exists():
+                self.nnunet.load_checkpoint(str(self.result_dir / name))
+                return int(self.nnunet.current_epoch)
+        return 0
+
+    def _start_epoch(self) -> None:
+        self.nnunet.current_epoch = self.state.epoch - 1
+        self.nnunet.lr_scheduler.step(self.nnunet.current_epoch)
+
+    def _clip_gradients(self) -> None:
+        if self.amp and self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
+
+    def _finish_epoch(self) -> None:
+        self._save(LATEST)
+
+    def _save(self, name: str) -> None:
+        self.nnunet.current_epoch = self.state.epoch - 1  # nnU-Net adds the 1 when it saves
+        temporary = self.result_dir / f".{name}.tmp"
+        self.nnunet.save_checkpoint(str(temporary))
+        os.replace(temporary, self.result_dir / name)
+
+
+def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:
+    """Write the model folder that ``inference.yaml`` reads: weights, plan and labels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    network = getattr(nnunet.network, "_orig_mod", nnunet.network)  # torch.compile wraps on CUDA
+    temporary = folder / ".model.pt.tmp"
+    torch.save({key: value.cpu() for key, value in network.state_dict().items()}, temporary)
+    write_json(nnunet.plans_manager.plans | {TRAINED: nnunet.configuration_name}, folder / "plans.json")
+    write_json(nnunet.dataset_json, folder / "dataset.json")
+    os.replace(temporary, folder / "model.pt")
+
+
+def _write_nnunet_folder(nnunet: nnUNetTrainer) -> None:
+    """What ``nnUNetv2_predict`` reads beside the checkpoints."""
+    base = Path(nnunet.output_folder_base)
+    write_json(nnunet.plans_manager.plans, base / "plans.json")
+    write_json(nnunet.dataset_json, base / "dataset.json")
+    fingerprint = "dataset_fingerprint.json"
+    shutil.copyfile(Path(nnunet.preprocessed_dataset_folder_base) / fingerprint, base / fingerprint)

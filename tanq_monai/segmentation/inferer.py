@@ -1,0 +1,95 @@
+"""Sliding windows where nnU-Net puts them, for volumes and for slices.
+
+B batch, K classes; volumes are (B, 1, z, y, x).
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.inferers import SlidingWindowInferer
+from scipy.ndimage import gaussian_filter
+from torch.nn.functional import pad
+
+Network = Callable[..., torch.Tensor]
+
+
+class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
+    """Gaussian-weighted mean of the logits of overlapping windows.
+
+    Other than MONAI's, windows are spread evenly (MONAI keeps the step and moves the last one back), and a window of
+    two numbers goes through a volume slice by slice along z. Sums are float32 (nnU-Net's are float16).
+
+    Args:
+        roi_size: window in voxels, (z, y, x) or (y, x).
+        sw_batch_size: windows per forward pass.
+        overlap: at least this fraction of a window.
+        progress: show a bar.
+    """
+
+    def __init__(
+        self, roi_size: Sequence[int], sw_batch_size: int = 4, overlap: float = 0.5, progress: bool = False
+    ) -> None:
+        super().__init__(roi_size, sw_batch_size=sw_batch_size, overlap=overlap, mode="gaussian", progress=progress)
+        self.window = tuple(roi_size)
+
+    def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Logits (B, K, z, y, x) of (B, 1, z, y, x)."""
+        volumes = torch.as_tensor(inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs)
+        return torch.cat([self._predict(v[None], network, *args, **kwargs) for v in volumes])
+
+    def _predict(self, volume: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:
+        padded, inner = _pad_to(volume, self.window)
+        weight = gaussian_weight(self.window).to(padded.device)
+        total = torch.zeros(0)
+        weights = torch.zeros(padded.shape[2:], device=padded.device)
+        places = window_places(padded.shape[2:], self.window, self.overlap)
+        for batch in _batches(places, self.sw_batch_size):
+            windows = torch.cat([padded[(slice(None), slice(None), *place)] for place in batch])
+            logits = network(windows, *args, **kwargs).float()
+            if total.numel() == 0:
+                total = torch.zeros((1, logits.shape[1], *padded.shape[2:]), device=padded.device)
+            for place, one in zip(batch, logits, strict=True):
+                total[(0, slice(None), *place)] += one * weight
+                weights[place] += weight
+        return (total / weights)[(slice(None), slice(None), *inner)]
+
+
+def window_places(shape: Sequence[int], window: Sequence[int], overlap: float) -> list[tuple[slice | int, ...]]:
+    """Index of every window: evenly spread starts per axis, an integer z for windows of slices."""
+    planes: list[list[slice | int]] = [list(range(n)) for n in shape[: len(shape) - len(window)]]
+    for size, width in zip(shape[len(shape) - len(window) :], window, strict=True):
+        count = math.ceil((size - width) / (width * (1 - overlap))) + 1
+        starts = np.round(np.arange(count) * ((size - width) / max(count - 1, 1))).astype(int)
+        planes.append([slice(int(s), int(s) + width) for s in starts])
+    return list(itertools.product(*planes))
+
+
+def gaussian_weight(window: Sequence[int]) -> torch.Tensor:
+    """A Gaussian of standard deviation window / 8 round voxel window // 2, maximum 10, nowhere 0."""
+    peak = np.zeros(window)
+    peak[tuple(n // 2 for n in window)] = 1
+    weight = gaussian_filter(peak, [n / 8 for n in window], mode="constant")
+    weight *= 10 / weight.max()
+    # nnU-Net's weights are float16: below that grid they count as its smallest positive number.
+    weight = weight.astype(np.float16)
+    weight[weight == 0] = weight[weight > 0].min()
+    return torch.from_numpy(weight.astype(np.float32))
+
+
+def _batches(places: Sequence[tuple[slice | int, ...]], size: int) -> Iterator[Sequence[tuple[slice | int, ...]]]:
+    for start in range(0, len(places), size):
+        yield places[start : start + size]
+
+
+def _pad_to(volume: torch.Tensor, window: Sequence[int]) -> tuple[torch.Tensor, tuple[slice, ...]]:
+    """``volume`` padded with zeros on both sides to at least ``window``, and where the volume lies in it."""
+    shape = volume.shape[2:]
+    goal = [*shape[: len(shape) - len(window)], *window]
+    missing = [max(0, g - n) for g, n in zip(goal, shape, strict=True)]
+    low = [m // 2 for m in missing]
+    widths = [w for before, m in zip(reversed(low), reversed(missing), strict=True) for w in (before, m - before)]
+    return pad(volume, widths), tuple(slice(b, b + n) for b, n in zip(low, shape, strict=True))

@@ -1,0 +1,97 @@
+"""nnU-Net's own trainer, set up for one run, as the source of batches, network, loss, optimizer and schedule."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from tanq_monai.segmentation.folders import RunFolders
+from tanq_monai.segmentation.plans import read_json
+from tanq_monai.segmentation.preparation import prepare
+
+Batch = dict[str, Any]
+
+
+def set_up_nnunet(
+    cases: Sequence[dict[str, str]],
+    output_dir: str | Path,
+    configuration: str = "3d_fullres",
+    fold: int | str = "all",
+    max_epochs: int = 1000,
+    foreground_fraction: float = 0.33,
+    learning_rate: float = 0.01,
+    plans_override: dict[str, Any] | None = None,
+    num_processes: int = 2,
+    num_workers: int = 0,
+    device: torch.device | str = "cpu",
+) -> nnUNetTrainer:
+    """Plan, preprocess and build what a training needs, with nnU-Net's own code.
+
+    Args:
+        cases: dicts with ``image`` and ``label``.
+        output_dir: of the run; a finished preparation in it is used again.
+        configuration: ``2d`` or ``3d_fullres``.
+        fold: 0-4 of nnU-Net's five-fold split, or ``all`` cases.
+        max_epochs: length of the poly schedule.
+        foreground_fraction: share of every batch whose patches must hold a structure.
+        learning_rate: at the start.
+        plans_override: see :func:`tanq_monai.segmentation.preparation.override_plan`.
+        num_processes: for planning and preprocessing.
+        num_workers: processes that load and augment; 0 = in the training process.
+        device: of the network.
+    """
+    folders = RunFolders(output_dir)
+    device = torch.device(device)
+    prepare(cases, folders, configuration, plans_override, num_processes)
+    plans = read_json(folders.plans_file) | {"continue_training": False}
+    # Without the paths of the images, which end up in every result folder otherwise.
+    dataset = {k: v for k, v in read_json(folders.preprocessed / "dataset.json").items() if k != "dataset"}
+    settings = {"nnUNet_n_proc_DA": str(num_workers)}
+    if device.type == "cpu":
+        settings["nnUNet_compile"] = "f"
+    with folders.active(**settings):
+        trainer = nnUNetTrainer(plans, configuration, fold, dataset, device)
+        trainer.num_epochs = max_epochs
+        trainer.initial_lr = learning_rate
+        trainer.oversample_foreground_percent = foreground_fraction
+        trainer.initialize()
+        trainer.set_deep_supervision_enabled(trainer.enable_deep_supervision)
+        trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
+    return trainer
+
+
+class EpochLoader:
+    """nnU-Net's endless stream of training batches, cut into epochs.
+
+    Args:
+        trainer: of :func:`set_up_nnunet`.
+        iterations_per_epoch: batches per epoch.
+    """
+
+    def __init__(self, trainer: nnUNetTrainer, iterations_per_epoch: int) -> None:
+        self.source = trainer.dataloader_train
+        self.iterations_per_epoch = iterations_per_epoch
+
+    def __len__(self) -> int:
+        return self.iterations_per_epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        for _ in range(self.iterations_per_epoch):
+            yield next(self.source)
+
+
+def prepare_batch(
+    batch: Batch, device: torch.device, non_blocking: bool = False, **_: Any
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """Image (B, 1, [z,] y, x) and one label map per output of deep supervision, on ``device``."""
+    image = batch["data"].to(device, non_blocking=non_blocking)
+    return image, [target.to(device, non_blocking=non_blocking) for target in batch["target"]]
+
+
+def training_data(trainer: nnUNetTrainer) -> Any:
+    """nnU-Net's data set of the training cases of this fold."""
+    with contextlib.redirect_stdout(None):
+        return trainer.get_tr_and_val_datasets()[0]

@@ -1,0 +1,1 @@
+"""Training engines of the translators."""

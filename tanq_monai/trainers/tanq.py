@@ -1,0 +1,171 @@
+"""One training step of TANQ, as an Ignite engine."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from monai.engines import IterationEvents, SupervisedTrainer
+from monai.utils.enums import CommonKeys as Keys
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
+from tanq_monai.losses.contrastive import contrastive_loss
+from tanq_monai.networks.attention import FeatureSampler
+from tanq_monai.networks.generator import TanqGenerator, empty_label
+
+
+@dataclass(frozen=True)
+class TanqNetworks:
+    """The three networks that are trained together."""
+
+    generator: TanqGenerator
+    discriminator: nn.Module
+    projector: nn.Module
+
+
+@dataclass(frozen=True)
+class TanqOptimizers:
+    """One optimizer for each network."""
+
+    generator: Optimizer
+    discriminator: Optimizer
+    projector: Optimizer
+
+
+@dataclass(frozen=True)
+class TanqWeights:
+    """Weights of the loss ``L_G = L_adv + (L_con^X + L_con^Y) / 2 + L_seg``.
+
+    Attributes:
+        adversarial: of L_adv.
+        contrastive: of the mean of L_con^X (translation) and L_con^Y (identity). Eq. 10 writes their sum; the mean is
+            QS-Attn's default, which the paper follows.
+        segmentation: of L_seg.
+        classes: of background, VS and cochlea in L_seg. Eq. 8 has none; the structures are 0.03 % of the pixels.
+    """
+
+    adversarial: float = 1.0
+    contrastive: float = 1.0
+    segmentation: float = 1.0
+    classes: Sequence[float] = (0.01, 0.6, 1.2)
+
+
+class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
+    """Trains generator, discriminator and projector on unpaired slices.
+
+    A step: one generator pass over source and target domain together; discriminator step on the detached translation;
+    generator and projector step against the updated, frozen discriminator. Batches are dicts with ``image``, source
+    slices and label maps (B, 2, H, W), and ``target_domain``, real hrT2 slices (B, 2, H, W) whose label map is empty.
+    ``engine.state.output`` holds the losses by name.
+
+    Args:
+        device: of networks and batches.
+        max_epochs: an epoch is one pass over ``train_data_loader``.
+        train_data_loader: of the batches above.
+        networks: trained in place; ``.network`` is the generator.
+        optimizers: one each.
+        weights: of the loss terms.
+        sampler: which places of the feature maps are contrasted.
+        train_handlers: MONAI's or Ignite's.
+        amp: autocast to bfloat16; statistics and attention stay float32.
+
+    References:
+        TANQ, Eq. 10, and its algorithm of alternating steps.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        max_epochs: int,
+        train_data_loader: Iterable[dict[str, Tensor]],
+        networks: TanqNetworks,
+        optimizers: TanqOptimizers,
+        weights: TanqWeights | None = None,
+        sampler: FeatureSampler | None = None,
+        train_handlers: Sequence[Any] | None = None,
+        amp: bool = False,
+    ) -> None:
+        self.networks = networks
+        self.optimizers = optimizers
+        self.weights = weights or TanqWeights()
+        self.sampler = sampler or FeatureSampler()
+        self.autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
+        super().__init__(
+            device=device,
+            max_epochs=max_epochs,
+            train_data_loader=train_data_loader,
+            network=networks.generator,
+            optimizer=optimizers.generator,
+            loss_function=F.cross_entropy,
+            train_handlers=train_handlers,
+            decollate=False,
+        )
+
+    def _iteration(self, engine: "TanqTrainer", batchdata: dict[str, Tensor]) -> dict[str, Any]:
+        device = engine.state.device
+        source, target = (batchdata[key].to(device) for key in (Keys.IMAGE, "target_domain"))
+        networks, optimizers = self.networks, self.optimizers
+        networks.generator.train()
+        with self.autocast:
+            image, features, logits = networks.generator(torch.cat([source, target]))
+        translation, identity = image.float().split(len(source))
+        output: dict[str, Any] = {Keys.IMAGE: source, Keys.PRED: translation.detach()}
+        engine.state.output = output
+        engine.fire_event(IterationEvents.FORWARD_COMPLETED)
+
+        loss = self._discriminator_loss(target[:, :1], translation.detach())
+        _step(loss, optimizers.discriminator)
+        output["loss_discriminator"] = loss.item()
+
+        networks.discriminator.requires_grad_(False)
+        terms = self._generator_terms(source, target, translation, identity, features, logits[: len(source)])
+        total = torch.stack(list(terms.values())).sum()
+        engine.fire_event(IterationEvents.LOSS_COMPLETED)
+        _step(total, optimizers.generator, optimizers.projector)
+        engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        networks.discriminator.requires_grad_(True)
+        output |= {f"loss_{name}": term.item() for name, term in terms.items()} | {Keys.LOSS: total.item()}
+        engine.fire_event(IterationEvents.MODEL_COMPLETED)
+        return output
+
+    def _discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        with self.autocast:
+            scores = self.networks.discriminator(torch.cat([real, fake]))
+        real_scores, fake_scores = scores.float().split(len(real))
+        return discriminator_loss(real_scores, fake_scores)
+
+    def _generator_terms(
+        self,
+        source: Tensor,
+        target: Tensor,
+        translation: Tensor,
+        identity: Tensor,
+        features: list[Tensor],
+        logits: Tensor,
+    ) -> dict[str, Tensor]:
+        """The weighted terms of L_G by name."""
+        weights, generator = self.weights, self.networks.generator
+        with self.autocast:
+            scores = self.networks.discriminator(translation)
+            again = torch.cat([torch.cat([translation, source[:, 1:]], dim=1), empty_label(identity)])
+            keys, queries = self.sampler(features, generator.encode(again))
+            keys, queries = self.networks.projector(keys), self.networks.projector(queries)
+        classes = torch.tensor(weights.classes, device=logits.device)
+        structures = source[:, 1].round().long()
+        return {
+            "adversarial": weights.adversarial * generator_loss(scores.float()),
+            # Mean over source and target slices of one batch = (L_con^X + L_con^Y) / 2.
+            "contrastive": weights.contrastive * contrastive_loss(queries, keys),
+            "segmentation": weights.segmentation * F.cross_entropy(logits.float(), structures, weight=classes),
+        }
+
+
+def _step(loss: Tensor, *optimizers: Optimizer) -> None:
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    for optimizer in optimizers:
+        optimizer.step()

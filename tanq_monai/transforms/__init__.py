@@ -1,0 +1,1 @@
+"""Transforms on scans, as MONAI wants them."""

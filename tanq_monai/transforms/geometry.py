@@ -1,0 +1,132 @@
+"""Axial slices of a volume at one pixel size, centred on the head, and the way back onto the volume's own grid.
+
+Axes: Z slices, Y rows towards posterior, X columns towards the patient's left, whatever order the file stores.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import nibabel as nib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+Array = NDArray[np.floating]
+HEAD_FRACTION = 0.1  # of the 99th percentile: above it a pixel counts as head
+
+
+@dataclass(frozen=True)
+class SliceGrid:
+    """How the voxels of a volume map to slices.
+
+    Attributes:
+        shape: of the volume as stored.
+        orientation: nibabel's orientation transform from the stored axes to (x left, y posterior, z superior).
+        spacing: mm per voxel along x, y, z.
+        center: of the slices, in voxels along x, y.
+        slab: first and last + 1 voxel slice.
+        size: pixels of a slice, both ways.
+        pixel_mm: mm per pixel of a slice.
+    """
+
+    shape: tuple[int, int, int]
+    orientation: Array
+    spacing: tuple[float, float, float]
+    center: tuple[float, float]
+    slab: tuple[int, int]
+    size: int
+    pixel_mm: float
+
+    def to_slices(self, volume: Array, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:
+        """(i, j, k) as stored -> float32 slices (Z, Y, X), 0 outside the volume."""
+        slices = torch.from_numpy(np.ascontiguousarray(self._canonical(volume)[self.slab[0] : self.slab[1]]))
+        offsets = (torch.arange(self.size) - (self.size - 1) / 2) * self.pixel_mm
+        rows = self.center[1] + offsets / self.spacing[1]
+        columns = self.center[0] + offsets / self.spacing[0]
+        return _sample(slices.float(), rows, columns, mode)
+
+    def to_volume(self, slices: Tensor) -> NDArray[np.float32]:
+        """Slices (Z, Y, X) -> (i, j, k) as stored, float32, 0 where no slice reaches."""
+        depth, height, width = self._canonical(np.empty(self.shape, dtype=np.bool_)).shape
+        middle = (self.size - 1) / 2
+        rows = (torch.arange(height) - self.center[1]) * self.spacing[1] / self.pixel_mm + middle
+        columns = (torch.arange(width) - self.center[0]) * self.spacing[0] / self.pixel_mm + middle
+        canonical = np.zeros((depth, height, width), dtype=np.float32)
+        canonical[self.slab[0] : self.slab[1]] = _sample(slices.float(), rows, columns, "bilinear").numpy()
+        inverse = nib.orientations.ornt_transform(self.orientation, [[0, 1], [1, 1], [2, 1]])
+        return np.ascontiguousarray(nib.orientations.apply_orientation(canonical.transpose(2, 1, 0), inverse))
+
+    def _canonical(self, volume: NDArray[np.generic]) -> NDArray[np.generic]:
+        oriented: NDArray[np.generic] = nib.orientations.apply_orientation(volume, self.orientation)
+        return oriented.transpose(2, 1, 0)
+
+
+def plan_slices(
+    volume: Array,
+    affine: Array,
+    size: int,
+    pixel_mm: float,
+    label: Array | None = None,
+    slab_mm: float | None = None,
+) -> SliceGrid:
+    """The slice grid round the ears.
+
+    In plane it is centred on the head, not on the volume: on both contrasts, whatever the field of view, the ears then
+    lie at the same place. Up and down it spans ``slab_mm`` round the structures where there is a label.
+
+    Args:
+        volume: (i, j, k) as stored.
+        affine: voxel to mm, RAS (4, 4); may be oblique, slices then keep the volume's own axes.
+        size: pixels of a slice, both ways.
+        pixel_mm: mm per pixel.
+        label: on the grid of ``volume``.
+        slab_mm: height of the slab; None for the whole volume. Without structures, the volume's middle.
+    """
+    axes = nib.orientations.axcodes2ornt(("L", "P", "S"))
+    orientation = nib.orientations.ornt_transform(nib.orientations.io_orientation(affine), axes)
+    oriented = nib.orientations.apply_orientation(volume, orientation)
+    spacing = _reordered_spacing(affine, orientation)
+    structures = None if label is None else nib.orientations.apply_orientation(label, orientation) > 0
+    slab = _slab(oriented.shape[2], spacing[2], structures, slab_mm)
+    center = _head_center(oriented[:, :, slab[0] : slab[1]])
+    i, j, k = volume.shape
+    return SliceGrid((i, j, k), orientation, spacing, center, slab, size, pixel_mm)
+
+
+def _reordered_spacing(affine: Array, orientation: Array) -> tuple[float, float, float]:
+    stored = np.linalg.norm(affine[:3, :3], axis=0)
+    spacing = np.empty(3)
+    spacing[orientation[:, 0].astype(int)] = stored
+    x, y, z = spacing.tolist()
+    return x, y, z
+
+
+def _slab(depth: int, spacing: float, structures: NDArray[np.bool_] | None, slab_mm: float | None) -> tuple[int, int]:
+    if slab_mm is None:
+        return 0, depth
+    occupied = [] if structures is None else np.flatnonzero(structures.any(axis=(0, 1)))
+    middle = (occupied[0] + occupied[-1]) / 2 if len(occupied) else (depth - 1) / 2
+    count = min(depth, max(1, round(slab_mm / spacing)))
+    start = min(max(round(middle - (count - 1) / 2), 0), depth - count)
+    return start, start + count
+
+
+def _head_center(slab: Array) -> tuple[float, float]:
+    """Middle of the head's bounding box along x and y, in voxels."""
+    mean = np.asarray(slab.mean(axis=2), dtype=np.float64)
+    head = mean > HEAD_FRACTION * np.percentile(mean, 99)
+    x, y = (np.flatnonzero(head.mean(axis=axis) > 0.05) for axis in (1, 0))
+    if not len(x) or not len(y):
+        return (slab.shape[0] - 1) / 2, (slab.shape[1] - 1) / 2
+    return float(x[0] + x[-1]) / 2, float(y[0] + y[-1]) / 2
+
+
+def _sample(slices: Tensor, rows: Tensor, columns: Tensor, mode: str) -> Tensor:
+    """Every slice (Z, Y, X) at the pixel coordinates ``rows`` x ``columns``; 0 outside."""
+    height, width = slices.shape[1:]
+    y = 2 * rows.float() / max(height - 1, 1) - 1
+    x = 2 * columns.float() / max(width - 1, 1) - 1
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).expand(1, -1, -1, -1)
+    return F.grid_sample(slices[None], grid, mode=mode, padding_mode="zeros", align_corners=True)[0]

@@ -1,0 +1,176 @@
+"""nnU-Net's way into the network's space and back, as MONAI dictionary transforms.
+
+A MONAI volume is (C, x, y, z); nnU-Net works on (C, z, y, x), here called *plan space*: axes permuted by the plan,
+cropped to the non-zero box, z-scored and resampled to the plan's spacing (mm).
+"""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tanq_monai.transforms.resampling import Interpolation, resample
+
+Item = dict[Hashable, Any]
+_BOX, _SHAPE, _SPACING = "plan_box", "plan_full_shape", "plan_input_spacing"
+
+
+@dataclass(frozen=True)
+class PlanSpace:
+    """What a plan says about the network's space.
+
+    Args:
+        spacing: mm, axes in the plan's order; two numbers for a network of slices (the slice distance is kept).
+        transpose: which of z, y, x comes first, second, third in the plan's order.
+        nonzero_only: z-score within the non-zero region only.
+        image: interpolation of images.
+        logits: interpolation of the network's output.
+    """
+
+    spacing: tuple[float, ...]
+    transpose: tuple[int, int, int] = (0, 1, 2)
+    nonzero_only: bool = False
+    image: Interpolation = field(default_factory=Interpolation)
+    logits: Interpolation = field(default_factory=lambda: Interpolation(order=1))
+
+    def target_spacing(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
+        """The plan's spacing for a scan of ``spacing`` (both mm, plan order), three numbers."""
+        return self.spacing if len(self.spacing) == 3 else (spacing[0], *self.spacing)
+
+    @property
+    def array_axes(self) -> list[int]:
+        """Axes of a (C, x, y, z) array in plan order."""
+        return [0, *(3 - axis for axis in self.transpose)]
+
+
+class ToPlanSpaced(MapTransform):  # type: ignore[misc]
+    """(1, x, y, z) scan -> (1, z, y, x) network input; where it came from is kept in the image's metadata.
+
+    Args:
+        keys: images with ``affine`` in their metadata.
+        space: the plan's space.
+        allow_missing_keys: as everywhere in MONAI.
+    """
+
+    def __init__(self, keys: KeysCollection, space: PlanSpace, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.space = space
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Item:
+        """Transform every key."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            item[key] = self._transform(item[key])
+        return item
+
+    def _transform(self, image: MetaTensor) -> MetaTensor:
+        axes = self.space.array_axes
+        affine = np.asarray(image.affine, dtype=float)
+        spacing = _spacing(affine, axes)
+        full = np.transpose(np.asarray(image, dtype=np.float32), axes)
+        box, inside = _nonzero_box(full)
+        crop = z_score(_cut(full, box), inside if self.space.nonzero_only else None)
+        target = self.space.target_spacing(spacing)
+        shape = [round(old / new * n) for old, new, n in zip(spacing, target, crop.shape[1:], strict=True)]
+        array = resample(crop, shape, spacing, target, self.space.image)
+        meta = dict(image.meta)
+        meta |= {_BOX: torch.tensor(box), _SHAPE: torch.tensor(full.shape[1:]), _SPACING: torch.tensor(spacing)}
+        new_affine = _affine(affine, axes, box, crop.shape[1:], array.shape[1:])
+        return MetaTensor(torch.from_numpy(array.astype(np.float32)), affine=torch.from_numpy(new_affine), meta=meta)
+
+
+class FromPlanSpaced(MapTransform):  # type: ignore[misc]
+    """Network logits (K, z, y, x) -> label map (1, x, y, z), uint8, on the grid of the scan.
+
+    Outside the non-zero box the label is 0.
+
+    Args:
+        keys: logits.
+        space: the plan's space.
+        image_key: the image that :class:`ToPlanSpaced` made.
+        allow_missing_keys: as everywhere in MONAI.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, space: PlanSpace, image_key: str = "image", allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.space = space
+        self.image_key = image_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> Item:
+        """Transform every key."""
+        item = dict(data)
+        for key in self.key_iterator(item):
+            item[key] = self._transform(item[key], item[self.image_key].meta)
+        return item
+
+    def _transform(self, logits: torch.Tensor, meta: Mapping[str, Any]) -> MetaTensor:
+        box = [(int(low), int(high)) for low, high in meta[_BOX]]
+        spacing = tuple(float(s) for s in meta[_SPACING])
+        on_crop = resample(
+            np.asarray(logits.detach().cpu(), dtype=np.float32),
+            [high - low for low, high in box],
+            self.space.target_spacing(spacing),
+            spacing,
+            self.space.logits,
+        )
+        label = np.zeros([1, *(int(n) for n in meta[_SHAPE])], dtype=np.uint8)
+        _cut(label, box)[0] = on_crop.argmax(axis=0)
+        label = np.ascontiguousarray(np.transpose(label, np.argsort(self.space.array_axes)))
+        kept = {k: v for k, v in meta.items() if k not in (_BOX, _SHAPE, _SPACING)}
+        return MetaTensor(torch.from_numpy(label), affine=torch.as_tensor(meta["original_affine"]), meta=kept)
+
+
+def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """Zero mean and unit standard deviation, over ``inside`` (z, y, x) only where it is given; zeros elsewhere stay."""
+    if inside is None:
+        return (image - image.mean()) / max(image.std(), 1e-8)
+    mask = np.broadcast_to(inside, image.shape)
+    values = image[mask]
+    scaled = image.copy()
+    scaled[mask] = (values - values.mean()) / max(values.std(), 1e-8)
+    return scaled
+
+
+def _nonzero_box(volume: NDArray[np.float32]) -> tuple[list[tuple[int, int]], NDArray[np.bool_]]:
+    """Half-open bounds of the non-zero region per axis, and that region with its holes filled, cut to the bounds."""
+    mask = ndimage.binary_fill_holes((volume != 0).any(axis=0))
+    found = ndimage.find_objects(mask.astype(np.uint8))
+    if not found:  # an empty scan
+        return [(0, n) for n in mask.shape], mask
+    return [(s.start, s.stop) for s in found[0]], mask[found[0]]
+
+
+def _cut(volume: NDArray[Any], box: list[tuple[int, int]]) -> NDArray[Any]:
+    return volume[(slice(None), *(slice(low, high) for low, high in box))]
+
+
+def _spacing(affine: NDArray[np.floating], axes: list[int]) -> tuple[float, ...]:
+    """Column norms of the affine (mm), in plan order."""
+    norms = np.linalg.norm(affine[:3, :3], axis=0)
+    return tuple(float(norms[axis - 1]) for axis in axes[1:])
+
+
+def _affine(
+    affine: NDArray[np.floating],
+    axes: list[int],
+    box: list[tuple[int, int]],
+    old: tuple[int, ...],
+    new: tuple[int, ...],
+) -> NDArray[np.floating]:
+    """Voxel of plan space -> mm: ``old`` voxel = box start + (voxel + 1/2) old / new - 1/2, axes permuted."""
+    step = np.zeros((4, 4))
+    step[3, 3] = 1
+    for row, axis in enumerate(axes[1:]):
+        scale = old[row] / new[row]
+        step[axis - 1, row] = scale
+        step[axis - 1, 3] = box[row][0] + scale / 2 - 0.5
+    return affine @ step

@@ -1,0 +1,115 @@
+"""The arrows of the package point one way: what may import what, written out."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "tanq_monai"
+
+PARTS = frozenset({"networks", "losses", "transforms", "metrics", "phantom"})  # import nothing of each other
+ALLOWED = {
+    "errors": frozenset(),
+    **{part: frozenset({"errors"}) for part in PARTS},
+    "data": PARTS | {"errors"},
+    "trainers": PARTS | {"errors", "data"},
+    "segmentation": PARTS | {"errors", "data"},
+    "demo": PARTS | {"errors", "data", "trainers", "segmentation"},
+    "cli": PARTS | {"errors", "data", "trainers", "segmentation", "demo"},
+    "__main__": frozenset({"cli"}),
+    "__init__": frozenset(),
+}
+NEVER = {"tests", "bundles", "scripts"}
+
+
+def _imported_modules(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
+    """Dotted names that a module imports, at its top or inside a function, relative ones resolved."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = module.split(".")
+            base = parents[: len(parents) - node.level + is_package] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            # `from tanq_monai import metrics` imports a part as well
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def forbidden_imports(package: Path) -> list[str]:
+    """Every import of ``package`` that the rule does not allow, as ``file: importer -> imported``."""
+    wrong = []
+    for path in sorted(package.rglob("*.py")):
+        names = list(path.relative_to(package).with_suffix("").parts)
+        part = names[0]
+        module = ".".join([package.name, *(name for name in names if name != "__init__")])
+        for imported in _imported_modules(ast.parse(path.read_text()), module, path.name == "__init__.py"):
+            root, *rest = imported.split(".")
+            target = rest[0] if rest else "__init__"
+            outside = root != package.name
+            is_name = (
+                not outside and not (package / target).is_dir() and not (package / f"{target}.py").is_file()
+            )
+            allowed = ALLOWED.get(part, frozenset()) | {part, "__init__"}
+            if (outside and root in NEVER) or (not outside and not is_name and target not in allowed):
+                wrong.append(f"{path.relative_to(package)}: {part} -> {imported}")
+    return wrong
+
+
+def test_imports_of_the_package_point_one_way():
+    assert forbidden_imports(PACKAGE) == []
+
+
+def test_every_part_of_the_package_is_named_in_the_rule():
+    parts = {path.stem for path in PACKAGE.glob("*.py")}
+    parts |= {path.name for path in PACKAGE.iterdir() if path.is_dir() and any(path.glob("*.py"))}
+    assert parts <= set(ALLOWED), f"say in ALLOWED what {sorted(parts - set(ALLOWED))} may import"
+
+
+@pytest.mark.parametrize("layer", ["errors", *sorted(PARTS), "data", "trainers", "segmentation", "demo"])
+def test_no_part_is_allowed_to_reach_itself_in_a_circle(layer):
+    reached, queue = set(), list(ALLOWED[layer])
+    while queue:
+        part = queue.pop()
+        reached.add(part)
+        queue += ALLOWED[part] - reached
+    assert layer not in reached
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import tanq_monai.data.cases",
+        "import tanq_monai.losses as losses",
+        "from tanq_monai.networks import TanqGenerator",
+        "from tanq_monai import trainers",
+        "from ..phantom import head",
+        "from .. import data",
+        "def late():\n    from tanq_monai.demo import report",
+        "import tests.helpers",
+    ],
+)
+def test_the_reader_finds_an_import_against_the_arrows(tmp_path, line):
+    package = tmp_path / "tanq_monai"
+    for part in (*PARTS, "data", "trainers", "demo"):
+        (package / part).mkdir(parents=True)
+    (package / "metrics" / "dice.py").write_text(line)
+    assert len(forbidden_imports(package)) == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from . import surface",
+        "from .surface import area",
+        "import numpy.data",
+        "from tanq_monai import __version__",
+        "from tanq_monai.errors import InputError",
+    ],
+)
+def test_the_reader_lets_imports_along_the_arrows_pass(tmp_path, line):
+    package = tmp_path / "tanq_monai"
+    (package / "metrics").mkdir(parents=True)
+    (package / "errors.py").write_text("")
+    (package / "metrics" / "dice.py").write_text(line)
+    assert forbidden_imports(package) == []
