@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from monai.transforms import LoadImage
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from tanq_monai.data.cases import Case
+from tanq_monai.data.volumes import read_volume
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import scale_to_unit_range
 
@@ -83,10 +83,8 @@ def _order(available: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _load(case: Case, size: SliceSize) -> Tensor:
-    read = LoadImage(image_only=True)
-    volume = read(case["image"])
-    array, affine = np.asarray(volume.array), np.asarray(volume.affine, dtype=np.float64)
-    label = np.asarray(read(case["label"]).array) if "label" in case else None
+    array, affine = read_volume(case["image"])
+    label = read_volume(case["label"])[0] if "label" in case else None
     grid = plan_slices(array, affine, size.pixels, size.pixel_mm, label, size.slab_mm)
     image = scale_to_unit_range(grid.to_slices(array))
     structures = torch.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")

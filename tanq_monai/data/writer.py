@@ -12,7 +12,7 @@ _SUFFIX = ".nii.gz"
 
 
 class AtomicNibabelWriter(NibabelWriter):  # type: ignore[misc]
-    """MONAI's NIfTI writer, writing beside the target and renaming: an interrupted run leaves no half file."""
+    """MONAI's NIfTI writer, writing aside and renaming: an interrupted run leaves no half file."""
 
     def write(self, filename: str | PathLike[str], verbose: bool = False, **kwargs: Any) -> None:
         """Write the array that was set.

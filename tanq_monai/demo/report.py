@@ -93,9 +93,7 @@ def gap_closed(table: pd.DataFrame) -> dict[str, float]:
         if column not in table or not {NO_ADAPTATION, TANQ, SUPERVISED_BOUND} <= set(table.index):
             shares[structure] = math.nan
             continue
-        low, reached, high = (
-            float(table.loc[row, column]) for row in (NO_ADAPTATION, TANQ, SUPERVISED_BOUND)
-        )
+        low, reached, high = table[column].astype(float)[[NO_ADAPTATION, TANQ, SUPERVISED_BOUND]]
         shares[structure] = (reached - low) / (high - low) if high > low else math.nan
     return shares
 
@@ -107,8 +105,8 @@ def _row(name: str, values: Mapping[Any, Any]) -> dict[str, Any]:
             continue
         spread = values.get(f"{column} sd", math.nan)
         bar = float(value) if column.endswith("Dice") and _is_number(value) else None
-        text = _number(column, value)
-        cells.append({"text": text, "sd": _number(column, spread) if _is_number(spread) else "", "bar": bar})
+        sd = _number(column, spread) if _is_number(spread) else ""
+        cells.append({"column": column, "text": _number(column, value), "sd": sd, "bar": bar})
     return {"name": name, "cells": cells}
 
 

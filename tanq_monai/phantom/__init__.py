@@ -1,4 +1,4 @@
-"""Virtual patients: a head with inner ears and a schwannoma, scanned with ceT1 and hrT2. No real data needed."""
+"""Virtual patients: a head with inner ears and a schwannoma, scanned with ceT1 and hrT2."""
 
 from tanq_monai.phantom.acquisition import Grid, ideal_scan, make_grid, render
 from tanq_monai.phantom.dataset import render_pair, write_dataset

@@ -1,5 +1,6 @@
 """From a patient to a scan: scan grid, partial volume, point spread, coil shading, Rician noise."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ _WHITE_MATTER_VALUE = 420.0  # stored value of white matter on ceT1, as on the s
 _CSF_VALUE = 1400.0  # of CSF on hrT2
 
 Shape = tuple[int, int, int]
+Box = tuple[slice, ...]
+Axis = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,11 @@ def make_grid(
     spacing: tuple[float, float, float],
     angles: tuple[float, float, float] = (0.0, 0.0, 0.0),
     center: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    *,
     factor: Shape = (1, 1, 1),
     ear_factor: Shape = (2, 2, 3),
 ) -> Grid:
-    """Grid in LPS order whose middle lies at ``center`` (mm), turned about x, y, z by ``angles`` (degrees)."""
+    """Grid in LPS order, its middle at ``center`` (mm), turned about x, y, z by ``angles`` (degrees)."""
     turn = np.eye(3)
     for axis, angle in enumerate(np.radians(angles)):
         i, j = (axis + 1) % 3, (axis + 2) % 3
@@ -71,7 +75,7 @@ def render(
         rng: for coil shading and noise; None: neither (the ideal image).
 
     Returns:
-        Image and label map, both of the grid's shape. A voxel is labelled when at least half of it is structure.
+        Image and label map, both of the grid's shape. A voxel half full is labelled.
     """
     ideal, label = ideal_scan(patient, protocol, grid)
     if rng is not None:
@@ -89,74 +93,75 @@ def render(
 def ideal_scan(patient: Patient, protocol: Protocol, grid: Grid) -> tuple[Array, NDArray[np.uint8]]:
     """Image (signal units, float32, partial volume and point spread, no noise) and label map."""
     values = np.array([signal(patient.tissues[kind], protocol) for kind in Kind], np.float32)
-    layers = patient.layers()
-    image = np.zeros(grid.shape, np.float32)
-    label = np.zeros(grid.shape, np.uint8)
+    brush = _Brush(patient, patient.layers(), grid.affine)
+    image, label = np.zeros(grid.shape, np.float32), np.zeros(grid.shape, np.uint8)
     whole = tuple(slice(0, n) for n in grid.shape)
     boxes = [(whole, grid.factor)] + [(_ear_box(ear.cochlea, grid), grid.ear_factor) for ear in patient.ears]
     for box, factor in boxes:
-        _sample(patient, layers, values, grid, box, factor, image, label)
+        for slab in _slabs(box, factor):
+            image[slab], label[slab] = _average(brush.paint(slab, factor), values, factor)
     ndimage.gaussian_filter(image, sigma=(_BLUR, _BLUR, 0.3), output=image)
     return image, label
 
 
-def _sample(
-    patient: Patient,
-    layers: list[Layer],
-    values: Array,
-    grid: Grid,
-    box: tuple[slice, ...],
-    factor: Shape,
-    image: Array,
-    label: NDArray[np.uint8],
-) -> None:
-    """Fill one box of image and label, slab by slab, averaging ``factor`` samples per voxel."""
-    start, stop = [s.start for s in box], [s.stop for s in box]
-    if any(a >= b for a, b in zip(start, stop, strict=True)):
+@dataclass(frozen=True)
+class _Brush:
+    """Paints a patient's anatomy onto samples of a voxel grid."""
+
+    patient: Patient
+    layers: list[Layer]
+    affine: NDArray[np.float64]
+
+    def paint(self, box: Box, factor: Shape) -> NDArray[np.uint8]:
+        """Tissue of every sample of the voxels in ``box``."""
+        axes = [
+            np.arange(0.5 + s.start * f, s.stop * f, dtype=np.float64) / f - 0.5
+            for s, f in zip(box, factor, strict=True)
+        ]  # in voxels
+        x, y, z = self.patient.deform(*_positions(axes, self.affine))
+        kinds = np.zeros(x.shape, np.uint8)
+        inverse = np.linalg.inv(self.affine)
+        for layer in self.layers:
+            part = _part(layer, inverse, axes)
+            if part is not None:
+                _stroke(layer, kinds[part], x[part], y[part], z[part])
+        return kinds
+
+
+def _stroke(layer: Layer, kinds: NDArray[np.uint8], x: Array, y: Array, z: Array) -> None:
+    """Paint one layer in place. What it may not cover is not computed: that is most of the cost."""
+    if not layer.over:
+        kinds[layer.inside(x, y, z)] = layer.kind
         return
-    per_slice = (stop[0] - start[0]) * (stop[1] - start[1]) * int(np.prod(factor))
-    thick = max(1, _POINTS // per_slice)
-    for k in range(start[2], stop[2], thick):
-        low, high = (start[0], start[1], k), (stop[0], stop[1], min(k + thick, stop[2]))
-        kinds = _paint(patient, layers, grid.affine, low, high, factor)
-        here = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-        image[here] = _block_mean(values[kinds], factor)
-        vs = _block_mean(_among(kinds, VS_KINDS), factor)
-        cochlea = _block_mean(_among(kinds, COCHLEA_KINDS), factor)
-        label[here] = np.where(cochlea >= 0.5, 2, np.where(vs >= 0.5, 1, 0))
+    open_to_it = _among(kinds, layer.over)
+    if open_to_it.any():
+        painted = layer.inside(x[open_to_it], y[open_to_it], z[open_to_it])
+        kinds[open_to_it] = np.where(painted, np.uint8(layer.kind), kinds[open_to_it])
 
 
-def _paint(
-    patient: Patient, layers: list[Layer], affine: NDArray[np.float64], low: Shape, high: Shape, factor: Shape
-) -> NDArray[np.uint8]:
-    """Tissue of every sample of the voxels ``low`` to ``high``."""
-    axes = [
-        (np.arange(a * f, b * f) + 0.5) / f - 0.5 for a, b, f in zip(low, high, factor, strict=True)
-    ]  # in voxels
-    x, y, z = patient.deform(*_positions(axes, affine))
-    kinds = np.zeros(x.shape, np.uint8)
-    inverse = np.linalg.inv(affine)
-    for layer in layers:
-        part = _part(layer, inverse, axes)
-        if part is None:
-            continue
-        mask = layer.inside(x[part], y[part], z[part])
-        view = kinds[part]
-        if layer.over:
-            mask &= _among(view, layer.over)
-        view[mask] = layer.kind
-    return kinds
+def _average(kinds: NDArray[np.uint8], values: Array, factor: Shape) -> tuple[Array, NDArray[np.uint8]]:
+    """Mean signal of each voxel, and the structure that fills at least half of it."""
+    cochlea, vs = (_block_mean(_among(kinds, structure), factor) for structure in (COCHLEA_KINDS, VS_KINDS))
+    label = np.where(cochlea >= 0.5, 2, np.where(vs >= 0.5, 1, 0)).astype(np.uint8)
+    return _block_mean(values[kinds], factor), label
 
 
-def _positions(axes: list[NDArray[np.float64]], affine: NDArray[np.float64]) -> tuple[Array, Array, Array]:
+def _slabs(box: Box, factor: Shape) -> Iterator[Box]:
+    """The box in pieces of a few slices, of at most about ``_POINTS`` samples."""
+    per_slice = (box[0].stop - box[0].start) * (box[1].stop - box[1].start) * int(np.prod(factor))
+    thick = max(1, _POINTS // max(per_slice, 1))
+    if per_slice > 0:
+        for k in range(box[2].start, box[2].stop, thick):
+            yield box[0], box[1], slice(k, min(k + thick, box[2].stop))
+
+
+def _positions(axes: Sequence[Axis], affine: NDArray[np.float64]) -> tuple[Array, Array, Array]:
     i, j, k = np.meshgrid(*axes, indexing="ij", sparse=True)
     x, y, z = ((row[0] * i + row[3]) + row[1] * j + row[2] * k for row in affine[:3])
     return x.astype(np.float32), y.astype(np.float32), z.astype(np.float32)
 
 
-def _part(
-    layer: Layer, inverse: NDArray[np.float64], axes: list[NDArray[np.float64]]
-) -> tuple[slice, ...] | None:
+def _part(layer: Layer, inverse: NDArray[np.floating], axes: Sequence[Axis]) -> Box | None:
     """The samples that can lie inside a layer's box, None if there are none."""
     margin = 3 * WARP
     low, high = np.asarray(layer.low) - margin, np.asarray(layer.high) + margin
@@ -170,7 +175,7 @@ def _part(
     return None if any(s.start >= s.stop for s in part) else part
 
 
-def _ear_box(cochlea: tuple[float, float, float], grid: Grid) -> tuple[slice, ...]:
+def _ear_box(cochlea: tuple[float, float, float], grid: Grid) -> Box:
     side = np.sign(cochlea[0])
     center = np.asarray(cochlea) + np.asarray(_EAR_SHIFT) * (side, 1, 1)
     index = np.linalg.inv(grid.affine) @ np.append(center, 1)

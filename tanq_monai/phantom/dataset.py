@@ -53,14 +53,14 @@ class Case:
         return root / folder / f"{self.name}_{self.contrast}.nii.gz", labels / f"{self.name}_Label.nii.gz"
 
 
-def write_dataset(
+def write_dataset(  # noqa: PLR0917
     output_dir: str | Path, num_source: int, num_target: int, num_test: int, size: str, seed: int
 ) -> None:
     """Write labelled ceT1, unlabelled hrT2, and test hrT2 of different patients; hrT2 labels lie apart.
 
     ``training_source`` holds ceT1 and labels, ``training_target`` and ``validation`` hrT2, and
-    ``withheld_labels`` the labels of the latter two. A case depends on the seed, its subset and its place only,
-    so that more cases leave the first ones as they are. Existing files are replaced.
+    ``withheld_labels`` the labels of the latter two. A case depends on the seed, its subset and its place
+    only, so that more cases leave the first ones as they are. Existing files are replaced.
 
     Args:
         output_dir: made if absent.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tanq_monai.phantom.shapes import Layer, Point, as_points, ellipsoid, ring, tube
 from tanq_monai.phantom.tissues import Kind
 
-_UNIT_VOLUME = 120.0  # mm^3 of the cochlear label at size 1, measured on a 0.1 mm grid
+_UNIT_VOLUME = 160.0  # mm^3 of the label of a cochlea of size 1 on a voxel grid of 0.45 x 0.45 x 0.75 mm
 _LABEL_REACH = 1.32  # radius of the labelled turns, with septa and modiolus, over the lumen's
 _FLUID = 1.05  # radius of the fluid over the lumen's
 
@@ -68,7 +68,7 @@ def inner_ear_layers(ear: InnerEar) -> list[Layer]:
 
 
 def cochlear_turns(ear: InnerEar) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Center line (N, 3) and radius (N,) of the fluid: 2.5 turns that narrow and rise towards the apex, mm."""
+    """Center line (N, 3) and radius (N,) of the lumen: 2.5 turns that narrow towards the apex, mm."""
     size = (ear.cochlea_volume / _UNIT_VOLUME) ** (1 / 3)
     angle = np.linspace(0, 5 * np.pi, 56)
     part = angle / angle[-1]

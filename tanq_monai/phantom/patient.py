@@ -5,11 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tanq_monai.phantom.head import Head, draw_head, head_layers, petrous_layers, vessel_layers
+from tanq_monai.phantom.brain import cerebrum_layers, hindbrain_layers
+from tanq_monai.phantom.head import Head, draw_head, face_layers, head_layers, skull_base_layers
 from tanq_monai.phantom.inner_ear import InnerEar, draw_inner_ear, inner_ear_layers
+from tanq_monai.phantom.petrous import petrous_layers
 from tanq_monai.phantom.schwannoma import Schwannoma, draw_schwannoma, schwannoma_layers
 from tanq_monai.phantom.shapes import Array, Layer, Waves, draw_waves
 from tanq_monai.phantom.tissues import Kind, Tissue, individual_tissues
+from tanq_monai.phantom.vessels import vessel_layers
 
 _WITHOUT_VS = 0.04
 _RIGHT_SIDED = 0.57
@@ -37,7 +40,15 @@ class Patient:
 
     def layers(self) -> list[Layer]:
         """All of the anatomy, in painting order."""
-        layers = [*head_layers(self.head), *petrous_layers(self.head), *vessel_layers(self.head)]
+        layers = [
+            *head_layers(self.head),
+            *cerebrum_layers(self.head),
+            *skull_base_layers(self.head),
+            *hindbrain_layers(self.head),
+            *face_layers(),
+            *petrous_layers(self.head),
+            *vessel_layers(self.head),
+        ]
         for ear in self.ears:
             layers += inner_ear_layers(ear)
         return layers + (schwannoma_layers(self.tumor) if self.tumor else [])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tanq_monai.phantom.inner_ear import InnerEar
 from tanq_monai.phantom.shapes import (
@@ -21,7 +22,18 @@ from tanq_monai.phantom.tissues import VS_KINDS, Kind
 
 _LOG10_VOLUME = (3.143, 0.464)  # of 240 contours of the public VS-SEG data, mm^3
 _VOLUME_RANGE = (239.0, 6776.0)  # their 5th and 95th percentile
-_FROM_FUNDUS = (Kind.NERVE, Kind.CSF, Kind.BONE, Kind.MARROW, Kind.WHITE_MATTER, Kind.GRAY_MATTER)
+_REPLACED = (
+    Kind.NERVE,
+    Kind.CSF,
+    Kind.BONE,
+    Kind.MARROW,
+    Kind.WHITE_MATTER,
+    Kind.GRAY_MATTER,
+    Kind.BLOOD,
+    Kind.ENHANCING,
+    Kind.AIR,
+    Kind.MUCOSA,
+)
 _ROOM = 1.2  # mm of CSF between the tumor and the brain that it pushes aside
 
 
@@ -112,9 +124,7 @@ def schwannoma_layers(tumor: Schwannoma) -> list[Layer]:
 
     layers = [
         Layer(Kind.CSF, low, high, cleft, over=(Kind.WHITE_MATTER, Kind.GRAY_MATTER)),
-        Layer(
-            Kind.VS, low, high, solid, over=(*_FROM_FUNDUS, Kind.BLOOD, Kind.ENHANCING, Kind.AIR, Kind.MUCOSA)
-        ),
+        Layer(Kind.VS, low, high, solid, over=_REPLACED),
         Layer(Kind.VS_PALE, low, high, loose, over=(Kind.VS,)),
     ]
     for center, radius in tumor.cysts:
@@ -122,7 +132,7 @@ def schwannoma_layers(tumor: Schwannoma) -> list[Layer]:
     return layers
 
 
-def _filled_to_volume(tumor: Schwannoma, proportions: np.ndarray) -> Schwannoma:
+def _filled_to_volume(tumor: Schwannoma, proportions: NDArray[np.float64]) -> Schwannoma:
     """Scale the body until root and body together have the volume (bisection on a 0.8 mm grid)."""
     step = 0.8
     extent = 0.5 * tumor.volume ** (1 / 3) * 1.9 + 2
@@ -141,14 +151,14 @@ def _filled_to_volume(tumor: Schwannoma, proportions: np.ndarray) -> Schwannoma:
     return tumor
 
 
-def _with_radius(tumor: Schwannoma, proportions: np.ndarray, radius: float) -> Schwannoma:
+def _with_radius(tumor: Schwannoma, proportions: NDArray[np.float64], radius: float) -> Schwannoma:
     rx, ry, rz = (float(p) * radius for p in proportions)
     return Schwannoma(**{**vars(tumor), "radii": (rx, ry, rz)})
 
 
 def _with_cysts(rng: np.random.Generator, tumor: Schwannoma) -> Schwannoma:
     """Cysts in some tumors, mostly in large ones, none that reaches the surface."""
-    likely = np.clip(0.25 * (np.log10(tumor.volume) - 2.5), 0, 0.4)
+    likely = np.clip(0.45 * (np.log10(tumor.volume) - 2.6), 0, 0.5)
     number = int(rng.integers(1, 5)) if rng.random() < likely else 0
     radius = min(tumor.radii)
     cysts = []

@@ -1,4 +1,4 @@
-"""Solids of the anatomy as signed distances, and smooth random fields. Positions in mm, x right, y anterior, z up."""
+"""Solids of the anatomy and smooth random fields. Positions in mm: x right, y anterior, z up."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -73,10 +73,10 @@ def ellipsoid_distance(x: Array, y: Array, z: Array, center: Point, radii: Point
     return result
 
 
-def cone_distance(
+def cone_distance(  # noqa: PLR0917
     x: Array, y: Array, z: Array, start: Point, end: Point, radii: tuple[float, float]
 ) -> Array:
-    """Signed distance to a rod with round ends whose radius goes linearly from ``radii[0]`` to ``radii[1]``, mm."""
+    """Signed distance to a rod with round ends whose radius changes linearly between its ends, mm."""
     a, d = np.asarray(start), np.asarray(end) - np.asarray(start)
     length2 = max(float(d @ d), 1e-9)
     px, py, pz = x - np.float32(a[0]), y - np.float32(a[1]), z - np.float32(a[2])
@@ -90,8 +90,17 @@ def cone_distance(
 
 def ellipsoid(kind: Kind, center: Point, radii: Point, over: tuple[Kind, ...] = ()) -> Layer:
     """Solid ellipsoid with its axes along x, y, z."""
+
+    def inside(x: Array, y: Array, z: Array) -> Mask:
+        u, v, w = (
+            (position - np.float32(middle)) / np.float32(radius)
+            for position, middle, radius in zip((x, y, z), center, radii, strict=True)
+        )
+        result: Mask = u * u + v * v + w * w < 1
+        return result
+
     low, high = _box([center], max_radius=radii)
-    return Layer(kind, low, high, lambda x, y, z: ellipsoid_distance(x, y, z, center, radii) < 0, over)
+    return Layer(kind, low, high, inside, over)
 
 
 def tube(
@@ -105,7 +114,7 @@ def tube(
     ]
 
 
-def ring(
+def ring(  # noqa: PLR0917
     kind: Kind, center: Point, normal: Point, radius: float, thickness: float, arc: tuple[float, float]
 ) -> list[Layer]:
     """Part of a torus: a semicircular canal. ``arc`` in degrees, 0 along x (or y where the normal is x)."""

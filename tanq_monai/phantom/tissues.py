@@ -94,8 +94,8 @@ ENHANCED: Mapping[Kind, Tissue] = {
 def individual_tissues(rng: np.random.Generator, spread: float = 0.03) -> dict[Kind, Tissue]:
     """One patient's tissues after gadolinium.
 
-    T1, T2 and density vary by ``spread`` (standard deviation, relative); what takes up gadolinium gets a T1 of
-    its own: 350-450 ms in the schwannoma, wider in vessels and mucosa.
+    T1, T2 and density vary by ``spread`` (standard deviation, relative); what takes up gadolinium gets
+    a T1 of its own: 350-450 ms in the schwannoma, wider in vessels and mucosa.
     """
     uptake = {
         Kind.VS: rng.uniform(350, 450),

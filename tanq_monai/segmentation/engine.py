@@ -22,9 +22,9 @@ LATEST, FINAL = "checkpoint_latest.pth", "checkpoint_final.pth"
 class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
     """MONAI's supervised trainer doing nnU-Net's steps: deep supervision, gradient clipping, poly schedule.
 
-    After every epoch the checkpoint ``fold_{f}/checkpoint_latest.pth`` is replaced, at the end
-    ``checkpoint_final.pth`` is written, both in nnU-Net's format and layout, and the model folder is filled. A run
-    that is started again continues after its latest epoch; the order of random draws is not restored.
+    After every epoch ``fold_{f}/checkpoint_latest.pth`` is replaced, at the end ``checkpoint_final.pth`` is
+    written, both in nnU-Net's format and layout, and the model folder is filled. A run that is started again
+    continues after its latest epoch; the order of random draws is not restored.
 
     Args:
         nnunet: of :func:`tanq_monai.segmentation.nnunet.set_up_nnunet`.

@@ -12,7 +12,7 @@ PLANS = "nnUNetPlans"
 
 
 class RunFolders:
-    """The folders below ``root``. nnU-Net reads them from environment variables, which :meth:`active` sets for a while.
+    """The folders below ``root``; nnU-Net finds them through environment variables, set by :meth:`active`.
 
     Args:
         root: the output folder of the run.
@@ -54,7 +54,10 @@ class RunFolders:
         self.root.mkdir(parents=True, exist_ok=True)
         os.environ.update(values)
         try:
-            with (self.root / "nnunet.log").open("a", encoding="utf-8") as log, contextlib.redirect_stdout(log):
+            with (
+                (self.root / "nnunet.log").open("a", encoding="utf-8") as log,
+                contextlib.redirect_stdout(log),
+            ):
                 yield
         finally:
             for name, value in before.items():

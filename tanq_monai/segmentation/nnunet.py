@@ -1,7 +1,8 @@
-"""nnU-Net's own trainer, set up for one run, as the source of batches, network, loss, optimizer and schedule."""
+"""nnU-Net's own trainer, set up for one run: the source of batches, network, loss, optimizer and schedule."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +16,57 @@ from tanq_monai.segmentation.preparation import prepare
 Batch = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What a user chooses; the defaults are nnU-Net's.
+
+    Args:
+        configuration: ``2d`` or ``3d_fullres``.
+        fold: 0-4 of nnU-Net's five-fold split, or ``all`` cases.
+        max_epochs: length of the poly schedule.
+        learning_rate: at the start.
+        foreground_fraction: share of every batch whose patches must hold a structure.
+        plans_override: see :func:`tanq_monai.segmentation.preparation.override_plan`.
+        num_processes: for planning and preprocessing; 0 = threads.
+        num_workers: processes that load and augment; 0 = in the training process.
+    """
+
+    configuration: str = "3d_fullres"
+    fold: int | str = "all"
+    max_epochs: int = 1000
+    learning_rate: float = 0.01
+    foreground_fraction: float = 0.33
+    plans_override: dict[str, Any] | None = None
+    num_processes: int = 2
+    num_workers: int = 0
+
+
 def set_up_nnunet(
-    cases: Sequence[dict[str, str]],
-    output_dir: str | Path,
-    configuration: str = "3d_fullres",
-    fold: int | str = "all",
-    max_epochs: int = 1000,
-    foreground_fraction: float = 0.33,
-    learning_rate: float = 0.01,
-    plans_override: dict[str, Any] | None = None,
-    num_processes: int = 2,
-    num_workers: int = 0,
-    device: torch.device | str = "cpu",
+    cases: Sequence[dict[str, str]], output_dir: str | Path, settings: Settings, device: torch.device | str
 ) -> nnUNetTrainer:
     """Plan, preprocess and build what a training needs, with nnU-Net's own code.
 
     Args:
         cases: dicts with ``image`` and ``label``.
         output_dir: of the run; a finished preparation in it is used again.
-        configuration: ``2d`` or ``3d_fullres``.
-        fold: 0-4 of nnU-Net's five-fold split, or ``all`` cases.
-        max_epochs: length of the poly schedule.
-        foreground_fraction: share of every batch whose patches must hold a structure.
-        learning_rate: at the start.
-        plans_override: see :func:`tanq_monai.segmentation.preparation.override_plan`.
-        num_processes: for planning and preprocessing.
-        num_workers: processes that load and augment; 0 = in the training process.
+        settings: the user's choices.
         device: of the network.
     """
     folders = RunFolders(output_dir)
     device = torch.device(device)
-    prepare(cases, folders, configuration, plans_override, num_processes)
+    prepare(cases, folders, settings.configuration, settings.plans_override, settings.num_processes)
     plans = read_json(folders.plans_file) | {"continue_training": False}
     # Without the paths of the images, which end up in every result folder otherwise.
     dataset = {k: v for k, v in read_json(folders.preprocessed / "dataset.json").items() if k != "dataset"}
-    settings = {"nnUNet_n_proc_DA": str(num_workers)}
+    environment = {"nnUNet_n_proc_DA": str(settings.num_workers)}
     if device.type == "cpu":
-        settings["nnUNet_compile"] = "f"
-    with folders.active(**settings):
-        trainer = nnUNetTrainer(plans, configuration, fold, dataset, device)
-        trainer.num_epochs = max_epochs
-        trainer.initial_lr = learning_rate
-        trainer.oversample_foreground_percent = foreground_fraction
+        environment["nnUNet_compile"] = "f"
+    with folders.active(**environment):
+        trainer = nnUNetTrainer(plans, settings.configuration, settings.fold, dataset, device)
+        trainer.num_epochs = settings.max_epochs
+        trainer.initial_lr = settings.learning_rate
+        trainer.oversample_foreground_percent = settings.foreground_fraction
         trainer.initialize()
-        trainer.set_deep_supervision_enabled(trainer.enable_deep_supervision)
         trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
     return trainer
 

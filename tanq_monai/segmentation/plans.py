@@ -1,7 +1,7 @@
 """The network and its space, read from nnU-Net's ``plans.json`` and ``dataset.json``, without nnunetv2.
 
-A model folder holds ``model.pt`` (state dict), ``plans.json`` and ``dataset.json``. Its plans carry one key more than
-nnU-Net's: ``trained_configuration``, which of the configurations the weights belong to.
+A model folder holds ``model.pt`` (state dict), ``plans.json`` and ``dataset.json``. Its plans carry one key
+more than nnU-Net's: ``trained_configuration``, which of the configurations the weights belong to.
 """
 
 import json
@@ -57,7 +57,9 @@ def space_from_plans(plans_file: str | Path, configuration: str | None = None) -
     """
     plan, config = read_json(plans_file), read_configuration(plans_file, configuration)
     if config["normalization_schemes"] != [_NORMALIZATION]:
-        raise ValueError(f"only one channel with {_NORMALIZATION} is supported, got {config['normalization_schemes']}")
+        raise ValueError(
+            f"only one channel with {_NORMALIZATION} is supported, got {config['normalization_schemes']}"
+        )
     return PlanSpace(
         spacing=tuple(config["spacing"]),
         transpose=tuple(plan["transpose_forward"]),
@@ -90,7 +92,9 @@ def read_configuration(plans_file: str | Path, configuration: str | None = None)
     name = configuration or plan.get(TRAINED)
     configurations = plan.get("configurations", {})
     if name not in configurations:
-        raise InputError(plans_file, f"has no configuration {name!r}", f"choose one of {', '.join(configurations)}")
+        raise InputError(
+            plans_file, f"has no configuration {name!r}", f"choose one of {', '.join(configurations)}"
+        )
     config: Json = configurations[name]
     parent = config.get("inherits_from")
     return config if parent is None else read_configuration(plans_file, parent) | config
@@ -107,7 +111,9 @@ def read_json(path: str | Path) -> Json:
     except FileNotFoundError as error:
         raise InputError(path, *_NO_MODEL) from error
     except json.JSONDecodeError as error:
-        raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
+        raise InputError(
+            path, f"is no JSON ({error})", "copy it again from the training's models folder"
+        ) from error
 
 
 def _interpolation(kwargs: Json) -> Interpolation:

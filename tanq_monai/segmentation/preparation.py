@@ -42,7 +42,7 @@ def prepare(
         folders: of the run.
         configuration: ``2d`` or ``3d_fullres``.
         plans_override: see :func:`override_plan`.
-        num_processes: of nnU-Net; 0 = no other process, which saves the half minute that two cores need to start two.
+        num_processes: of nnU-Net; 0 = threads, which saves the half minute in which two processes start.
 
     Raises:
         InputError: when the run was begun with other cases or settings.
@@ -52,7 +52,9 @@ def prepare(
     if done.exists():
         if read_json(done) != wanted:
             raise InputError(
-                folders.root, "was begun with other cases or plan settings", "choose another --output_dir or delete it"
+                folders.root,
+                "was begun with other cases or plan settings",
+                "choose another --output_dir or delete it",
             )
         return
     shutil.rmtree(folders.preprocessed, ignore_errors=True)
@@ -96,14 +98,16 @@ def override_plan(plan: Json, configuration: str, override: Json) -> Json:
     """A plan whose ``configuration`` has other values.
 
     Keys are those of the configuration (``batch_size``, ``patch_size``, ``spacing``, ...) or of its network
-    (``features_per_stage``, ``n_conv_per_stage``, ...). A new ``patch_size`` or ``spacing`` gets the strides and kernels
-    that nnU-Net derives from it; fewer ``features_per_stage`` drop the deepest stages.
+    (``features_per_stage``, ``n_conv_per_stage``, ...). A new ``patch_size`` or ``spacing`` gets the strides
+    and kernels that nnU-Net derives from it; fewer ``features_per_stage`` drop the deepest stages.
     """
     config = read_configuration_of(plan, configuration)
     network = config["architecture"]["arch_kwargs"]
     unknown = [key for key in override if key not in config and key not in network]
     if unknown:
-        raise InputError("plans_override", f"has unknown keys {unknown}", f"choose of {sorted({*config, *network})}")
+        raise InputError(
+            "plans_override", f"has unknown keys {unknown}", f"choose of {sorted({*config, *network})}"
+        )
     for key, value in override.items():
         (network if key in network else config)[key] = value
     if {"patch_size", "spacing"} & override.keys():
@@ -120,7 +124,9 @@ def read_configuration_of(plan: Json, name: str) -> Json:
     """
     if name not in plan["configurations"]:
         raise InputError(
-            "configuration", f"{name!r} is not in nnU-Net's plan", f"choose of {sorted(plan['configurations'])}"
+            "configuration",
+            f"{name!r} is not in nnU-Net's plan",
+            f"choose of {sorted(plan['configurations'])}",
         )
     config: Json = plan["configurations"][name]
     return config
@@ -136,8 +142,8 @@ def _derive_topology(config: Json, network: Json, override: Json) -> None:
 
 
 def _set_depth(network: Json, override: Json) -> None:
-    """As many stages as there are strides and given feature widths; lists of other lengths are cut or prolonged."""
-    stages = min(len(network["strides"]), len(override.get("features_per_stage", network["strides"])))
+    """As many stages as strides and given widths; lists of other lengths are cut or prolonged."""
+    stages = min(len(network["strides"]), len(override.get("features_per_stage") or network["strides"]))
     network["n_stages"] = stages
     for key in ("features_per_stage", *(k for k in _PER_STAGE if k in network)):
         network[key] = _to_length(network[key], stages)

@@ -29,7 +29,7 @@ class ProgressHandler:
     def _advance(self, engine: Engine) -> None:
         self.bar.update()
         if isinstance(engine.state.output, dict) and "loss" in engine.state.output:
-            loss = float(engine.state.output["loss"])
+            loss = engine.state.output["loss"].item()
             self.bar.set_postfix(epoch=engine.state.epoch, loss=f"{loss:.3f}", refresh=False)
 
     def _finish(self) -> None:

@@ -13,8 +13,10 @@ from torch.optim import Optimizer
 
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
 from tanq_monai.losses.contrastive import contrastive_loss
+from tanq_monai.losses.levels import LevelRanges, level_loss
 from tanq_monai.networks.attention import FeatureSampler
 from tanq_monai.networks.generator import TanqGenerator, empty_label
+from tanq_monai.transforms.intensity import to_magnitude
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class TanqWeights:
         contrastive: of the mean of L_con^X (translation) and L_con^Y (identity). Eq. 10 writes their sum; the mean is
             QS-Attn's default, which the paper follows.
         segmentation: of L_seg.
+        levels: of :func:`level_loss`, which is ours; 0 is the paper.
         classes: of background, VS and cochlea in L_seg. Eq. 8 has none; the structures are 0.03 % of the pixels.
     """
 
     adversarial: float = 1.0
     contrastive: float = 1.0
     segmentation: float = 1.0
+    levels: float = 0.0
     classes: Sequence[float] = (0.01, 0.6, 1.2)
 
 
@@ -69,6 +73,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         optimizers: one each.
         weights: of the loss terms.
         sampler: which places of the feature maps are contrasted.
+        level_ranges: lowest and highest mean magnitude of each structure in the target domain, for ``weights.levels``.
         train_handlers: MONAI's or Ignite's.
         amp: autocast to bfloat16; statistics and attention stay float32.
 
@@ -85,6 +90,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         optimizers: TanqOptimizers,
         weights: TanqWeights | None = None,
         sampler: FeatureSampler | None = None,
+        level_ranges: LevelRanges | None = None,
         train_handlers: Sequence[Any] | None = None,
         amp: bool = False,
     ) -> None:
@@ -92,6 +98,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         self.optimizers = optimizers
         self.weights = weights or TanqWeights()
         self.sampler = sampler or FeatureSampler()
+        self.level_ranges = level_ranges or {}
         self.autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
         super().__init__(
             device=device,
@@ -155,11 +162,13 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
             keys, queries = self.networks.projector(keys), self.networks.projector(queries)
         classes = torch.tensor(weights.classes, device=logits.device)
         structures = source[:, 1].round().long()
+        levels = level_loss(to_magnitude(translation), source[:, 1:], self.level_ranges)
         return {
             "adversarial": weights.adversarial * generator_loss(scores.float()),
             # Mean over source and target slices of one batch = (L_con^X + L_con^Y) / 2.
             "contrastive": weights.contrastive * contrastive_loss(queries, keys),
             "segmentation": weights.segmentation * F.cross_entropy(logits.float(), structures, weight=classes),
+            "levels": weights.levels * levels,
         }
 
 

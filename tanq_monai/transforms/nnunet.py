@@ -1,7 +1,7 @@
 """nnU-Net's way into the network's space and back, as MONAI dictionary transforms.
 
-A MONAI volume is (C, x, y, z); nnU-Net works on (C, z, y, x), here called *plan space*: axes permuted by the plan,
-cropped to the non-zero box, z-scored and resampled to the plan's spacing (mm).
+A MONAI volume is (C, x, y, z); nnU-Net works on (C, z, y, x), here called *plan space*: axes permuted by the
+plan, cropped to the non-zero box, z-scored and resampled to the plan's spacing (mm).
 """
 
 from collections.abc import Hashable, Mapping
@@ -27,7 +27,7 @@ class PlanSpace:
     """What a plan says about the network's space.
 
     Args:
-        spacing: mm, axes in the plan's order; two numbers for a network of slices (the slice distance is kept).
+        spacing: mm, in the plan's order of axes; two for a network of slices (the slice distance is kept).
         transpose: which of z, y, x comes first, second, third in the plan's order.
         nonzero_only: z-score within the non-zero region only.
         image: interpolation of images.
@@ -80,10 +80,16 @@ class ToPlanSpaced(MapTransform):  # type: ignore[misc]
         target = self.space.target_spacing(spacing)
         shape = [round(old / new * n) for old, new, n in zip(spacing, target, crop.shape[1:], strict=True)]
         array = resample(crop, shape, spacing, target, self.space.image)
-        meta = dict(image.meta)
-        meta |= {_BOX: torch.tensor(box), _SHAPE: torch.tensor(full.shape[1:]), _SPACING: torch.tensor(spacing)}
+        meta = {k: v for k, v in image.meta.items() if k != "affine"}
+        meta |= {
+            _BOX: torch.tensor(box),
+            _SHAPE: torch.tensor(full.shape[1:]),
+            _SPACING: torch.tensor(spacing),
+        }
         new_affine = _affine(affine, axes, box, crop.shape[1:], array.shape[1:])
-        return MetaTensor(torch.from_numpy(array.astype(np.float32)), affine=torch.from_numpy(new_affine), meta=meta)
+        return MetaTensor(
+            torch.from_numpy(array.astype(np.float32)), affine=torch.from_numpy(new_affine), meta=meta
+        )
 
 
 class FromPlanSpaced(MapTransform):  # type: ignore[misc]
@@ -99,7 +105,11 @@ class FromPlanSpaced(MapTransform):  # type: ignore[misc]
     """
 
     def __init__(
-        self, keys: KeysCollection, space: PlanSpace, image_key: str = "image", allow_missing_keys: bool = False
+        self,
+        keys: KeysCollection,
+        space: PlanSpace,
+        image_key: str = "image",
+        allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.space = space
@@ -125,14 +135,15 @@ class FromPlanSpaced(MapTransform):  # type: ignore[misc]
         label = np.zeros([1, *(int(n) for n in meta[_SHAPE])], dtype=np.uint8)
         _cut(label, box)[0] = on_crop.argmax(axis=0)
         label = np.ascontiguousarray(np.transpose(label, np.argsort(self.space.array_axes)))
-        kept = {k: v for k, v in meta.items() if k not in (_BOX, _SHAPE, _SPACING)}
+        kept = {k: v for k, v in meta.items() if k not in (_BOX, _SHAPE, _SPACING, "affine")}
         return MetaTensor(torch.from_numpy(label), affine=torch.as_tensor(meta["original_affine"]), meta=kept)
 
 
 def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """Zero mean and unit standard deviation, over ``inside`` (z, y, x) only where it is given; zeros elsewhere stay."""
+    """Zero mean and unit standard deviation; where ``inside`` (z, y, x) is given, of and in it alone."""
     if inside is None:
-        return (image - image.mean()) / max(image.std(), 1e-8)
+        scaled: NDArray[np.float32] = (image - image.mean()) / max(image.std(), 1e-8)
+        return scaled
     mask = np.broadcast_to(inside, image.shape)
     values = image[mask]
     scaled = image.copy()
@@ -141,7 +152,7 @@ def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None)
 
 
 def _nonzero_box(volume: NDArray[np.float32]) -> tuple[list[tuple[int, int]], NDArray[np.bool_]]:
-    """Half-open bounds of the non-zero region per axis, and that region with its holes filled, cut to the bounds."""
+    """Half-open bounds of the non-zero region, and that region with its holes filled, cut to them."""
     mask = ndimage.binary_fill_holes((volume != 0).any(axis=0))
     found = ndimage.find_objects(mask.astype(np.uint8))
     if not found:  # an empty scan

@@ -16,7 +16,7 @@ ANISOTROPY_THRESHOLD = 3  # nnU-Net: spacing at least three times the finest is 
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Spline ``order`` in plane, ``order_z`` along a thick axis; ``separate_z`` forces (or forbids) the difference."""
+    """Spline ``order`` in plane, ``order_z`` along a thick axis; ``separate_z`` forces or forbids the two."""
 
     order: int = 3
     order_z: int = 0
@@ -24,7 +24,11 @@ class Interpolation:
 
 
 def resample(
-    volume: Array, shape: Sequence[int], spacing: Sequence[float], new_spacing: Sequence[float], how: Interpolation
+    volume: Array,
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    new_spacing: Sequence[float],
+    how: Interpolation,
 ) -> Array:
     """``volume`` on a grid of ``shape`` over the same extent, in its own floating type.
 
@@ -38,8 +42,8 @@ def resample(
         how: orders of the splines.
 
     References:
-        Isensee et al., nnU-Net, Nature Methods 2021; ``resample_data_or_seg_to_shape`` of nnunetv2 2.8 is matched
-        through ``scipy.ndimage.zoom`` alone.
+        Isensee et al., nnU-Net, Nature Methods 2021; equals
+        ``resample_data_or_seg_to_shape`` of nnunetv2 2.8, with ``scipy.ndimage.zoom`` alone.
     """
     if tuple(volume.shape[1:]) == tuple(shape):
         return volume
@@ -47,8 +51,10 @@ def resample(
     return np.stack([_resample_channel(channel, tuple(shape), axis, how) for channel in volume])
 
 
-def thick_axis(spacing: Sequence[float], new_spacing: Sequence[float], separate_z: bool | None = None) -> int | None:
-    """The one axis that is resampled on its own, or None; nnU-Net looks at the old spacing first, then the new."""
+def thick_axis(
+    spacing: Sequence[float], new_spacing: Sequence[float], separate_z: bool | None = None
+) -> int | None:
+    """The one axis that is resampled on its own, or None; the old spacing decides first, then the new."""
     if separate_z is False:
         return None
     candidates = [spacing] if separate_z else [s for s in (spacing, new_spacing) if _is_anisotropic(s)]
@@ -78,5 +84,5 @@ def _zoom(array: Array, shape: tuple[int, ...], order: int) -> Array:
     if array.shape == shape:
         return array
     factors = [new / old for new, old in zip(shape, array.shape, strict=True)]
-    zoomed = ndimage.zoom(array.astype(float), factors, order=order, mode="nearest", grid_mode=True)
+    zoomed: Array = ndimage.zoom(array.astype(float), factors, order=order, mode="nearest", grid_mode=True)
     return np.clip(zoomed, array.min(), array.max()) if order > 1 else zoomed

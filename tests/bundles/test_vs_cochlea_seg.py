@@ -1,0 +1,228 @@
+"""The segmentation bundle, through MONAI's own workflows, on the tiny phantom."""
+
+import json
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
+from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+from tanq_monai.errors import mistake_behind
+from tanq_monai.segmentation.plans import network_from_plans
+
+BUNDLE = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg"
+CONFIGS = BUNDLE / "configs"
+SETTINGS = {
+    "configuration": "2d",
+    "max_epochs": 2,
+    "iterations_per_epoch": 2,
+    "num_processes": 0,
+    "plans_override": {"batch_size": 2, "patch_size": [32, 32], "features_per_stage": [4, 8, 8]},
+    "device": "$torch.device('cpu')",
+}
+REQUIRED = [
+    "schema",
+    "version",
+    "monai_version",
+    "pytorch_version",
+    "numpy_version",
+    "required_packages_version",
+]
+REQUIRED += ["task", "description", "authors", "copyright", "network_data_format"]
+
+
+def workflow(name, workflow_type, **override):
+    flow = ConfigWorkflow(
+        config_file=str(CONFIGS / f"{name}.yaml"),
+        meta_file=str(CONFIGS / "metadata.json"),
+        logging_file=str(CONFIGS / "logging.conf"),
+        workflow_type=workflow_type,
+        bundle_root=str(BUNDLE),
+        **override,
+    )
+    flow.initialize()
+    return flow
+
+
+def train(images, labels, run, **override):
+    folders = {"dataset_dir": str(images), "label_dir": str(labels), "output_dir": str(run)}
+    flow = workflow("train", "train", **(SETTINGS | folders | override))
+    flow.run()
+    return flow
+
+
+def infer(images, models, output, **override):
+    folders = {"dataset_dir": str(images), "model_dir": str(models), "output_dir": str(output)}
+    flow = workflow("inference", "inference", **({"device": "$torch.device('cpu')"} | folders | override))
+    flow.run()
+    return flow
+
+
+def mistake_of(function, *args, **kwargs):
+    with pytest.raises(Exception) as error:
+        function(*args, **kwargs)
+    mistake = mistake_behind(error.value)
+    assert mistake is not None, error.value
+    return str(mistake)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_phantom, tmp_path_factory):
+    """A run of two epochs on the labelled ceT1 scans, and its workflow."""
+    run = tmp_path_factory.mktemp("run")
+    source = tiny_phantom / "training_source"
+    return run, train(source, source, run)
+
+
+def test_the_training_has_all_properties_of_monai(trained):
+    assert trained[1].check_properties() == []
+
+
+def test_model_folder_and_nnunet_checkpoint_hold_the_same_weights(trained):
+    run, flow = trained
+    weights = torch.load(run / "models" / "model.pt", weights_only=True)
+    predictor = nnUNetPredictor(device=torch.device("cpu"), perform_everything_on_device=False)
+    predictor.initialize_from_trained_model_folder(flow.trainer.nnunet.output_folder_base, ("all",))
+    expected = predictor.network.state_dict()
+    assert weights.keys() == expected.keys()
+    assert all(torch.equal(weights[key], expected[key]) for key in weights)
+    network_from_plans(run / "models" / "plans.json", run / "models" / "dataset.json").load_state_dict(
+        weights
+    )
+
+
+def test_nothing_half_written_and_no_paths_are_left(trained):
+    run, _ = trained
+    assert not list(run.rglob("*.tmp"))
+    assert not list(run.rglob("checkpoint_latest.pth"))
+    for file in (run / "models").glob("*.json"):
+        assert str(run) not in file.read_text()
+        assert "training_source" not in file.read_text()
+
+
+def test_the_schedule_is_nnunets_poly_decay(trained):
+    _, flow = trained
+    assert flow.trainer.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * (1 - 1 / 2) ** 0.9)
+
+
+def test_a_finished_run_is_not_trained_again(trained, tiny_phantom):
+    run, _ = trained
+    before = (run / "models" / "model.pt").read_bytes()
+    again = train(tiny_phantom / "training_source", tiny_phantom / "training_source", run)
+    assert again.trainer.state.iteration == 0
+    assert (run / "models" / "model.pt").read_bytes() == before
+
+
+def test_an_interrupted_run_continues_after_its_latest_epoch(trained, tiny_phantom, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    final = next(run.rglob("checkpoint_final.pth"))
+    final.rename(final.with_name("checkpoint_latest.pth"))
+    source = tiny_phantom / "training_source"
+    flow = train(source, source, run, max_epochs=3)
+    assert flow.trainer.state.epoch == 3
+    assert flow.trainer.state.iteration == 6
+    assert flow.trainer.nnunet.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * (1 / 3) ** 0.9)
+
+
+@pytest.fixture(scope="module")
+def segmented(trained, tiny_phantom, tmp_path_factory):
+    output = tmp_path_factory.mktemp("labels")
+    return output, infer(tiny_phantom / "validation", trained[0] / "models", output)
+
+
+def test_the_inference_has_all_properties_of_monai(segmented):
+    assert segmented[1].check_properties() == []
+
+
+def test_labels_lie_on_the_grid_of_their_scans(segmented, tiny_phantom):
+    images = sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
+    names = [image.name.replace("_hrT2", "_Label") for image in images]
+    assert sorted(p.name for p in segmented[0].iterdir()) == names
+    for image, name in zip(images, names, strict=True):
+        scan, label = nib.load(image), nib.load(segmented[0] / name)
+        assert label.shape == scan.shape
+        assert label.get_data_dtype() == np.uint8
+        assert set(np.unique(label.dataobj)) <= {0, 1, 2}
+        np.testing.assert_allclose(label.affine, scan.affine, atol=1e-5)
+
+
+def test_a_bad_scan_is_named_and_the_others_are_done(trained, tiny_phantom, tmp_path):
+    images = tmp_path / "images"
+    shutil.copytree(tiny_phantom / "validation", images)
+    (images / "crossmoda2021_ldn_999_hrT2.nii.gz").write_bytes(b"")
+    message = mistake_of(infer, images, trained[0] / "models", tmp_path / "out")
+    assert "crossmoda2021_ldn_999_hrT2.nii.gz: is empty" in message
+    assert len(list((tmp_path / "out").iterdir())) == len(list(images.iterdir())) - 1
+
+
+def test_inference_without_weights_says_so(tiny_phantom, tmp_path):
+    assert "model.pt: is missing; train first" in mistake_of(
+        infer, tiny_phantom / "validation", BUNDLE / "models", tmp_path
+    )
+
+
+def _missing(image, label):
+    label.unlink()
+
+
+def _other_grid(image, label):
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4)), nib.load(image).affine), label)
+
+
+def _unknown_value(image, label):
+    data = nib.load(label)
+    values = data.get_fdata()
+    values[0, 0, 0] = 7
+    nib.save(nib.Nifti1Image(values, data.affine), label)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (_missing, "is missing"),
+        (_other_grid, "resample the label"),
+        (_unknown_value, r"has label values [7.0]"),
+    ],
+)
+def test_a_bad_label_stops_the_training_before_it_starts(damage, words, tiny_phantom, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(tiny_phantom / "training_source", data)
+    label = sorted(data.glob("*_Label.nii.gz"))[0]
+    damage(data / label.name.replace("_Label", "_ceT1"), label)
+    message = mistake_of(train, data, data, tmp_path / "run")
+    assert label.name in message
+    assert words in message
+    assert not list((tmp_path / "run").rglob("*"))
+
+
+def test_an_empty_folder_says_what_to_give(tmp_path):
+    (tmp_path / "data").mkdir()
+    assert "holds no image; give a folder with" in mistake_of(
+        train, tmp_path / "data", tmp_path / "data", tmp_path / "run"
+    )
+
+
+def test_metadata_has_the_required_keys_and_describes_the_network(tmp_path):
+    (tmp_path / "schema.json").write_text(json.dumps({"type": "object", "required": REQUIRED}))
+    verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(tmp_path / "schema.json"))
+    metadata = json.loads((CONFIGS / "metadata.json").read_text())
+    assert metadata["version"] in metadata["changelog"]
+    verify_net_in_out(
+        net_id="network_def",
+        config_file=str(CONFIGS / "inference.yaml"),
+        meta_file=str(CONFIGS / "metadata.json"),
+        device="cpu",
+        n=2,
+        bundle_root=str(BUNDLE),
+    )
+
+
+def test_the_shipped_network_keeps_spatial_sizes():
+    network = network_from_plans(BUNDLE / "models" / "plans.json", BUNDLE / "models" / "dataset.json").eval()
+    with torch.no_grad():
+        assert network(torch.rand(1, 1, 12, 48, 32)).shape == (1, 3, 12, 48, 32)

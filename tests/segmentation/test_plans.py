@@ -1,0 +1,100 @@
+"""Networks and spaces from plan files."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+
+from tanq_monai.errors import InputError
+from tanq_monai.segmentation.plans import (
+    check_model_folder,
+    network_from_plans,
+    patch_size_from_plans,
+    read_configuration,
+    space_from_plans,
+)
+
+MODELS = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg" / "models"
+PLANS, DATASET = MODELS / "plans.json", MODELS / "dataset.json"
+
+
+@pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
+def test_the_network_has_the_parameters_and_output_of_nnunets(configuration):
+    network = network_from_plans(PLANS, DATASET, configuration).eval()
+    architecture = read_configuration(PLANS, configuration)["architecture"]
+    expected = get_network_from_plans(
+        architecture["network_class_name"],
+        architecture["arch_kwargs"],
+        architecture["_kw_requires_import"],
+        1,
+        3,
+        deep_supervision=False,
+    ).eval()
+    network.load_state_dict(expected.state_dict())
+    image = torch.rand(1, 1, *([32] * len(patch_size_from_plans(PLANS, configuration))))
+    with torch.no_grad():
+        output = network(image)
+        assert output.shape == (1, 3, *image.shape[2:])
+        torch.testing.assert_close(output, expected(image), rtol=0, atol=0)
+
+
+def test_deep_supervision_gives_a_list_finest_first():
+    outputs = network_from_plans(PLANS, DATASET, "2d", deep_supervision=True)(torch.rand(1, 1, 64, 64))
+    assert [o.shape[-1] for o in outputs][:2] == [64, 32]
+
+
+def test_the_trained_configuration_is_the_default():
+    plan = json.loads(PLANS.read_text())
+    assert patch_size_from_plans(PLANS) == tuple(
+        plan["configurations"][plan["trained_configuration"]]["patch_size"]
+    )
+
+
+def test_an_inheriting_configuration_overrides_its_parent(tmp_path):
+    plan = json.loads(PLANS.read_text())
+    plan["configurations"]["child"] = {"inherits_from": "2d", "batch_size": 77}
+    (tmp_path / "plans.json").write_text(json.dumps(plan))
+    child, parent = (read_configuration(tmp_path / "plans.json", name) for name in ("child", "2d"))
+    assert child["batch_size"] == 77
+    assert child["patch_size"] == parent["patch_size"]
+
+
+def test_another_normalization_is_refused(tmp_path):
+    plan = json.loads(PLANS.read_text())
+    plan["configurations"]["2d"]["normalization_schemes"] = ["CTNormalization"]
+    (tmp_path / "plans.json").write_text(json.dumps(plan))
+    with pytest.raises(ValueError, match="CTNormalization"):
+        space_from_plans(tmp_path / "plans.json", "2d")
+
+
+def test_an_unknown_configuration_names_the_known_ones():
+    with pytest.raises(InputError, match="choose one of 2d, 3d_fullres"):
+        read_configuration(PLANS, "3d_lowres")
+
+
+def test_a_folder_without_weights_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"plans\.json: is missing; train first"):
+        check_model_folder(tmp_path)
+    for file in (PLANS, DATASET):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(InputError, match=r"model\.pt: is missing"):
+        check_model_folder(tmp_path)
+
+
+def test_a_broken_plan_says_so(tmp_path):
+    (tmp_path / "plans.json").write_text("{")
+    with pytest.raises(InputError, match="is no JSON"):
+        read_configuration(tmp_path / "plans.json", "2d")
+
+
+def test_inference_does_not_import_nnunetv2():
+    code = (
+        "import sys, tanq_monai.segmentation.plans, tanq_monai.segmentation.inferer, "
+        "tanq_monai.segmentation.progress, tanq_monai.transforms.nnunet\n"
+        "sys.exit('nnunetv2' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,110 @@
+"""The raw data set and changed plans."""
+
+import json
+import os
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from tanq_monai.errors import InputError
+from tanq_monai.segmentation.folders import RunFolders
+from tanq_monai.segmentation.preparation import override_plan, prepare, write_raw_dataset
+
+PLANS = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg" / "models" / "plans.json"
+VOLUME = "3d_fullres"
+
+
+@pytest.fixture
+def plan():
+    return json.loads(PLANS.read_text())
+
+
+@pytest.fixture
+def cases(tmp_path):
+    """One case whose float64 label is rounded down a hair, as rescaled headers make them."""
+    affine = np.diag([-1.0, -1.0, 2.0, 1.0])
+    label = np.zeros((4, 4, 3))
+    label[1, 2, 1], label[2, 2, 1] = 1 - 1e-9, 2 - 1e-9
+    image, label_path = (
+        tmp_path / "crossmoda2021_ldn_1_hrT2.nii.gz",
+        tmp_path / "crossmoda2021_ldn_1_Label.nii.gz",
+    )
+    nib.save(nib.Nifti1Image(np.ones((4, 4, 3), np.float32), affine), image)
+    nib.save(nib.Nifti1Image(label, affine), label_path)
+    return [{"case": "crossmoda2021_ldn_1", "image": str(image), "label": str(label_path)}]
+
+
+def test_labels_become_integers_and_images_stay_where_they_are(cases, tmp_path):
+    folder = tmp_path / "raw"
+    write_raw_dataset(cases, folder)
+    content = json.loads((folder / "dataset.json").read_text())
+    entry = content["dataset"]["crossmoda2021_ldn_1_hrT2"]
+    label = nib.load(folder / entry["label"])
+    assert label.get_data_dtype() == np.uint8
+    assert (label.dataobj[1, 2, 1], label.dataobj[2, 2, 1], np.asarray(label.dataobj).sum()) == (1, 2, 3)
+    assert entry["images"] == [cases[0]["image"]]
+    assert content["labels"] == {"background": 0, "VS": 1, "cochlea": 2}
+
+
+def test_values_go_where_nnunet_looks_for_them(plan):
+    config = override_plan(plan, VOLUME, {"batch_size": 5, "n_conv_per_stage": [1]})["configurations"][VOLUME]
+    network = config["architecture"]["arch_kwargs"]
+    assert config["batch_size"] == 5
+    assert network["n_conv_per_stage"] == [1] * network["n_stages"]
+
+
+def test_a_new_patch_gets_strides_that_fit_it(plan):
+    config = override_plan(plan, VOLUME, {"patch_size": [20, 90, 90]})["configurations"][VOLUME]
+    network = config["architecture"]["arch_kwargs"]
+    shrunk = np.prod(network["strides"], axis=0)
+    assert (np.array(config["patch_size"]) % shrunk == 0).all()
+    assert (np.array(config["patch_size"]) >= [20, 90, 90]).all()
+    assert len(network["strides"]) == len(network["kernel_sizes"]) == network["n_stages"]
+    assert len(network["features_per_stage"]) == network["n_stages"]
+
+
+def test_fewer_widths_drop_the_deepest_stages(plan):
+    network = override_plan(plan, VOLUME, {"features_per_stage": [4, 8, 16]})["configurations"][VOLUME][
+        "architecture"
+    ]["arch_kwargs"]
+    assert network["n_stages"] == 3
+    lengths = {
+        k: len(network[k]) for k in ("features_per_stage", "strides", "kernel_sizes", "n_conv_per_stage")
+    }
+    assert set(lengths.values()) == {3}
+    assert len(network["n_conv_per_stage_decoder"]) == 2
+
+
+def test_nothing_overridden_changes_nothing(plan):
+    assert override_plan(plan, VOLUME, {}) == json.loads(PLANS.read_text())
+
+
+def test_a_misspelt_key_is_a_mistake(plan):
+    with pytest.raises(InputError, match=r"unknown keys \['batchsize'\]"):
+        override_plan(plan, VOLUME, {"batchsize": 5})
+
+
+def test_an_unplanned_configuration_is_a_mistake(plan):
+    with pytest.raises(InputError, match="'3d_lowres' is not in nnU-Net's plan"):
+        override_plan(plan, "3d_lowres", {})
+
+
+def test_a_run_begun_with_other_settings_is_not_continued(cases, tmp_path):
+    folders = RunFolders(tmp_path / "run")
+    folders.root.mkdir()
+    (folders.root / "prepared.json").write_text("{}")
+    with pytest.raises(InputError, match="was begun with other cases or plan settings"):
+        prepare(cases, folders, VOLUME)
+
+
+def test_the_environment_is_restored(tmp_path, monkeypatch):
+    monkeypatch.setenv("nnUNet_raw", "before")
+    monkeypatch.delenv("nnUNet_results", raising=False)
+    with RunFolders(tmp_path).active(nnUNet_compile="f"):
+        inside = dict(os.environ)
+    assert inside["nnUNet_raw"] == str(tmp_path / "nnUNet_raw")
+    assert inside["nnUNet_compile"] == "f"
+    assert dict(os.environ)["nnUNet_raw"] == "before"
+    assert "nnUNet_results" not in os.environ

@@ -1,0 +1,59 @@
+"""Resampling against nnU-Net's own function."""
+
+import numpy as np
+import pytest
+from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
+
+from tanq_monai.transforms.resampling import Interpolation, resample, thick_axis
+
+THIN, THICK_Z, THICK_X = (1.0, 1.0, 1.2), (3.5, 1.0, 1.1), (0.5, 0.6, 2.0)
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("spacing", [THIN, THICK_Z, THICK_X])
+@pytest.mark.parametrize("new_spacing", [THIN, THICK_Z])
+def test_resampling_equals_nnunet(spacing, new_spacing, order):
+    volume = np.random.default_rng(0).normal(size=(2, 7, 13, 10)).astype(np.float32)
+    shape = [round(n * old / new) for n, old, new in zip(volume.shape[1:], spacing, new_spacing, strict=True)]
+    expected = resample_data_or_seg_to_shape(
+        volume, shape, spacing, new_spacing, order=order, order_z=0, force_separate_z=None
+    )
+    result = resample(volume, shape, spacing, new_spacing, Interpolation(order=order))
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+def test_a_constant_volume_stays_constant():
+    volume = np.full((1, 4, 6, 5), 7.0, dtype=np.float32)
+    np.testing.assert_allclose(resample(volume, (6, 9, 4), THICK_Z, THIN, Interpolation()), 7.0, rtol=1e-6)
+
+
+def test_the_same_shape_gives_the_very_same_values():
+    volume = np.random.default_rng(1).normal(size=(1, 4, 5, 6)).astype(np.float32)
+    assert np.array_equal(resample(volume, (4, 5, 6), THIN, THIN, Interpolation()), volume)
+
+
+def test_doubling_along_a_thick_axis_repeats_slices():
+    volume = np.random.default_rng(2).normal(size=(1, 3, 4, 4)).astype(np.float32)
+    result = resample(volume, (6, 4, 4), (8.0, 1.0, 1.0), (4.0, 1.0, 1.0), Interpolation())
+    np.testing.assert_allclose(result, volume.repeat(2, axis=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "new_spacing", "axis"),
+    [
+        (THIN, THIN, None),
+        (THICK_Z, THIN, 0),
+        (THIN, THICK_Z, 0),
+        (THICK_X, THIN, 2),
+        ((3.0, 1.0, 1.0), THIN, None),
+        ((0.2, 1.0, 1.0), THIN, None),
+    ],
+)
+def test_an_axis_is_thick_above_three_times_the_finest_spacing_and_alone(spacing, new_spacing, axis):
+    assert thick_axis(spacing, new_spacing) == axis
+
+
+def test_separate_treatment_can_be_forbidden_and_forced():
+    assert thick_axis(THICK_Z, THIN, separate_z=False) is None
+    assert thick_axis((1.5, 1.0, 1.0), THIN, separate_z=True) == 0
