@@ -1,7 +1,7 @@
 """From a folder of scans to a list of cases, by the file names of crossMoDA.
 
-A case is ``{case}_ceT1.nii.gz`` or ``{case}_hrT2.nii.gz`` with, where there is one, ``{case}_Label.nii.gz``; or a folder
-that holds one DICOM series. Files that cannot be used become problems, which do not stop the other cases.
+A case is ``{case}_ceT1.nii.gz`` or ``{case}_hrT2.nii.gz`` with, where there is one, ``{case}_Label.nii.gz``; or a
+folder that holds one DICOM series. Files that cannot be used become problems, which do not stop the other cases.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,10 @@ def find_images(folder: str | Path, suffixes: tuple[str, ...] = TARGET_DOMAIN) -
 
 
 def find_labelled(
-    folder: str | Path, labels: str | Path | None = None, suffixes: tuple[str, ...] = SOURCE, required: bool = True
+    folder: str | Path,
+    labels: str | Path | None = None,
+    suffixes: tuple[str, ...] = SOURCE,
+    required: bool = True,
 ) -> Scan:
     """The images of ``folder`` with their labels.
 
@@ -97,10 +100,12 @@ def _image_paths(folder: Path, suffixes: tuple[str, ...], scan: Scan) -> list[Pa
         if suffix in suffixes:
             images.append(path)
         elif suffix not in (*SOURCE, *TARGET_DOMAIN, "Label"):
-            scan.problems.append(InputError(path, "its name is outside the layout", f"call it CASE_{suffixes[0]}{ENDING}"))
+            scan.problems.append(
+                InputError(path, "its name is outside the layout", f"call it CASE_{suffixes[0]}{ENDING}")
+            )
     return images
 
 
-def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str]:
+def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | None]:
     """For MONAI's ``SaveImaged(output_name_formatter=...)``: ``{case}_{postfix}.nii.gz``."""
-    return {"subject": case_of(meta["filename_or_obj"]), "idx": "0"}
+    return {"subject": case_of(meta["filename_or_obj"]), "idx": None}

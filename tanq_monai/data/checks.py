@@ -25,7 +25,7 @@ def check_image(path: Path) -> None:
 
 
 def check_label(path: Path, image_path: Path) -> None:
-    """Raise unless ``path`` is a label map {0, 1, 2} on the grid of ``image_path`` (grids of DICOM are not compared)."""
+    """Raise unless ``path`` is a label map {0, 1, 2} on the grid of ``image_path`` (not compared for DICOM)."""
     label = _read(path)
     values = np.unique(np.asanyarray(label.dataobj))
     unknown = [float(v) for v in values if v not in (0, *STRUCTURES)]
@@ -36,7 +36,9 @@ def check_label(path: Path, image_path: Path) -> None:
     image = nib.load(image_path)
     if label.shape != image.shape:
         raise InputError(
-            path, f"is {label.shape} voxels but its image {image.shape}", "resample the label to the image's grid"
+            path,
+            f"is {label.shape} voxels but its image {image.shape}",
+            "resample the label to the image's grid",
         )
     if not same_affine(label.affine, image.affine):
         raise InputError(path, "lies elsewhere than its image (affines differ)", "save it with the image's affine")
@@ -52,6 +54,13 @@ def check_output_dir(path: str | Path) -> Path:
     if not os.access(path, os.W_OK):
         raise InputError(path, "cannot be written to", "choose another output folder")
     return path
+
+
+def check_file(path: str | Path, remedy: str) -> Path:
+    """Raise unless ``path`` is a file."""
+    if not Path(path).is_file():
+        raise InputError(path, "is not there", remedy)
+    return Path(path)
 
 
 def same_affine(first: NDArray[np.floating], second: NDArray[np.floating]) -> bool:

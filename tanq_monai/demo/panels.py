@@ -21,9 +21,7 @@ _HALO = [withStroke(linewidth=2.5, foreground="black", alpha=0.7)]  # readable o
 def dark_figure(rows: int, columns: int, *, width: float, heights: list[float]) -> tuple[Figure, Any]:
     """Figure and its axes (rows, columns); panel sizes in inches."""
     size = (width * columns + 0.3, sum(heights) + 0.9)
-    figure = Figure(
-        figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.08), facecolor=BACKGROUND
-    )
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.08), facecolor=BACKGROUND)
     return figure, figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
 
 
@@ -40,9 +38,7 @@ def grey_limits(scan: Volume, z: int | None = None, window: Window | None = None
     return float(low), float(max(high, low + 1e-6))
 
 
-def show(
-    axes: Any, scan: Volume, z: int, window: Window, *, limits: tuple[float, float], scale_mm: int
-) -> None:
+def show(axes: Any, scan: Volume, z: int, window: Window, *, limits: tuple[float, float], scale_mm: int) -> None:
     """One slice in grey, with the patient's sides and a scale bar."""
     low, high = limits
     extent = (0, scan.size[0], scan.size[1], 0)
@@ -62,9 +58,7 @@ def show(
     axes.text(*at, f"{scale_mm} mm", fontsize=8, ha="center", va="bottom", **bar)
 
 
-def outline(
-    axes: Any, labels: Volume, z: int, *, colours: Mapping[str, str] = COLOURS, style: str = "solid"
-) -> None:
+def outline(axes: Any, labels: Volume, z: int, *, colours: Mapping[str, str] = COLOURS, style: str = "solid") -> None:
     """Contours of the structures in one slice."""
     across, down = ((np.arange(labels.values.shape[a]) + 0.5) * labels.spacing[a] for a in range(2))
     for name, value in STRUCTURES.items():

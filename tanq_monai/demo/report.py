@@ -43,9 +43,7 @@ class Picture:
         return f"data:image/png;base64,{base64.b64encode(self.png).decode()}"
 
 
-def write_report(
-    output: Path, table: pd.DataFrame, pictures: Sequence[Picture], facts: Mapping[str, str]
-) -> None:
+def write_report(output: Path, table: pd.DataFrame, pictures: Sequence[Picture], facts: Mapping[str, str]) -> None:
     """Write a self-contained HTML page, at once or not at all.
 
     Args:

@@ -76,9 +76,7 @@ class Evaluation:
             for name, text in texts.items():
                 _write_at_once(folder / name, text)
         except OSError as error:
-            raise InputError(
-                folder, f"cannot be written ({error.strerror})", "choose another output_dir"
-            ) from error
+            raise InputError(folder, f"cannot be written ({error.strerror})", "choose another output_dir") from error
 
     def raise_mistakes(self) -> None:
         """Raise what was wrong.
@@ -179,12 +177,8 @@ def summarize(scores: pd.DataFrame) -> pd.DataFrame:
         for metric in ("dice", "assd_mm"):
             values = of_structure[metric].dropna()
             keys.append((name, metric))
-            rows.append(
-                [values.mean(), values.std(), values.median(), len(values), len(of_structure) - len(values)]
-            )
-    index = pd.MultiIndex.from_arrays(
-        list(zip(*keys, strict=True)) or [[], []], names=["structure", "metric"]
-    )
+            rows.append([values.mean(), values.std(), values.median(), len(values), len(of_structure) - len(values)])
+    index = pd.MultiIndex.from_arrays(list(zip(*keys, strict=True)) or [[], []], names=["structure", "metric"])
     return pd.DataFrame(rows, index=index, columns=columns)
 
 

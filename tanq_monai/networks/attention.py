@@ -25,7 +25,7 @@ def attention_entropy(rows: Tensor) -> Tensor:
     """
     with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
         rows = rows.float()
-        chunks = [_entropy(chunk @ rows.transpose(1, 2)) for chunk in rows.split(ROWS_AT_ONCE, dim=1)]
+        chunks = [_entropy(chunk @ rows.transpose(1, 2)) for chunk in torch.split(rows, ROWS_AT_ONCE, dim=1)]
         return torch.cat(chunks, dim=1)
 
 

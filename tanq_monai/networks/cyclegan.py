@@ -19,7 +19,6 @@ class CycleGanGenerator(nn.Module):
 
     def __init__(self, width: int = 64, blocks: int = 9) -> None:
         super().__init__()
-        up = {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}
         self.layers = nn.Sequential(
             nn.Conv2d(1, width, 7, padding=3, padding_mode="reflect"),
             nn.InstanceNorm2d(width),
@@ -31,10 +30,10 @@ class CycleGanGenerator(nn.Module):
             nn.InstanceNorm2d(4 * width),
             nn.ReLU(),
             *(ResidualBlock(4 * width, InstanceNorm) for _ in range(blocks)),
-            nn.ConvTranspose2d(4 * width, 2 * width, **up),
+            _up(4 * width),
             nn.InstanceNorm2d(2 * width),
             nn.ReLU(),
-            nn.ConvTranspose2d(2 * width, width, **up),
+            _up(2 * width),
             nn.InstanceNorm2d(width),
             nn.ReLU(),
             nn.Conv2d(width, 1, 7, padding=3, padding_mode="reflect"),
@@ -46,3 +45,7 @@ class CycleGanGenerator(nn.Module):
         """(B, 1, H, W) in [-1, 1] -> the same shape and range. H and W are multiples of 4."""
         image: Tensor = self.layers(x)
         return image
+
+
+def _up(channels: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1)

@@ -1,5 +1,7 @@
 """The PatchGAN discriminator: is this 70 x 70 patch real?"""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from tanq_monai.networks.blocks import BlurPool, init_normal, init_xavier
@@ -19,7 +21,7 @@ class PatchDiscriminator(nn.Sequential):
     def __init__(self, width: int = 64, antialiased: bool = True) -> None:
         channels = [1, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
-        for number, (before, after) in enumerate(zip(channels, channels[1:], strict=False)):
+        for number, (before, after) in enumerate(pairwise(channels)):
             halves = number < 3
             layers.append(nn.Conv2d(before, after, 4, stride=2 if halves and not antialiased else 1, padding=1))
             if number > 0:
@@ -32,5 +34,5 @@ class PatchDiscriminator(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Slices (B, 1, H, W) -> scores (B, 1, about H/8, about W/8)."""
-        scores: Tensor = super().forward(x)
+        scores: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return scores

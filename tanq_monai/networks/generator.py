@@ -1,6 +1,5 @@
 """The translator of TANQ: ceT1 slices and their label maps in, pseudo-hrT2 slices out."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -33,7 +32,7 @@ class TanqGenerator(nn.Module):
     """Antialiased ResNet generator with target-aware normalization and a segmentation decoder; 8,218,628 parameters.
 
     The encoder and the residual blocks normalise the cochlea apart from the rest (:class:`RegionNorm`), the decoder
-    also the VS (:class:`RegionAdaptiveNorm`). In eval mode ``forward`` returns the image alone and the SegDecoder rests.
+    also the VS (:class:`RegionAdaptiveNorm`). In eval mode ``forward`` returns the image, and the SegDecoder rests.
 
     Args:
         width: channels of the stem; 2 x and 4 x of it follow.
@@ -159,6 +158,3 @@ def translate(generator: TanqGenerator, slices: Tensor) -> Tensor:
 def empty_label(images: Tensor) -> Tensor:
     """Slices (B, 1, H, W) with an all-zero label map: (B, 2, H, W). Real hrT2 has no labels."""
     return torch.cat([images, torch.zeros_like(images)], dim=1)
-
-
-

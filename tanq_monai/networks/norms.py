@@ -81,8 +81,8 @@ class RegionNorm(nn.Module):
         num_structures: regions besides "others", which is region 0.
 
     References:
-        TANQ, Eq. 2 and 5; Yu et al., "Region Normalization for Image Inpainting", AAAI 2020, whose statistics we take per
-        sample instead of per batch.
+        TANQ, Eq. 2 and 5; Yu et al., "Region Normalization for Image Inpainting", AAAI 2020, whose statistics we take
+        per sample instead of per batch.
     """
 
     def __init__(self, num_features: int, num_structures: int = 1) -> None:
@@ -157,7 +157,7 @@ def _gather(x: Tensor, structure: Structure) -> Tensor:
 
 
 def _moments(values: Tensor, structure: Structure) -> Moments:
-    """Two passes over the gathered pixels (N, C): mean, then centred squares. Absent structures get mean 0, std 1e-2.5."""
+    """Two passes over the gathered pixels (N, C): mean, then centred squares. Absent structures: mean 0, std sqrt(1e-5)."""
     sample, counts = structure.pixels[0], structure.counts.clamp(min=1)[:, None]
     zeros = values.new_zeros(len(counts), values.shape[1])
     mean = zeros.index_add(0, sample, values) / counts

@@ -25,5 +25,5 @@ class SegDecoder(nn.Sequential):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, in_channels, H/4, W/4) -> logits (B, classes, H, W)."""
-        logits: Tensor = super().forward(hidden)
+        logits: Tensor = super().forward(hidden)  # type: ignore[no-untyped-call]
         return logits

@@ -80,9 +80,7 @@ def render(
     ideal, label = ideal_scan(patient, protocol, grid)
     if rng is not None:
         ideal = _shade(ideal, grid, rng)
-        ideal = _add_noise(
-            ideal, signal(patient.tissues[Kind.WHITE_MATTER], protocol) / protocol.signal_to_noise, rng
-        )
+        ideal = _add_noise(ideal, signal(patient.tissues[Kind.WHITE_MATTER], protocol) / protocol.signal_to_noise, rng)
     reference, value = (
         (Kind.WHITE_MATTER, _WHITE_MATTER_VALUE) if protocol.contrast == "ceT1" else (Kind.CSF, _CSF_VALUE)
     )

@@ -50,17 +50,13 @@ def cerebrum_layers(head: Head) -> list[Layer]:
     for side in (-1, 1):
         layers.append(ellipsoid(Kind.CSF, (side * 12, 2, 46), (7, 30, 9)))
         layers.append(ellipsoid(Kind.GRAY_MATTER, (side * 26, 16, 10), (6, 12, 7), over=(Kind.WHITE_MATTER,)))
-        layers += tube(
-            Kind.CSF, [(side * 28, 20, 6), (side * 34, -4, 12), (side * 24, -26, 30)], [1.6, 2.2, 4]
-        )
+        layers += tube(Kind.CSF, [(side * 28, 20, 6), (side * 34, -4, 12), (side * 24, -26, 30)], [1.6, 2.2, 4])
     return layers
 
 
 def hindbrain_layers(head: Head) -> list[Layer]:
     """Cerebellum, brainstem and fourth ventricle, in the CSF below the tentorium."""
-    layers = [
-        ellipsoid(Kind.GRAY_MATTER, (side * 25, -39, -8), (25, 25, 22), over=(Kind.CSF,)) for side in (-1, 1)
-    ]
+    layers = [ellipsoid(Kind.GRAY_MATTER, (side * 25, -39, -8), (25, 25, 22), over=(Kind.CSF,)) for side in (-1, 1)]
     layers.append(ellipsoid(Kind.GRAY_MATTER, (0, -42, -3), (15, 20, 19), over=(Kind.CSF,)))
 
     def folia(x: Array, y: Array, z: Array) -> Mask:

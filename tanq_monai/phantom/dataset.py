@@ -53,7 +53,7 @@ class Case:
         return root / folder / f"{self.name}_{self.contrast}.nii.gz", labels / f"{self.name}_Label.nii.gz"
 
 
-def write_dataset(  # noqa: PLR0917
+def write_dataset(
     output_dir: str | Path, num_source: int, num_target: int, num_test: int, size: str, seed: int
 ) -> None:
     """Write labelled ceT1, unlabelled hrT2, and test hrT2 of different patients; hrT2 labels lie apart.
@@ -85,9 +85,7 @@ def write_dataset(  # noqa: PLR0917
         write_nifti(label_path, label.astype(np.float64), affine)
 
 
-def render_case(
-    case: Case, size: str, seed: int
-) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.float64]]:
+def render_case(case: Case, size: str, seed: int) -> tuple[NDArray[np.int16], NDArray[np.uint8], NDArray[np.float64]]:
     """Image, label map and affine of one case."""
     patient_seed, scan_seed = np.random.SeedSequence([seed, _SETS.index(case.subset), case.index]).spawn(2)
     rng = np.random.default_rng(scan_seed)
@@ -151,8 +149,6 @@ def _make_folders(root: Path, cases: list[Case]) -> None:
         except FileExistsError as error:
             raise InputError(folder, "is a file", "give the name of a folder") from error
         except OSError as error:
-            raise InputError(
-                folder, f"cannot be made ({error.strerror})", "give a folder you may write to"
-            ) from error
+            raise InputError(folder, f"cannot be made ({error.strerror})", "give a folder you may write to") from error
         if not os.access(folder, os.W_OK):
             raise InputError(folder, "is not writable", "give a folder you may write to")

@@ -81,9 +81,7 @@ def skull_base_layers(head: Head) -> list[Layer]:
         Layer(Kind.BONE, low, high, bone, over=inside),
         Layer(Kind.MUSCLE, low, high, below, over=(Kind.BONE,)),
         Layer(Kind.FAT, low, high, fat, over=(Kind.MUSCLE,)),
-        *tube(
-            Kind.BONE, [(0, 19, 6), (0, 12, -22)], [7.5, 7.0], over=(Kind.CSF, Kind.MUSCLE, Kind.FAT, *_BRAIN)
-        ),
+        *tube(Kind.BONE, [(0, 19, 6), (0, 12, -22)], [7.5, 7.0], over=(Kind.CSF, Kind.MUSCLE, Kind.FAT, *_BRAIN)),
         ellipsoid(Kind.BONE, (0, 32, 0), (17, 18, 11), over=(Kind.MUSCLE, Kind.FAT, Kind.CSF)),
         *tube(Kind.MARROW, [(0, 20, 4), (0, 13, -20)], [5.0, 5.0]),
         ellipsoid(Kind.MUCOSA, (-5, 35, -1), (9.5, 12, 8.5)),

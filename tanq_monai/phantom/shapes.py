@@ -73,9 +73,7 @@ def ellipsoid_distance(x: Array, y: Array, z: Array, center: Point, radii: Point
     return result
 
 
-def cone_distance(  # noqa: PLR0917
-    x: Array, y: Array, z: Array, start: Point, end: Point, radii: tuple[float, float]
-) -> Array:
+def cone_distance(x: Array, y: Array, z: Array, start: Point, end: Point, radii: tuple[float, float]) -> Array:
     """Signed distance to a rod with round ends whose radius changes linearly between its ends, mm."""
     a, d = np.asarray(start), np.asarray(end) - np.asarray(start)
     length2 = max(float(d @ d), 1e-9)
@@ -109,12 +107,11 @@ def tube(
     """Tube along a polyline, one layer per segment, with the radius given at each point (or one for all)."""
     thickness = [float(radii)] * len(points) if isinstance(radii, int | float) else [float(r) for r in radii]
     return [
-        _rod(kind, points[i], points[i + 1], (thickness[i], thickness[i + 1]), over)
-        for i in range(len(points) - 1)
+        _rod(kind, points[i], points[i + 1], (thickness[i], thickness[i + 1]), over) for i in range(len(points) - 1)
     ]
 
 
-def ring(  # noqa: PLR0917
+def ring(
     kind: Kind, center: Point, normal: Point, radius: float, thickness: float, arc: tuple[float, float]
 ) -> list[Layer]:
     """Part of a torus: a semicircular canal. ``arc`` in degrees, 0 along x (or y where the normal is x)."""
@@ -123,9 +120,7 @@ def ring(  # noqa: PLR0917
     first /= np.linalg.norm(first)
     second = np.cross(n, first)
     angles = np.radians(np.linspace(*arc, 19))
-    places = np.asarray(center) + radius * (
-        np.cos(angles)[:, None] * first + np.sin(angles)[:, None] * second
-    )
+    places = np.asarray(center) + radius * (np.cos(angles)[:, None] * first + np.sin(angles)[:, None] * second)
     return tube(kind, as_points(places), thickness)
 
 

@@ -28,14 +28,8 @@ def vessel_layers(head: Head) -> list[Layer]:
         trigeminal: list[Point] = [(side * 14, 3, 5), (side * 17, 12, 4), (side * 17, 20, 1)]
         layers.append(ellipsoid(Kind.CSF, (side * 17, 19, 2), (3, 6, 3)))
         layers += tube(Kind.NERVE, trigeminal, [1.7, 1.3, 2.0])
-        layers.append(
-            ellipsoid(Kind.ENHANCING, (side * 12, -19, -5), (3.0, 1.4, 1.6), over=(Kind.CSF, *_BRAIN))
-        )
-        layers.append(
-            ellipsoid(Kind.BLOOD, (side * 12, 27, 4), (4.0, 8.0, 5.0), over=(Kind.BONE, Kind.MARROW))
-        )
+        layers.append(ellipsoid(Kind.ENHANCING, (side * 12, -19, -5), (3.0, 1.4, 1.6), over=(Kind.CSF, *_BRAIN)))
+        layers.append(ellipsoid(Kind.BLOOD, (side * 12, 27, 4), (4.0, 8.0, 5.0), over=(Kind.BONE, Kind.MARROW)))
     layers.append(ellipsoid(Kind.ENHANCING, (0, 27, 10), (6, 4.5, 3.5)))
-    layers += tube(
-        Kind.BLOOD, [(0, 86 * head.size, 40), (0, 60, 96), (0, 0, 104), (0, -60, 75), (0, -76, 14)], 3.0
-    )
+    layers += tube(Kind.BLOOD, [(0, 86 * head.size, 40), (0, 60, 96), (0, 0, 104), (0, -60, 75), (0, -76, 14)], 3.0)
     return layers

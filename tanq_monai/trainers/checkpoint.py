@@ -13,8 +13,8 @@ from torch import nn
 class EpochCheckpoint:
     """Keeps the state of the last finished epoch in one file, and starts from it when it is there.
 
-    MONAI's ``CheckpointSaver`` removes the old file before it writes the new one, in place: killed in between, nothing is
-    left. Here the new file replaces the old one when it is complete.
+    MONAI's ``CheckpointSaver`` removes the old file before it writes the new one, in place: killed in between, nothing
+    is left. Here the new file replaces the old one when it is complete.
 
     Args:
         path: of the checkpoint.

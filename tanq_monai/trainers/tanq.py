@@ -175,6 +175,6 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
 def _step(loss: Tensor, *optimizers: Optimizer) -> None:
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     for optimizer in optimizers:
         optimizer.step()

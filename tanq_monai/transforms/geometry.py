@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Array = NDArray[np.floating]
+Voxels = NDArray[np.generic]
 HEAD_FRACTION = 0.1  # of the 99th percentile: above it a pixel counts as head
 
 
@@ -39,7 +40,7 @@ class SliceGrid:
     size: int
     pixel_mm: float
 
-    def to_slices(self, volume: Array, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:
+    def to_slices(self, volume: Voxels, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:
         """(i, j, k) as stored -> float32 slices (Z, Y, X), 0 outside the volume."""
         slices = torch.from_numpy(np.ascontiguousarray(self._canonical(volume)[self.slab[0] : self.slab[1]]))
         offsets = (torch.arange(self.size) - (self.size - 1) / 2) * self.pixel_mm
@@ -58,17 +59,17 @@ class SliceGrid:
         inverse = nib.orientations.ornt_transform(self.orientation, [[0, 1], [1, 1], [2, 1]])
         return np.ascontiguousarray(nib.orientations.apply_orientation(canonical.transpose(2, 1, 0), inverse))
 
-    def _canonical(self, volume: NDArray[np.generic]) -> NDArray[np.generic]:
-        oriented: NDArray[np.generic] = nib.orientations.apply_orientation(volume, self.orientation)
+    def _canonical(self, volume: Voxels) -> Voxels:
+        oriented: Voxels = nib.orientations.apply_orientation(volume, self.orientation)
         return oriented.transpose(2, 1, 0)
 
 
 def plan_slices(
-    volume: Array,
+    volume: Voxels,
     affine: Array,
     size: int,
     pixel_mm: float,
-    label: Array | None = None,
+    label: Voxels | None = None,
     slab_mm: float | None = None,
 ) -> SliceGrid:
     """The slice grid round the ears.
@@ -106,8 +107,10 @@ def _reordered_spacing(affine: Array, orientation: Array) -> tuple[float, float,
 def _slab(depth: int, spacing: float, structures: NDArray[np.bool_] | None, slab_mm: float | None) -> tuple[int, int]:
     if slab_mm is None:
         return 0, depth
-    occupied = [] if structures is None else np.flatnonzero(structures.any(axis=(0, 1)))
-    middle = (occupied[0] + occupied[-1]) / 2 if len(occupied) else (depth - 1) / 2
+    middle = (depth - 1) / 2
+    if structures is not None and structures.any():
+        occupied = np.flatnonzero(structures.any(axis=(0, 1)))
+        middle = (occupied[0] + occupied[-1]) / 2
     count = min(depth, max(1, round(slab_mm / spacing)))
     start = min(max(round(middle - (count - 1) / 2), 0), depth - count)
     return start, start + count

@@ -1,0 +1,5 @@
+"""``python -m tanq_monai``."""
+
+from tanq_monai.cli import main
+
+main()

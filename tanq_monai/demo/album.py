@@ -1,0 +1,67 @@
+"""The pictures of the report, from what the demo left in its folder."""
+
+from pathlib import Path
+
+import nibabel as nib
+import pandas as pd
+
+from tanq_monai.data.cases import ENDING, case_of
+from tanq_monai.demo.pictures import segmentation_figure, training_figure, translation_figure
+from tanq_monai.demo.report import NO_ADAPTATION, SUPERVISED_BOUND, TANQ, Picture
+
+PICTURES_PER_SECTION = 3
+
+
+def draw_album(root: Path) -> list[Picture]:
+    """Translations of a few source scans, segmentations of a few test scans, and the course of the training."""
+    return [*_translations(root), *_segmentations(root), _training(root)]
+
+
+def _translations(root: Path) -> list[Picture]:
+    source, target = root / "data/training_source", root / "data/training_target"
+    labels = root / "data/withheld_labels/training_target"
+    pictures = []
+    pseudo, real = sorted((root / "pseudo").glob(f"*{ENDING}")), sorted(target.glob(f"*{ENDING}"))
+    for translated, other in list(zip(_spread(pseudo), _spread(real), strict=True)):
+        case = case_of(translated)
+        png = translation_figure(
+            nib.load(source / f"{case}_ceT1{ENDING}"),
+            nib.load(translated),
+            nib.load(source / f"{case}_Label{ENDING}"),
+            nib.load(other),
+            real_label=nib.load(labels / f"{case_of(other)}_Label{ENDING}"),
+        )
+        caption = (
+            f"Labels of the real hrT2 ({case_of(other)}) find its ears for this picture; training never sees them."
+        )
+        pictures.append(Picture("From ceT1 to pseudo-hrT2", case, caption, png))
+    return pictures
+
+
+def _segmentations(root: Path) -> list[Picture]:
+    folders = {NO_ADAPTATION: "no_adaptation", TANQ: "tanq", SUPERVISED_BOUND: "supervised"}
+    pictures = []
+    for scan in _spread(sorted((root / "data/validation").glob(f"*{ENDING}"))):
+        name = f"{case_of(scan)}_Label{ENDING}"
+        png = segmentation_figure(
+            nib.load(scan),
+            nib.load(root / "data/withheld_labels/validation" / name),
+            {title: nib.load(root / folder / "labels" / name) for title, folder in folders.items()},
+        )
+        caption = "Contours of the truth and of each segmenter on an hrT2 scan that none of them was trained on."
+        pictures.append(Picture("Segmentation of unseen hrT2", case_of(scan), caption, png))
+    return pictures
+
+
+def _training(root: Path) -> Picture:
+    history = pd.read_csv(root / "translator/history.csv").set_index("epoch")
+    losses = history.filter(like="loss_").rename(columns=lambda name: name.removeprefix("loss_"))
+    levels = history.filter(like="level_").rename(columns=lambda name: name.removeprefix("level_"))
+    png = training_figure({"loss terms": losses, "brightness of the structures, 1 = fluid": levels})
+    return Picture("Training", "The translator over its epochs", "Means of every epoch.", png)
+
+
+def _spread(paths: list[Path]) -> list[Path]:
+    """The first, a middle and the last path."""
+    count = min(PICTURES_PER_SECTION, len(paths))
+    return [paths[round(i * (len(paths) - 1) / max(count - 1, 1))] for i in range(count)]

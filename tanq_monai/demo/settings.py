@@ -1,0 +1,60 @@
+"""How large a demo is: the phantom, and what of the bundles' choices differs from the paper's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tanq_monai.errors import InputError
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """One size of the demo.
+
+    Attributes:
+        phantom_size: of :func:`tanq_monai.phantom.write_dataset`.
+        scans: ceT1 with labels, hrT2 without, test hrT2.
+        slices: choices that training and inference of the translator share.
+        translator: further choices of its training.
+        translated_mm: height of the slab that is translated.
+        segmenter: choices of the segmenter's training, the same for all three.
+    """
+
+    phantom_size: str
+    scans: tuple[int, int, int]
+    slices: Mapping[str, Any]
+    translator: Mapping[str, Any]
+    translated_mm: float
+    segmenter: Mapping[str, Any]
+
+
+# weights#levels: a training this short lets the VS become as bright as fluid unless its level is held.
+SIZES = {
+    "tiny": DemoSettings(
+        phantom_size="tiny",
+        scans=(8, 8, 4),
+        slices={"pixels": 80, "pixel_mm": 1.4, "width": 8},
+        translator={"crop": 64, "slab_mm": 24.0, "max_epochs": 20, "batch_size": 2, "weights#levels": 10.0},
+        translated_mm=32.0,
+        segmenter={"configuration": "2d", "max_epochs": 3, "iterations_per_epoch": 50},
+    ),
+    "small": DemoSettings(
+        phantom_size="small",
+        scans=(20, 20, 8),
+        slices={"pixels": 128, "pixel_mm": 0.82, "width": 16},
+        translator={"crop": 104, "slab_mm": 24.0, "max_epochs": 40, "batch_size": 2, "weights#levels": 10.0},
+        translated_mm=42.0,
+        segmenter={"configuration": "2d", "max_epochs": 10, "iterations_per_epoch": 100},
+    ),
+}
+
+
+def settings_of(size: str) -> DemoSettings:
+    """The settings by name.
+
+    Raises:
+        InputError: when there is no such size.
+    """
+    if size not in SIZES:
+        raise InputError(f"--size {size}", "is not a size of the demo", f"choose one of {', '.join(SIZES)}")
+    return SIZES[size]

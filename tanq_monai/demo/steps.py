@@ -1,0 +1,107 @@
+"""The demo's steps: commands that anyone can repeat by hand, each run once and remembered when it is done."""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+import tanq_monai
+from tanq_monai.errors import InputError
+
+BUNDLES = Path(tanq_monai.__file__).resolve().parents[1] / "bundles"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command and the folder it runs in.
+
+    Attributes:
+        name: of the file that remembers it.
+        arguments: of Python.
+        folder: the working directory.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    folder: Path | None = None
+
+    @property
+    def command(self) -> str:
+        """As it would be typed."""
+        return shlex.join(("python", *self.arguments))
+
+
+def bundle_step(name: str, bundle: str, config: str, choices: Mapping[str, Any]) -> Step:
+    """A run of a bundle's config with ``choices`` in place of its own.
+
+    Raises:
+        InputError: when the bundles are not beside the package.
+    """
+    folder = BUNDLES / bundle
+    if not folder.is_dir():
+        raise InputError(folder, "is not there", "run the demo from a clone of the repository")
+    files = {"config_file": f"configs/{config}.yaml", "meta_file": "configs/metadata.json"}
+    files["logging_file"] = "configs/logging.conf"
+    pairs = [word for key, value in (files | dict(choices)).items() for word in (f"--{key}", str(value))]
+    return Step(name, ("-m", "monai.bundle", "run", *pairs), folder)
+
+
+class StepRunner:
+    """Runs steps one after the other; a step that was done before is not run again.
+
+    Args:
+        folder: holds one JSON file a step: its command and the seconds it took, interrupted attempts included.
+        num_steps: for the progress display.
+    """
+
+    def __init__(self, folder: Path, num_steps: int) -> None:
+        self.folder = folder
+        self.progress = tqdm(
+            total=num_steps, desc="demo", unit="step", bar_format="{desc}: step {n} of {total}, {elapsed}"
+        )
+
+    def run(self, step: Step) -> float:
+        """Run ``step`` and return the seconds it took.
+
+        Raises:
+            InputError: when it fails, or was done with another command before.
+        """
+        record_file = self.folder / f"{step.name}.json"
+        record = _read(record_file, step)
+        self.progress.write(f"\n{step.name}{' (done before)' if record['done'] else ''}: {step.command}")
+        if not record["done"]:
+            start, before = time.perf_counter(), record["seconds"]
+            try:
+                code = subprocess.run((sys.executable, *step.arguments), cwd=step.folder, check=False).returncode
+                record["done"] = code == 0
+            finally:
+                record["seconds"] = before + time.perf_counter() - start
+                _write(record_file, record)
+            if code:
+                raise InputError(step.name, f"ended with exit code {code}", "see its message above, then start again")
+        self.progress.update()
+        return float(record["seconds"])
+
+
+def _read(path: Path, step: Step) -> dict[str, Any]:
+    if not path.exists():
+        return {"command": step.command, "seconds": 0.0, "done": False}
+    record: dict[str, Any] = json.loads(path.read_text())
+    if record["command"] != step.command:
+        raise InputError(path, "was made with other settings", "choose another --output-dir, or remove this one")
+    return record
+
+
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".writing")
+    temporary.write_text(json.dumps(record, indent=1))
+    os.replace(temporary, path)
