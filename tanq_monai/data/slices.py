@@ -45,9 +45,15 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         target_domain: (M, 2, H, W).
         crop: pixels, both ways, of the crop drawn for image and label at once.
         seed: of everything random.
+
+    Raises:
+        ValueError: when the crop is larger than the slices.
     """
 
     def __init__(self, source: Tensor, target_domain: Tensor, crop: int, seed: int = 0) -> None:
+        pixels = min(*source.shape[2:], *target_domain.shape[2:])
+        if crop > pixels:
+            raise ValueError(f"crop must be at most the {pixels} pixels of a slice, got {crop}")
         self.source, self.target_domain = source, target_domain
         self.crop, self.seed = crop, seed
         self.set_epoch(0)

@@ -42,7 +42,7 @@ SIZES = {
         phantom_size="small",
         scans=(20, 20, 8),
         slices={"pixels": 128, "pixel_mm": 0.82, "width": 16},
-        translator={"crop": 104, "slab_mm": 24.0, "max_epochs": 40, "batch_size": 2, "weights#levels": 10.0},
+        translator={"crop": 104, "slab_mm": 24.0, "max_epochs": 30, "batch_size": 2, "weights#levels": 10.0},
         translated_mm=42.0,
         segmenter={"configuration": "2d", "max_epochs": 10, "iterations_per_epoch": 100},
     ),

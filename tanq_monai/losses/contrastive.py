@@ -21,7 +21,8 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
     References:
         Park et al., ECCV 2020, with the N keys of one image as the only candidates.
     """
-    logits = queries.float() @ keys.detach().float().transpose(1, 2) / temperature
+    dtype = torch.promote_types(queries.dtype, torch.float32)
+    logits = queries.to(dtype) @ keys.detach().to(dtype).transpose(1, 2) / temperature
     own = torch.arange(logits.shape[1], device=logits.device).expand(logits.shape[:2])
     return F.cross_entropy(logits.transpose(1, 2), own, reduction="none")
 

@@ -21,10 +21,10 @@ def attention_entropy(rows: Tensor) -> Tensor:
         rows: features (B, P, C).
 
     Returns:
-        (B, P) float32.
+        (B, P), at least float32.
     """
     with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
-        rows = rows.float()
+        rows = _widen(rows)
         chunks = [_entropy(chunk @ rows.transpose(1, 2)) for chunk in torch.split(rows, ROWS_AT_ONCE, dim=1)]
         return torch.cat(chunks, dim=1)
 
@@ -40,7 +40,7 @@ def select_attention(features: Tensor, num_queries: int = 256) -> Tensor:
     rows = places(features)
     order = attention_entropy(rows).sort(dim=1, stable=True).indices[:, :num_queries]
     with torch.autocast(features.device.type, enabled=False):
-        rows = rows.float()
+        rows = _widen(rows)
         chosen = rows.gather(1, order[..., None].expand(-1, -1, rows.shape[-1]))
         return (chosen @ rows.transpose(1, 2)).softmax(dim=-1)
 
@@ -70,14 +70,20 @@ class FeatureSampler:
                 queries.append(places(other)[:, chosen])
             else:
                 attention = select_attention(own, self.num_patches)
-                keys.append(attention @ places(own).float())
-                queries.append(attention @ places(other).float())
+                with torch.autocast(own.device.type, enabled=False):
+                    keys.append(attention @ _widen(places(own)))
+                    queries.append(attention @ _widen(places(other)))
         return keys, queries
 
 
 def places(features: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, H W, C)."""
     return features.flatten(2).transpose(1, 2)
+
+
+def _widen(x: Tensor) -> Tensor:
+    """To float32; float64 stays."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def _entropy(logits: Tensor) -> Tensor:

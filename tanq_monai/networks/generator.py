@@ -1,5 +1,6 @@
 """The translator of TANQ: ceT1 slices and their label maps in, pseudo-hrT2 slices out."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -12,6 +13,7 @@ from tanq_monai.networks.norms import InstanceNorm, RegionAdaptiveNorm, RegionNo
 from tanq_monai.networks.seg_decoder import SegDecoder
 
 Normalization = Literal["tanq", "region", "instance"]
+Structures = Sequence[tuple[Structure, Structure]]
 
 
 class Translation(NamedTuple):
@@ -36,7 +38,7 @@ class TanqGenerator(nn.Module):
 
     Args:
         width: channels of the stem; 2 x and 4 x of it follow.
-        blocks: residual blocks.
+        blocks: residual blocks, at least 2: the first and the last up to the fifth are tapped.
         classes: of the SegDecoder, background included.
         normalization: "tanq"; "region" normalises the VS in the decoder like the cochlea (the paper's "without RAIN");
             "instance" pays no regard to structures (QS-Attn).
@@ -55,6 +57,8 @@ class TanqGenerator(nn.Module):
         normalization: Normalization = "tanq",
         min_region_pixels: int = 4,
     ) -> None:
+        if blocks < 2:
+            raise ValueError(f"blocks must be at least 2, got {blocks}")
         super().__init__()
         encoder_norm, decoder_norm = _norms(normalization)
         self.min_region_pixels = min_region_pixels
@@ -92,11 +96,10 @@ class TanqGenerator(nn.Module):
         Raises:
             ValueError: when x is not (B, 2, H, W) with H and W multiples of 4.
         """
-        if not self.training:
-            hidden, _ = self._encode(x, last_block=len(self.blocks))
-            return self._decode(hidden, x)
-        hidden, features = self._encode(x, last_block=len(self.blocks))
-        return Translation(self._decode(hidden, x), features, self.seg_decoder(hidden))
+        structures = self._structures(x)
+        hidden, features = self._encode(x, structures, last_block=len(self.blocks))
+        image = self._decode(hidden, structures)
+        return Translation(image, features, self.seg_decoder(hidden)) if self.training else image
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """The five feature maps that contrastive learning taps, of ``x`` (B, 2, H, W).
@@ -104,34 +107,45 @@ class TanqGenerator(nn.Module):
         The reflection-padded slice (B, 1, H + 6, W + 6); the two down convolutions before their norms
         (B, 2 width, H, W) and (B, 4 width, H/2, W/2); the first and the fifth residual block (B, 4 width, H/4, W/4).
         """
-        return self._encode(x, last_block=min(5, len(self.blocks)))[1]
+        return self._encode(x, self._structures(x), last_block=min(5, len(self.blocks)))[1]
 
-    def _encode(self, x: Tensor, last_block: int) -> tuple[Tensor, list[Tensor]]:
-        if x.ndim != 4 or x.shape[1] != 2 or x.shape[2] % 4 or x.shape[3] % 4:
-            raise ValueError(f"expected (B, 2, H, W) with H and W multiples of 4, got {tuple(x.shape)}")
+    def _encode(self, x: Tensor, structures: Structures, last_block: int) -> tuple[Tensor, list[Tensor]]:
+        (_, full), (_, half), (_, quarter) = structures  # the cochlea alone; the VS counts as background
         padded = F.pad(x[:, :1], (3, 3, 3, 3), mode="reflect")
-        hidden = self.stem(padded)
-        hidden = F.relu(self.stem_norm(hidden, self._structures(x, hidden)[1:]))
+        hidden = F.relu(self.stem_norm(self.stem(padded), [full]))
         down1 = self.down1(hidden)
-        hidden = self.blur_pool(F.relu(self.down1_norm(down1, self._structures(x, down1)[1:])))
+        hidden = self.blur_pool(F.relu(self.down1_norm(down1, [full])))
         down2 = self.down2(hidden)
-        hidden = self.blur_pool(F.relu(self.down2_norm(down2, self._structures(x, down2)[1:])))
+        hidden = self.blur_pool(F.relu(self.down2_norm(down2, [half])))
         features = [padded, down1, down2]
-        cochlea = self._structures(x, hidden)[1:]
         for number, block in enumerate(self.blocks[:last_block], start=1):
-            hidden = block(hidden, cochlea)
+            hidden = block(hidden, [quarter])
             if number in (1, min(5, len(self.blocks))):
                 features.append(hidden)
         return hidden, features
 
-    def _decode(self, hidden: Tensor, x: Tensor) -> Tensor:
-        for conv, norm in ((self.up1, self.up1_norm), (self.up2, self.up2_norm)):
-            hidden = conv(F.interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False))
-            hidden = F.relu(norm(hidden, self._structures(x, hidden)))
+    def _decode(self, hidden: Tensor, structures: Structures) -> Tensor:
+        full, half, _ = structures
+        hidden = F.relu(self.up1_norm(self.up1(_twice_as_large(hidden)), half))
+        hidden = F.relu(self.up2_norm(self.up2(_twice_as_large(hidden)), full))
         return torch.tanh(self.head(F.pad(hidden, (3, 3, 3, 3), mode="reflect")))
 
-    def _structures(self, x: Tensor, features: Tensor) -> tuple[Structure, Structure]:
-        return find_structures(x[:, 1:], features.shape[2:], self.min_region_pixels)
+    def _structures(self, x: Tensor) -> Structures:
+        """VS and cochlea at full, half and quarter resolution."""
+        if x.ndim != 4 or x.shape[1] != 2 or x.shape[2] % 4 or x.shape[3] % 4:
+            raise ValueError(f"expected (B, 2, H, W) with H and W multiples of 4, got {tuple(x.shape)}")
+        height, width = x.shape[2:]
+        labels = x[:, 1:]
+        return [find_structures(labels, (height // n, width // n), self.min_region_pixels) for n in (1, 2, 4)]
+
+
+def empty_label(images: Tensor) -> Tensor:
+    """Slices (B, 1, H, W) with an all-zero label map: (B, 2, H, W). Real hrT2 has no labels."""
+    return torch.cat([images, torch.zeros_like(images)], dim=1)
+
+
+def _twice_as_large(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _norms(normalization: Normalization) -> tuple[NormFactory, NormFactory]:
@@ -143,18 +157,3 @@ def _norms(normalization: Normalization) -> tuple[NormFactory, NormFactory]:
     if normalization == "instance":
         return InstanceNorm, InstanceNorm
     raise ValueError(f'normalization must be "tanq", "region" or "instance", got {normalization!r}')
-
-
-def translate(generator: TanqGenerator, slices: Tensor) -> Tensor:
-    """Translate ``slices`` (B, 2, H, W) in eval mode without gradients, leaving the generator's mode as it was."""
-    training = generator.training
-    generator.eval()
-    with torch.no_grad():
-        image: Tensor = generator(slices)
-    generator.train(training)
-    return image
-
-
-def empty_label(images: Tensor) -> Tensor:
-    """Slices (B, 1, H, W) with an all-zero label map: (B, 2, H, W). Real hrT2 has no labels."""
-    return torch.cat([images, torch.zeros_like(images)], dim=1)

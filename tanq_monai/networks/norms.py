@@ -109,16 +109,13 @@ class RegionNorm(nn.Module):
                 scale, shift = self._affine(region, own, others)
                 sample, row, column = structure.pixels
                 rewritten = torch.addcmul(shift[sample], values[region - 1], scale[sample])
-                y = y.index_put((sample[:, None], self._channels(y), row[:, None], column[:, None]), rewritten)
+                channel = torch.arange(y.shape[1], device=y.device)
+                y.index_put_((sample[:, None], channel, row[:, None], column[:, None]), rewritten)
         return y.to(x.dtype)
 
     def _affine(self, region: int, own: Moments, others: Moments) -> tuple[Tensor, Tensor]:
         scale = self.weight[region] / own.std
         return scale, self.bias[region] - own.mean * scale
-
-    @staticmethod
-    def _channels(y: Tensor) -> Tensor:
-        return torch.arange(y.shape[1], device=y.device)[None]
 
 
 class RegionAdaptiveNorm(RegionNorm):
@@ -157,7 +154,7 @@ def _gather(x: Tensor, structure: Structure) -> Tensor:
 
 
 def _moments(values: Tensor, structure: Structure) -> Moments:
-    """Two passes over the gathered pixels (N, C): mean, then centred squares. Absent structures: mean 0, std sqrt(1e-5)."""
+    """Two passes over the gathered pixels (N, C): mean, then centred squares. Absent: mean 0, std sqrt(1e-5)."""
     sample, counts = structure.pixels[0], structure.counts.clamp(min=1)[:, None]
     zeros = values.new_zeros(len(counts), values.shape[1])
     mean = zeros.index_add(0, sample, values) / counts

@@ -1,0 +1,226 @@
+"""The translation bundle, through MONAI's own workflows, on the tiny phantom and on a real patient."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from ignite.engine import Events
+from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
+from shared_data import shared_data_folder
+
+from tanq_monai.errors import mistake_behind
+from tanq_monai.networks import TanqGenerator
+
+BUNDLE = Path(__file__).parents[2] / "bundles" / "tanq_translation"
+CONFIGS = BUNDLE / "configs"
+SMALL = {"pixels": 64, "pixel_mm": 1.4, "width": 4, "blocks": 2, "device": "$torch.device('cpu')"}
+TRAINING = SMALL | {"crop": 32, "slab_mm": 12.0, "max_epochs": 2, "batch_size": 2}
+
+
+def workflow(name, workflow_type, **override):
+    flow = ConfigWorkflow(
+        config_file=str(CONFIGS / f"{name}.yaml"),
+        meta_file=str(CONFIGS / "metadata.json"),
+        logging_file=str(CONFIGS / "logging.conf"),
+        workflow_type=workflow_type,
+        bundle_root=str(BUNDLE),
+        **override,
+    )
+    flow.initialize()
+    return flow
+
+
+def train(data, output, **override):
+    flow = workflow("train", "train", dataset_dir=str(data), output_dir=str(output), **(TRAINING | override))
+    flow.run()
+    return flow
+
+
+def translate(scans, output, **override):
+    folders = {"dataset_dir": str(scans), "output_dir": str(output)}
+    flow = workflow("inference", "inference", **(SMALL | folders | override))
+    flow.run()
+    return flow
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_phantom, tmp_path_factory):
+    output = tmp_path_factory.mktemp("translator")
+    return output, train(tiny_phantom, output)
+
+
+@pytest.fixture(scope="module")
+def translated(trained, tiny_phantom, tmp_path_factory):
+    output = tmp_path_factory.mktemp("pseudo")
+    model = trained[0] / "models" / "model.pt"
+    return output, translate(tiny_phantom / "training_source", output, model_file=str(model), slab_mm=20.0)
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory):
+    """Choices that put a network in the translator's place which returns its input image."""
+    empty = tmp_path_factory.mktemp("identity") / "model.pt"
+    torch.save({}, empty)
+    return {"network_def": {"_target_": "torch.nn.Identity"}, "model_file": str(empty)}
+
+
+def test_training_and_inference_have_all_properties_of_monai(trained, translated):
+    assert trained[1].check_properties() == []
+    assert translated[1].check_properties() == []
+
+
+def test_the_training_leaves_a_model_a_history_and_no_half_file(trained):
+    output, _ = trained
+    generator = TanqGenerator(width=4, blocks=2)
+    generator.load_state_dict(torch.load(output / "models" / "model.pt", weights_only=True))
+    history = pd.read_csv(output / "history.csv")
+    assert history["epoch"].tolist() == [1, 2]
+    assert np.isfinite(history.to_numpy()).all()
+    assert not list(output.rglob("*.writing"))
+
+
+def test_a_run_stopped_after_an_epoch_and_resumed_ends_with_the_same_weights(trained, tiny_phantom, tmp_path):
+    def stop(engine):
+        engine.terminate()
+
+    halted = workflow("train", "train", dataset_dir=str(tiny_phantom), output_dir=str(tmp_path), **TRAINING)
+    trainer = halted.parser.get_parsed_content("train#trainer")
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, stop)
+    trainer.run()
+    (tmp_path / "models" / "model.pt").unlink(missing_ok=True)
+    train(tiny_phantom, tmp_path)
+    straight = torch.load(trained[0] / "models" / "model.pt", weights_only=True)
+    resumed = torch.load(tmp_path / "models" / "model.pt", weights_only=True)
+    assert all(torch.equal(resumed[name], straight[name]) for name in straight)
+
+
+def test_translations_lie_on_the_ceT1_grid_as_finite_float32(translated, tiny_phantom):
+    sources = sorted((tiny_phantom / "training_source").glob("*_ceT1.nii.gz"))
+    assert len(sources) == 4
+    for source in sources:
+        ceT1 = nib.load(source)
+        pseudo = nib.load(translated[0] / source.name.replace("ceT1", "hrT2"))
+        assert pseudo.shape == ceT1.shape
+        assert np.allclose(pseudo.affine, ceT1.affine, atol=1e-4)
+        assert pseudo.get_data_dtype() == np.float32
+        values = pseudo.get_fdata()
+        assert np.isfinite(values).all()
+        assert 0 <= values.min() < values.max() <= 1
+
+
+def test_every_labelled_voxel_is_translated(translated, tiny_phantom):
+    for label in (tiny_phantom / "training_source").glob("*_Label.nii.gz"):
+        inside = nib.load(label).get_fdata() > 0
+        pseudo = nib.load(translated[0] / label.name.replace("Label", "hrT2")).get_fdata()
+        assert (pseudo[inside] > 0).mean() > 0.99
+
+
+def test_a_translator_that_changes_nothing_gives_back_the_scan(identity, tiny_phantom, tmp_path):
+    choices = {"pixels": 80, "pixel_mm": 1.4, "slab_mm": None}
+    translate(tiny_phantom / "training_source", tmp_path, **(choices | identity))
+    for source in (tiny_phantom / "training_source").glob("*ldn*_ceT1.nii.gz"):
+        scan = nib.load(source).get_fdata()
+        again = nib.load(tmp_path / source.name.replace("ceT1", "hrT2")).get_fdata()
+        inside = again > 0.05
+        assert inside.mean() > 0.3
+        assert np.corrcoef(scan[inside], again[inside])[0, 1] > 0.97
+
+
+def test_bad_scans_are_named_and_good_ones_translated(identity, tiny_phantom, tmp_path):
+    scans, output = tmp_path / "scans", tmp_path / "out"
+    shutil.copytree(tiny_phantom / "training_source", scans)
+    images = sorted(scans.glob("*_ceT1.nii.gz"))
+    images[0].write_bytes(images[0].read_bytes()[:500])
+    Path(str(images[1]).replace("ceT1", "Label")).unlink()
+    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/inference.yaml"]
+    choices = {"dataset_dir": scans, "output_dir": output} | SMALL | identity
+    command += [word for key, value in choices.items() for word in (f"--{key}", str(value))]
+    result = subprocess.run(command, cwd=BUNDLE, capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert images[0].name in errors[0]
+    assert "is missing" in errors[1]
+    assert len(list(output.glob("*.nii.gz"))) == 2
+
+
+def test_a_missing_model_is_told_in_one_line(tiny_phantom, tmp_path):
+    with pytest.raises(Exception) as error:
+        translate(tiny_phantom / "training_source", tmp_path, model_file=str(tmp_path / "none.pt"))
+    assert "none.pt: is not there" in str(mistake_behind(error.value))
+
+
+def test_networks_of_all_configs_are_equal():
+    texts = [path.read_text() for path in sorted(CONFIGS.glob("*.yaml"))]
+    lines = {line for text in texts for line in text.splitlines() if line.startswith("network_def:")}
+    assert len(texts) >= 2
+    assert len(lines) == 1
+
+
+def test_metadata_follow_monais_schema(tmp_path):
+    schema = BUNDLE.parent / "vs_cochlea_seg" / "eval" / "schema.json"
+    metadata = json.loads((CONFIGS / "metadata.json").read_text())
+    assert metadata["version"] in metadata["changelog"]
+    assert "Research only" in metadata["intended_use"]
+    if schema.exists():
+        verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(schema), create_dir=False)
+
+
+def test_the_network_fits_its_metadata():
+    verify_net_in_out(
+        net_id="network_def",
+        meta_file=str(CONFIGS / "metadata.json"),
+        config_file=str(CONFIGS / "inference.yaml"),
+        device="cpu",
+        n=4,
+        extra_forward_args={},
+    )
+
+
+@pytest.mark.integration
+def test_a_real_dicom_series_comes_back_on_its_grid_with_its_structures_in_place(identity, tmp_path):
+    patient = shared_data_folder("vs_seg_001")
+    choices = {"label_dir": str(patient / "label.nii.gz"), "pixels": 256, "pixel_mm": 0.41} | identity
+    translate(patient / "ceT1_dicom", tmp_path, **choices)
+    pseudo = nib.load(tmp_path / "ceT1_dicom_hrT2.nii.gz")
+    label = nib.load(patient / "label.nii.gz")
+    assert pseudo.shape == label.shape
+    assert np.allclose(pseudo.affine, label.affine, atol=1e-3)
+    values, structures = pseudo.get_fdata(), label.get_fdata()
+    assert np.isfinite(values).all()
+    # On ceT1 the VS is 1.4 times as bright as brain, the cochlea a third of it: an image that moved would lose this.
+    brain = np.median(values[values > 0.2])
+    assert values[structures == 1].mean() > 1.2 * brain
+    assert values[structures == 2].mean() < 0.6 * brain
+    assert (values[structures > 0] > 0).all()
+
+
+@pytest.mark.integration
+def test_a_real_patient_is_translated_at_full_width_below_6_GB(tmp_path):
+    patient = shared_data_folder("vs_seg_001")
+    torch.manual_seed(0)
+    torch.save(TanqGenerator().state_dict(), tmp_path / "model.pt")
+    program = (
+        "import resource, runpy, sys; sys.argv = sys.argv[1:]\n"
+        "try:\n    runpy.run_module('monai.bundle', run_name='__main__')\n"
+        "finally:\n    print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    choices = {"dataset_dir": patient / "ceT1_dicom", "label_dir": patient / "label.nii.gz", "output_dir": tmp_path}
+    choices |= {"model_file": tmp_path / "model.pt", "slab_mm": 24.0, "device": "$torch.device('cpu')"}
+    words = [word for key, value in choices.items() for word in (f"--{key}", str(value))]
+    command = [sys.executable, "-c", program, "monai.bundle", "run", "--config_file", "configs/inference.yaml", *words]
+    result = subprocess.run(command, cwd=BUNDLE, capture_output=True, text=True, check=True)
+    peak_kilobytes = int(result.stdout.rsplit("peak", 1)[1])
+    assert peak_kilobytes < 6e6
+    pseudo = nib.load(tmp_path / "ceT1_dicom_hrT2.nii.gz").get_fdata()
+    assert np.isfinite(pseudo).all()
+    structures = nib.load(patient / "label.nii.gz").get_fdata()
+    assert (pseudo[structures > 0] > 0).mean() > 0.99

@@ -1,0 +1,61 @@
+"""Small files as users have them, good and bad."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+LPS = np.diag([-0.5, -0.5, 1.5, 1.0])
+SHAPE = (12, 10, 6)
+
+
+def scan(seed: int = 0) -> np.ndarray:
+    """A noisy image, so that it does not shrink when it is zipped."""
+    return np.random.default_rng(seed).uniform(1, 100, SHAPE).astype(np.float32)
+
+
+def structures() -> np.ndarray:
+    """A VS and a cochlea, float64 as crossMoDA stores them."""
+    labels = np.zeros(SHAPE)
+    labels[2:6, 2:6, 1:4] = 1
+    labels[8:10, 4:7, 2:4] = 2
+    return labels
+
+
+def write_nifti(path: Path, array: np.ndarray, affine: np.ndarray = LPS) -> Path:
+    """Make the folder, too."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, affine), path)
+    return path
+
+
+def write_case(folder: Path, case: str = "crossmoda2021_ldn_1", suffix: str = "ceT1") -> tuple[Path, Path]:
+    """A good image and its label."""
+    image = write_nifti(folder / f"{case}_{suffix}.nii.gz", scan())
+    return image, write_nifti(folder / f"{case}_Label.nii.gz", structures())
+
+
+def write_series(folder: Path, volume: np.ndarray, positions: list[float], series: str | None = None) -> str:
+    """Axial DICOM slices (x, y, slice) of 0.5 mm pixels at ``positions`` mm; returns the UID of the series."""
+    folder.mkdir(parents=True, exist_ok=True)
+    series, start = series or generate_uid(), len(list(folder.iterdir()))
+    for number, position in enumerate(positions, start=start):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = MRImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        path = folder / f"{number:03}.dcm"
+        header = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+        header.SOPClassUID, header.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+        header.SeriesInstanceUID, header.Modality, header.InstanceNumber = series, "MR", number + 1
+        header.ImageOrientationPatient, header.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [-3, -4, position]
+        header.PixelSpacing, header.SliceThickness = [0.5, 0.5], 1.5
+        header.Columns, header.Rows = volume.shape[:2]
+        header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+        header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 16, 15, 0
+        header.PixelData = volume[:, :, number - start].T.astype(np.uint16).tobytes()
+        pydicom.dcmwrite(path, header, enforce_file_format=True)
+    return str(series)

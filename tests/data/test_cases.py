@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+from files import scan, structures, write_case, write_nifti, write_series
+
+from tanq_monai.data.cases import case_of, find_images, find_labelled, name_by_case
+from tanq_monai.errors import InputError, InputErrors
+
+
+def test_labelled_cases_are_listed_by_name(tmp_path):
+    names = ["crossmoda2022_etz_0", "crossmoda2021_ldn_2"]
+    files = {name: write_case(tmp_path, name) for name in names}
+    found = find_labelled(tmp_path)
+    assert found.problems == []
+    assert found.cases == [
+        {"case": name, "image": str(files[name][0]), "label": str(files[name][1])} for name in sorted(names)
+    ]
+    found.raise_problems()
+
+
+@pytest.mark.parametrize("suffix", ["hrT2", "T2"])
+def test_images_of_the_target_domain_are_listed_without_labels(tmp_path, suffix):
+    image, _ = write_case(tmp_path, "crossmoda2021_ldn_106", suffix)
+    assert find_images(tmp_path).cases == [{"case": "crossmoda2021_ldn_106", "image": str(image)}]
+
+
+def test_the_other_contrast_is_not_listed(tmp_path):
+    write_case(tmp_path, "crossmoda2021_ldn_1", "ceT1")
+    write_case(tmp_path, "crossmoda2021_ldn_106", "hrT2")
+    assert [c["case"] for c in find_labelled(tmp_path).cases] == ["crossmoda2021_ldn_1"]
+    assert [c["case"] for c in find_images(tmp_path).cases] == ["crossmoda2021_ldn_106"]
+
+
+def test_bad_cases_are_all_told_and_good_ones_still_listed(tmp_path):
+    write_case(tmp_path, "crossmoda2021_ldn_1")
+    write_case(tmp_path, "crossmoda2021_ldn_9")
+    missing = write_nifti(tmp_path / "crossmoda2021_ldn_2_ceT1.nii.gz", scan())
+    array = scan()
+    array[0, 0, 0] = np.nan
+    write_nifti(tmp_path / "crossmoda2021_ldn_3_ceT1.nii.gz", array)
+    write_case(tmp_path, "crossmoda2021_ldn_4")[1].write_bytes(b"")
+    write_nifti(tmp_path / "scan7.nii.gz", scan())
+    found = find_labelled(tmp_path)
+    assert [case["case"] for case in found.cases] == ["crossmoda2021_ldn_1", "crossmoda2021_ldn_9"]
+    with pytest.raises(InputErrors) as error:
+        found.raise_problems()
+    lines = sorted(str(error.value).splitlines())
+    folder = tmp_path
+    assert lines == sorted(
+        [
+            f"{folder}/crossmoda2021_ldn_2_Label.nii.gz: is missing, the label of {missing.name}; "
+            "add it or take the case out",
+            f"{folder}/crossmoda2021_ldn_3_ceT1.nii.gz: has 1 NaN or infinite voxels; replace them, e.g. by 0",
+            f"{folder}/crossmoda2021_ldn_4_Label.nii.gz: is empty; copy it again",
+            f"{folder}/scan7.nii.gz: its name is outside the layout; call it CASE_ceT1.nii.gz",
+        ]
+    )
+
+
+def test_a_folder_of_nothing_but_bad_cases_tells_what_is_bad(tmp_path):
+    write_case(tmp_path)[0].write_bytes(b"")
+    found = find_labelled(tmp_path)
+    assert found.cases == []
+    with pytest.raises(InputErrors, match=r"crossmoda2021_ldn_1_ceT1\.nii\.gz: is empty; copy it again"):
+        found.raise_problems()
+
+
+@pytest.mark.parametrize("find", [find_images, find_labelled])
+def test_an_empty_folder_is_told(tmp_path, find):
+    with pytest.raises(InputError, match=rf"^{tmp_path}: holds no image; give a folder with \*_\w+\.nii\.gz"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("find", [find_images, find_labelled])
+def test_something_that_is_no_folder_is_told(tmp_path, find):
+    for path in (tmp_path / "nowhere", write_nifti(tmp_path / "a_ceT1.nii.gz", scan())):
+        with pytest.raises(InputError, match=rf"^{path}: is not a folder; give the folder that holds the scans$"):
+            find(path)
+
+
+def test_a_label_may_be_missing_where_it_is_not_required(tmp_path):
+    image = write_nifti(tmp_path / "crossmoda2021_ldn_2_ceT1.nii.gz", scan())
+    found = find_labelled(tmp_path, required=False)
+    assert found.problems == []
+    assert found.cases == [{"case": "crossmoda2021_ldn_2", "image": str(image)}]
+
+
+def test_a_bad_label_is_told_even_where_none_is_required(tmp_path):
+    write_nifti(write_case(tmp_path)[1], structures()[:-1])
+    found = find_labelled(tmp_path, required=False)
+    assert found.cases == []
+    assert "resample the label" in str(found.problems[0])
+
+
+def test_labels_may_lie_in_a_folder_of_their_own(tmp_path):
+    image = write_nifti(tmp_path / "images" / "crossmoda2021_ldn_106_hrT2.nii.gz", scan())
+    _, label = write_case(tmp_path / "labels", "crossmoda2021_ldn_106")
+    found = find_labelled(tmp_path / "images", tmp_path / "labels", suffixes=("hrT2",))
+    assert found.cases == [{"case": "crossmoda2021_ldn_106", "image": str(image), "label": str(label)}]
+
+
+def test_a_folder_with_a_dicom_series_is_one_case(tmp_path):
+    write_series(tmp_path / "patient7", scan(), [0.0, 1.5, 3.0])
+    label = write_nifti(tmp_path / "contours.nii.gz", structures())
+    series = str(tmp_path / "patient7")
+    assert find_images(series).cases == [{"case": "patient7", "image": series}]
+    assert find_labelled(series, labels=label).cases == [{"case": "patient7", "image": series, "label": str(label)}]
+
+
+def test_a_folder_with_two_dicom_series_is_a_problem(tmp_path):
+    for _ in range(2):
+        write_series(tmp_path, scan(), [0.0, 1.5, 3.0])
+    found = find_images(tmp_path)
+    assert found.cases == []
+    with pytest.raises(InputErrors, match="holds 2 DICOM series; give every series a folder of its own"):
+        found.raise_problems()
+
+
+@pytest.mark.parametrize(
+    ("path", "case"),
+    [
+        ("/d/crossmoda2021_ldn_7_ceT1.nii.gz", "crossmoda2021_ldn_7"),
+        ("crossmoda2022_etz_105_hrT2.nii.gz", "crossmoda2022_etz_105"),
+        ("crossmoda2023_ukm_3_T2.nii.gz", "crossmoda2023_ukm_3"),
+        ("crossmoda2021_ldn_7_Label.nii.gz", "crossmoda2021_ldn_7"),
+        ("/d/patient_7", "patient_7"),
+        ("/d/ceT1", "ceT1"),
+    ],
+)
+def test_the_case_of_a_file_is_its_name_without_what_it_shows(path, case):
+    assert case_of(path) == case
+
+
+def test_results_are_named_by_case():
+    assert name_by_case({"filename_or_obj": "/d/crossmoda2021_ldn_7_ceT1.nii.gz"}, None) == {
+        "subject": "crossmoda2021_ldn_7",
+        "idx": None,
+    }

@@ -1,0 +1,217 @@
+import gzip
+import os
+import re
+
+import numpy as np
+import pytest
+from files import LPS, SHAPE, scan, structures, write_nifti, write_series
+
+from tanq_monai.data.checks import (
+    check_file,
+    check_image,
+    check_label,
+    check_output_dir,
+    is_dicom,
+    same_affine,
+)
+from tanq_monai.errors import InputError
+
+
+def _told(path, problem, remedy):
+    """The one line a user reads: the file, what is wrong, what to do."""
+    return rf"^{re.escape(str(path))}: [^\n]*{problem}[^\n]*; [^\n]*{remedy}[^\n]*$"
+
+
+@pytest.fixture
+def image(tmp_path):
+    """A good image."""
+    return write_nifti(tmp_path / "a_ceT1.nii.gz", scan())
+
+
+@pytest.fixture
+def label(tmp_path, image):
+    """Its good label."""
+    return write_nifti(tmp_path / "a_Label.nii.gz", structures())
+
+
+def test_a_good_case_passes(image, label):
+    check_image(image)
+    check_label(label, image)
+
+
+def test_a_case_without_structures_passes(tmp_path, image):
+    check_label(write_nifti(tmp_path / "a_Label.nii.gz", np.zeros(SHAPE)), image)
+
+
+def test_a_missing_file_is_told(tmp_path):
+    path = tmp_path / "a_ceT1.nii.gz"
+    with pytest.raises(InputError, match=_told(path, "does not exist", "add the file")):
+        check_image(path)
+
+
+def test_an_empty_file_is_told(image):
+    image.write_bytes(b"")
+    with pytest.raises(InputError, match=_told(image, "is empty", "copy it again")):
+        check_image(image)
+
+
+@pytest.mark.parametrize("kept", [1, 5, 30, 200, 400, 0.5, 0.95])
+def test_a_truncated_file_is_told(image, kept):
+    whole = image.read_bytes()
+    image.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
+    with pytest.raises(InputError, match=_told(image, "cannot be read as NIfTI", "copy it again")):
+        check_image(image)
+
+
+@pytest.mark.parametrize("name", ["a_ceT1.nii.gz", "a_Label.nii.gz"])
+def test_a_damaged_file_is_told_whether_image_or_label(image, label, name):
+    path = image.with_name(name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 :] = b"\xff" * (len(content) - len(content) // 3)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=_told(path, "cannot be read as NIfTI", "copy it again")):
+        check_image(image)
+        check_label(label, image)
+
+
+@pytest.mark.parametrize("content", [b"hello", b"<html>" * 200, gzip.compress(bytes(400)), gzip.compress(b"x" * 900)])
+def test_a_file_of_something_else_is_told(image, content):
+    image.write_bytes(content)
+    with pytest.raises(InputError, match=_told(image, "cannot be read as NIfTI", "copy it again")):
+        check_image(image)
+
+
+@pytest.mark.parametrize(("first", "value"), [(70, b"\x39\x30"), (40, b"\xff\xff"), (344, b"none")])
+def test_a_rotten_header_is_told(image, first, value):
+    header = bytearray(gzip.decompress(image.read_bytes()))
+    header[first : first + len(value)] = value  # data type, number of axes, magic
+    image.write_bytes(gzip.compress(header))
+    with pytest.raises(InputError, match=_told(image, "cannot be read as NIfTI|dimensions", "copy it again|3D")):
+        check_image(image)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_voxels_that_are_no_numbers_are_counted(tmp_path, value):
+    array = scan()
+    array[1:3, 2, 4] = value
+    path = write_nifti(tmp_path / "a_ceT1.nii.gz", array)
+    with pytest.raises(InputError, match=_told(path, "has 2 NaN or infinite voxels", "replace them")):
+        check_image(path)
+
+
+def test_nan_in_a_label_is_told(tmp_path, image):
+    array = structures()
+    array[0, 0, 0] = np.nan
+    path = write_nifti(tmp_path / "a_Label.nii.gz", array)
+    with pytest.raises(InputError, match=_told(path, "has 1 NaN", "replace them")):
+        check_label(path, image)
+
+
+@pytest.mark.parametrize("shape", [(12, 10), (12, 10, 6, 2), (4, 4, 4, 1, 3)])
+def test_other_than_three_dimensions_are_told(tmp_path, shape):
+    path = write_nifti(tmp_path / "a_ceT1.nii.gz", np.ones(shape))
+    with pytest.raises(InputError, match=_told(path, f"has {len(shape)} dimensions", "give one 3D volume per file")):
+        check_image(path)
+
+
+def test_a_label_of_another_size_is_told(tmp_path, image):
+    path = write_nifti(tmp_path / "a_Label.nii.gz", structures()[:, :, :-1])
+    with pytest.raises(
+        InputError, match=_told(path, r"is \(12, 10, 5\) voxels but its image \(12, 10, 6\)", "resample")
+    ):
+        check_label(path, image)
+
+
+@pytest.mark.parametrize(("row", "column", "shift"), [(0, 3, 0.5), (2, 3, -1.5), (0, 0, 0.05), (0, 1, 0.1)])
+def test_a_label_on_another_grid_is_told(tmp_path, image, row, column, shift):
+    affine = LPS.copy()
+    affine[row, column] += shift
+    path = write_nifti(tmp_path / "a_Label.nii.gz", structures(), affine)
+    with pytest.raises(
+        InputError, match=_told(path, "lies elsewhere than its image", "save it with the image's affine")
+    ):
+        check_label(path, image)
+
+
+@pytest.mark.parametrize(("values", "told"), [([3], r"\[3\.0\]"), ([0.5, -1], r"\[-1\.0, 0\.5\]"), (range(9), r"3\.0")])
+def test_other_label_values_are_told(tmp_path, image, values, told):
+    array = structures()
+    array[0, : len(values), 0] = values
+    path = write_nifti(tmp_path / "a_Label.nii.gz", array)
+    with pytest.raises(InputError, match=_told(path, f"has label values .*{told}", "0 background, 1 VS and 2 cochlea")):
+        check_label(path, image)
+
+
+def test_affines_may_differ_by_rounding():
+    assert same_affine(LPS, LPS + 0.005)
+    assert not same_affine(LPS, LPS + 0.02)
+
+
+def test_a_good_series_passes_whatever_the_order_of_its_files(tmp_path):
+    write_series(tmp_path / "series", scan(), [4.5, 0.0, 1.5, 6.0, 3.0, 7.5])
+    (tmp_path / "series" / "notes.txt").write_text("no DICOM")
+    check_image(tmp_path / "series")
+
+
+def test_the_label_of_a_series_is_checked_for_its_values_only(tmp_path):
+    write_series(tmp_path / "series", scan(), [0.0, 1.5, 3.0])
+    check_label(write_nifti(tmp_path / "label.nii.gz", structures()), tmp_path / "series")
+    bad = write_nifti(tmp_path / "bad.nii.gz", structures() * 3)
+    with pytest.raises(InputError, match=_told(bad, "has label values", "are allowed")):
+        check_label(bad, tmp_path / "series")
+
+
+def test_two_series_in_one_folder_are_told(tmp_path):
+    for _ in range(2):
+        write_series(tmp_path / "series", scan(), [0.0, 1.5, 3.0])
+    with pytest.raises(InputError, match=_told(tmp_path / "series", "holds 2 DICOM series", "a folder of its own")):
+        check_image(tmp_path / "series")
+
+
+def test_a_single_slice_is_told(tmp_path):
+    write_series(tmp_path / "series", scan(), [0.0])
+    with pytest.raises(InputError, match=_told(tmp_path / "series", "holds 1 DICOM slices", "one whole series")):
+        check_image(tmp_path / "series")
+
+
+@pytest.mark.parametrize("positions", [[0.0, 1.5, 4.5, 6.0], [0.0, 1.5, 1.5, 3.0]])
+def test_missing_and_doubled_slices_are_told(tmp_path, positions):
+    write_series(tmp_path / "series", scan(), positions)
+    with pytest.raises(InputError, match=_told(tmp_path / "series", "has slice steps from", "complete the series")):
+        check_image(tmp_path / "series")
+
+
+def test_dicom_is_known_by_its_content_not_its_name(tmp_path, image):
+    write_series(tmp_path / "series", scan(), [0.0])
+    (tmp_path / "series" / "000.dcm").rename(tmp_path / "IM1")
+    assert is_dicom(tmp_path / "IM1")
+    assert not is_dicom(image)
+    assert not is_dicom(tmp_path)
+
+
+def test_an_output_folder_is_made_with_its_parents(tmp_path):
+    path = check_output_dir(tmp_path / "a" / "b")
+    assert path.is_dir()
+    assert check_output_dir(path) == path
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_file_in_place_of_the_output_folder_is_told(tmp_path, below):
+    (tmp_path / "out").write_text("a file")
+    path = tmp_path / "out" / below
+    with pytest.raises(InputError, match=_told(path, "cannot be made a folder", "choose another output folder")):
+        check_output_dir(path)
+    assert (tmp_path / "out").read_text() == "a file"
+
+
+def test_a_folder_without_write_permission_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # whoever runs the tests may be allowed everything
+    with pytest.raises(InputError, match=_told(tmp_path, "cannot be written to", "choose another output folder")):
+        check_output_dir(tmp_path)
+
+
+def test_a_file_that_must_be_there_is_told(tmp_path, image):
+    assert check_file(image, "train first") == image
+    for path in (tmp_path, tmp_path / "model.pt"):
+        with pytest.raises(InputError, match=_told(path, "is not there", "train first")):
+            check_file(path, "train first")

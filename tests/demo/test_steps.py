@@ -1,0 +1,109 @@
+import json
+import subprocess
+
+import pytest
+
+from tanq_monai.demo import steps
+from tanq_monai.demo.steps import BUNDLES, Step, StepRunner, bundle_step
+from tanq_monai.errors import InputError
+
+STEP = Step("translate", ("-m", "something", "--size", "a b"))
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine on which every command takes ten seconds; ``codes`` are its next exit codes, ``ran`` what it ran."""
+
+    class Machine:
+        def __init__(self):
+            self.codes, self.ran, self.clock = [], [], 0.0
+
+        def run(self, command, cwd=None, check=False):
+            self.ran.append((command, cwd))
+            self.clock += 10
+            code = self.codes.pop(0) if self.codes else 0
+            if isinstance(code, BaseException):
+                raise code
+            return subprocess.CompletedProcess(command, code)
+
+    machine = Machine()
+    monkeypatch.setattr(steps.subprocess, "run", machine.run)
+    monkeypatch.setattr(steps.time, "perf_counter", lambda: machine.clock)
+    return machine
+
+
+def test_a_step_runs_its_command_in_its_folder(tmp_path):
+    folder = tmp_path / "work"
+    folder.mkdir()
+    StepRunner(tmp_path / "steps", 1).run(Step("write", ("-c", "open('here', 'w').write('done')"), folder))
+    assert (folder / "here").read_text() == "done"
+    assert json.loads((tmp_path / "steps" / "write.json").read_text())["done"] is True
+
+
+def test_a_real_command_that_fails_is_told(tmp_path):
+    with pytest.raises(InputError, match="^fail: ended with exit code 3; see its message above, then start again$"):
+        StepRunner(tmp_path, 1).run(Step("fail", ("-c", "raise SystemExit(3)")))
+
+
+def test_a_step_that_is_done_is_not_run_again(tmp_path, machine):
+    assert StepRunner(tmp_path, 1).run(STEP) == 10
+    assert StepRunner(tmp_path, 1).run(STEP) == 10
+    assert len(machine.ran) == 1
+
+
+def test_a_step_that_failed_is_run_again_and_the_seconds_add_up(tmp_path, machine):
+    machine.codes += [1, 2, 0]
+    for code in (1, 2):
+        with pytest.raises(InputError, match=f"translate: ended with exit code {code}"):
+            StepRunner(tmp_path, 1).run(STEP)
+    assert StepRunner(tmp_path, 1).run(STEP) == 30
+    assert len(machine.ran) == 3
+
+
+def test_an_interrupted_step_is_run_again_and_its_seconds_count(tmp_path, machine):
+    machine.codes.append(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        StepRunner(tmp_path, 1).run(STEP)
+    assert StepRunner(tmp_path, 1).run(STEP) == 20
+
+
+def test_a_step_that_was_done_with_other_settings_is_refused(tmp_path, machine):
+    StepRunner(tmp_path, 1).run(STEP)
+    other = Step("translate", ("-m", "something", "--size", "c"))
+    with pytest.raises(InputError, match=r"translate\.json: was made with other settings; choose another --output-dir"):
+        StepRunner(tmp_path, 1).run(other)
+    assert len(machine.ran) == 1
+
+
+def test_progress_counts_the_steps_that_are_done(tmp_path, machine):
+    machine.codes += [0, 1]
+    runner = StepRunner(tmp_path, 2)
+    runner.run(STEP)
+    assert runner.progress.n == 1
+    with pytest.raises(InputError):
+        runner.run(Step("other", ("-V",)))
+    assert runner.progress.n == 1
+
+
+def test_only_records_are_left_in_the_folder(tmp_path, machine):
+    StepRunner(tmp_path / "steps", 1).run(STEP)
+    assert [path.name for path in (tmp_path / "steps").iterdir()] == ["translate.json"]
+
+
+def test_a_command_reads_as_it_would_be_typed():
+    assert STEP.command == "python -m something --size 'a b'"
+
+
+def test_a_bundle_step_runs_a_config_of_the_bundle_with_its_choices():
+    step = bundle_step("train", "tanq_translation", "train", {"dataset_dir": "/d", "weights#levels": 10.0})
+    assert step.folder == BUNDLES / "tanq_translation"
+    assert step.command == (
+        "python -m monai.bundle run --config_file configs/train.yaml --meta_file configs/metadata.json "
+        "--logging_file configs/logging.conf --dataset_dir /d '--weights#levels' 10.0"
+    )
+    assert (step.folder / "configs" / "train.yaml").is_file()
+
+
+def test_a_bundle_that_is_not_beside_the_package_is_told():
+    with pytest.raises(InputError, match="nowhere: is not there; run the demo from a clone of the repository"):
+        bundle_step("train", "nowhere", "train", {})

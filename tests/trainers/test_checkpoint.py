@@ -1,0 +1,101 @@
+import pandas as pd
+import pytest
+import torch
+from ignite.engine import Events
+from tiny import trainer_that_resumes
+
+from tanq_monai.trainers import checkpoint
+from tanq_monai.trainers.checkpoint import save_atomically
+
+
+class Interruption(Exception):
+    """Somebody presses Ctrl-C."""
+
+
+class InterruptAt:
+    """Stops at an iteration, counted from the start of training."""
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def attach(self, engine):
+        engine.add_event_handler(Events.ITERATION_STARTED(once=self.iteration), self._stop)
+
+    def _stop(self, engine):
+        raise Interruption
+
+
+def _weights(trainer):
+    networks = trainer.networks
+    parts = {"g": networks.generator, "d": networks.discriminator, "p": networks.projector}
+    return {f"{part}.{name}": value for part, network in parts.items() for name, value in network.state_dict().items()}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """A folder with four epochs of two steps in one go, and the trainer."""
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    trainer = trainer_that_resumes(folder, max_epochs=4)
+    trainer.run()
+    return folder, trainer
+
+
+@pytest.mark.parametrize("iteration", [3, 6, 8])
+def test_an_interrupted_run_that_goes_on_ends_with_the_same_bits(tmp_path, uninterrupted, iteration):
+    folder, expected = uninterrupted
+    with pytest.raises(Interruption):
+        trainer_that_resumes(tmp_path, max_epochs=4, extra_handlers=(InterruptAt(iteration),)).run()
+    assert not (tmp_path / "model.pt").exists()
+    resumed = trainer_that_resumes(tmp_path, max_epochs=4)
+    resumed.run()
+    assert resumed.state.epoch == 4
+    assert resumed.state.iteration == 8
+    for name, value in _weights(expected).items():
+        assert torch.equal(_weights(resumed)[name], value), name
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), pd.read_csv(folder / "history.csv"))
+
+
+def test_training_changes_every_network(tmp_path, uninterrupted):
+    untrained = _weights(trainer_that_resumes(tmp_path, max_epochs=1))
+    for name, value in _weights(uninterrupted[1]).items():
+        assert not torch.equal(untrained[name], value), name
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path, uninterrupted):
+    (tmp_path / "checkpoint.pt").write_bytes((uninterrupted[0] / "checkpoint.pt").read_bytes())
+    trainer, steps = trainer_that_resumes(tmp_path, max_epochs=4), []
+    trainer.add_event_handler(Events.ITERATION_STARTED, lambda: steps.append(1))
+    trainer.run()
+    assert steps == []
+    expected = torch.load(uninterrupted[0] / "model.pt", weights_only=True)
+    for name, value in torch.load(tmp_path / "model.pt", weights_only=True).items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_final_model_is_the_plain_state_dict_of_the_generator(uninterrupted):
+    folder, trainer = uninterrupted
+    model = torch.load(folder / "model.pt", weights_only=True)
+    assert model.keys() == trainer.network.state_dict().keys()
+    assert all(torch.equal(model[name], value) for name, value in trainer.network.state_dict().items())
+
+
+def test_checkpoint_holds_the_epoch_and_nothing_is_left_beside_it(uninterrupted):
+    folder, _ = uninterrupted
+    assert torch.load(folder / "checkpoint.pt", weights_only=True)["epoch"] == 4
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.pt", "history.csv", "model.pt"]
+
+
+def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "models" / "model.pt"
+    save_atomically({"a": torch.ones(1)}, path)
+
+    def fail(content, file):
+        file.write_bytes(b"half a fi")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(checkpoint.torch, "save", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save_atomically({"a": torch.zeros(1)}, path)
+    monkeypatch.undo()
+    assert torch.load(path, weights_only=True) == {"a": torch.ones(1)}
+    assert list(path.parent.iterdir()) == [path]

@@ -1,0 +1,72 @@
+"""Networks, data and trainer so small that a step takes a fraction of a second."""
+
+from pathlib import Path
+
+import torch
+from monai.data import DataLoader
+from monai.handlers import LrScheduleHandler
+from torch.optim.lr_scheduler import LambdaLR
+
+from tanq_monai.data.slices import UnpairedSlices
+from tanq_monai.networks import FeatureProjector, FeatureSampler, PatchDiscriminator, TanqGenerator
+from tanq_monai.trainers.checkpoint import EpochCheckpoint, FinalModel
+from tanq_monai.trainers.handlers import EpochSeed, History
+from tanq_monai.trainers.schedule import ConstantThenLinear
+from tanq_monai.trainers.tanq import TanqNetworks, TanqOptimizers, TanqTrainer
+
+SIZE = 32
+
+
+def networks(seed: int = 0) -> TanqNetworks:
+    """Of width 4, with weights large enough for every loss to have a gradient."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        generator = TanqGenerator(width=4, blocks=2)
+        parts = TanqNetworks(
+            generator, PatchDiscriminator(width=4), FeatureProjector(generator.feature_channels, width=8)
+        )
+        for network in (parts.generator, parts.discriminator, parts.projector):
+            for parameter in network.parameters():
+                parameter.data += 0.2 * torch.randn(parameter.shape)
+    return parts
+
+
+def slices(count: int, seed: int, labelled: bool) -> torch.Tensor:
+    """(N, 2, 32, 32); where labelled, a VS and a cochlea in each."""
+    images = torch.rand(count, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    labels = torch.zeros_like(images)
+    if labelled:
+        labels[:, :, 4:16, 4:14] = 1
+        labels[:, :, 18:28, 12:24] = 2
+    return torch.cat([images, labels], dim=1)
+
+
+def trainer_that_resumes(folder: Path, max_epochs: int, extra_handlers: tuple = ()) -> TanqTrainer:
+    """All that ``train.yaml`` puts together: schedules, seeds, history, checkpoint of the epoch and the last model."""
+    parts = networks()
+    optimizers = [
+        torch.optim.Adam(network.parameters(), lr=0.002, betas=(0.5, 0.999))
+        for network in (parts.generator, parts.discriminator, parts.projector)
+    ]
+    schedulers = [LambdaLR(optimizer, ConstantThenLinear(max_epochs)) for optimizer in optimizers]
+    names = ("generator", "discriminator", "projector")
+    state = {name: getattr(parts, name) for name in names}
+    state |= {f"optimizer_{name}": optimizer for name, optimizer in zip(names, optimizers, strict=True)}
+    state |= {f"schedule_{name}": scheduler for name, scheduler in zip(names, schedulers, strict=True)}
+    dataset = UnpairedSlices(slices(3, 1, labelled=True), slices(4, 2, labelled=False), crop=SIZE - 4, seed=5)
+    return TanqTrainer(
+        device=torch.device("cpu"),
+        max_epochs=max_epochs,
+        train_data_loader=DataLoader(dataset, batch_size=2, shuffle=False),
+        networks=parts,
+        optimizers=TanqOptimizers(*optimizers),
+        sampler=FeatureSampler(num_patches=16),
+        train_handlers=[
+            *extra_handlers,
+            EpochSeed(dataset, seed=5),
+            *(LrScheduleHandler(scheduler, print_lr=False) for scheduler in schedulers),
+            History(folder / "history.csv"),
+            EpochCheckpoint(folder / "checkpoint.pt", state),
+            FinalModel(folder / "model.pt", parts.generator),
+        ],
+    )
