@@ -8,11 +8,12 @@ import nibabel as nib
 import numpy as np
 import pydicom
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError
+from tanq_monai.metrics import STRUCTURES
 
-STRUCTURES = {1: "VS", 2: "cochlea"}
 AFFINE_TOLERANCE_MM = 0.01
 
 
@@ -28,7 +29,7 @@ def check_label(path: Path, image_path: Path) -> None:
     """Raise unless ``path`` is a label map {0, 1, 2} on the grid of ``image_path`` (not compared for DICOM)."""
     label = _read(path)
     values = np.unique(np.asanyarray(label.dataobj))
-    unknown = [float(v) for v in values if v not in (0, *STRUCTURES)]
+    unknown = [float(v) for v in values if v not in (0, *STRUCTURES.values())]
     if unknown:
         raise InputError(path, f"has label values {unknown[:5]}", "0 background, 1 VS and 2 cochlea are allowed")
     if image_path.is_dir():
@@ -76,7 +77,7 @@ def _read(path: Path) -> nib.Nifti1Image:
     try:
         volume = nib.load(path)
         array = np.asanyarray(volume.dataobj)
-    except (ImageFileError, OSError, EOFError, ValueError, zlib.error) as error:
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(path, f"cannot be read as NIfTI ({reason})", "copy it again") from error
     if array.ndim != 3:
@@ -95,8 +96,9 @@ def _check_series(folder: Path) -> None:
     if len(series) > 1:
         raise InputError(folder, f"holds {len(series)} DICOM series", "give every series a folder of its own")
     row, column = np.array(headers[0].ImageOrientationPatient, dtype=float).reshape(2, 3)
-    positions = np.sort([np.dot(np.cross(row, column), h.ImagePositionPatient) for h in headers])
-    steps = np.diff(positions)
+    headers.sort(key=lambda h: int(h.get("InstanceNumber", 0)))  # the order in which MONAI stacks the slices
+    positions = np.array([np.dot(np.cross(row, column), h.ImagePositionPatient) for h in headers])
+    steps = np.diff(positions) * np.sign(positions[-1] - positions[0])
     if steps.max() - steps.min() > 0.1 * np.median(steps):
         problem = f"has slice steps from {steps.min():.2f} to {steps.max():.2f} mm"
         raise InputError(folder, problem, "complete the series or remove doubled slices")

@@ -11,8 +11,8 @@ from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar
 from monai.utils.enums import CommonKeys as Keys
 
-from tanq_monai.data.checks import STRUCTURES
 from tanq_monai.data.slices import UnpairedSlices
+from tanq_monai.metrics import STRUCTURES
 from tanq_monai.transforms.intensity import to_magnitude
 
 
@@ -69,7 +69,7 @@ class History:
         for name, value in losses_of(output).items():
             self._values[name].append(value)
         image, labels = to_magnitude(output[Keys.PRED]), output[Keys.IMAGE][:, 1:]
-        for value, name in STRUCTURES.items():
+        for name, value in STRUCTURES.items():
             if (labels == value).any():
                 self._values[f"level_{name}"].append(image[labels == value].mean().item())
 

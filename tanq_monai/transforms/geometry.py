@@ -56,7 +56,7 @@ class SliceGrid:
         columns = (torch.arange(width) - self.center[0]) * self.spacing[0] / self.pixel_mm + middle
         canonical = np.zeros((depth, height, width), dtype=np.float32)
         canonical[self.slab[0] : self.slab[1]] = _sample(slices.float(), rows, columns, "bilinear").numpy()
-        inverse = nib.orientations.ornt_transform(self.orientation, [[0, 1], [1, 1], [2, 1]])
+        inverse = nib.orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], self.orientation)
         return np.ascontiguousarray(nib.orientations.apply_orientation(canonical.transpose(2, 1, 0), inverse))
 
     def _canonical(self, volume: Voxels) -> Voxels:
@@ -91,7 +91,8 @@ def plan_slices(
     spacing = _reordered_spacing(affine, orientation)
     structures = None if label is None else nib.orientations.apply_orientation(label, orientation) > 0
     slab = _slab(oriented.shape[2], spacing[2], structures, slab_mm)
-    center = _head_center(oriented[:, :, slab[0] : slab[1]])
+    x, y = _head_center(oriented[:, :, slab[0] : slab[1]])
+    center = _on_voxels(x, size, pixel_mm / spacing[0]), _on_voxels(y, size, pixel_mm / spacing[1])
     i, j, k = volume.shape
     return SliceGrid((i, j, k), orientation, spacing, center, slab, size, pixel_mm)
 
@@ -124,6 +125,12 @@ def _head_center(slab: Array) -> tuple[float, float]:
     if not len(x) or not len(y):
         return (slab.shape[0] - 1) / 2, (slab.shape[1] - 1) / 2
     return float(x[0] + x[-1]) / 2, float(y[0] + y[-1]) / 2
+
+
+def _on_voxels(center: float, size: int, pixel_voxels: float) -> float:
+    """Where a pixel is as large as a voxel, let them coincide: half a voxel off, slices would be blurred both ways."""
+    middle = (size - 1) / 2
+    return round(center - middle) + middle if abs(pixel_voxels - 1) < 0.01 else center
 
 
 def _sample(slices: Tensor, rows: Tensor, columns: Tensor, mode: str) -> Tensor:

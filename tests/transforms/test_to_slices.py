@@ -59,16 +59,17 @@ def test_inverse_puts_the_stack_back_onto_the_grid_of_the_scan(slab_mm):
     top = values.kthvalue(round(len(values) * 0.995)).values if slab_mm is None else None
     if top is not None:
         expected = (data["image"].as_tensor() / top).clamp(0, 1)
-        torch.testing.assert_close(back.as_tensor(), expected, rtol=0, atol=1e-4)
+        torch.testing.assert_close(back.as_tensor(), expected, rtol=0, atol=1e-3)
     else:
         assert [bool(back[..., k].any()) for k in range(10)] == [1 <= k < 5 for k in range(10)]
 
 
 def test_inverse_leaves_no_transform_behind():
-    out = _transform()(_data())
+    transform = _transform()
+    out = transform(_data())
     assert len(out["image"].applied_operations) == 1
     out["image"] = out["image"][:1]
-    assert _transform().inverse(out)["image"].applied_operations == []
+    assert transform.inverse(out)["image"].applied_operations == []
 
 
 def test_other_entries_and_the_given_dictionary_stay_as_they_are():
