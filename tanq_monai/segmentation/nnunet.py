@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nnunetv2
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
+from tanq_monai.errors import InputError
 from tanq_monai.segmentation.folders import RunFolders
 from tanq_monai.segmentation.plans import read_json
 from tanq_monai.segmentation.preparation import prepare
@@ -24,6 +27,7 @@ class Settings:
         configuration: ``2d`` or ``3d_fullres``.
         fold: 0-4 of nnU-Net's five-fold split, or ``all`` cases.
         max_epochs: length of the poly schedule.
+        trainer: one of nnU-Net's own trainers by name, for its optimizer, loss or augmentation.
         learning_rate: at the start.
         foreground_fraction: share of every batch whose patches must hold a structure.
         plans_override: see :func:`tanq_monai.segmentation.preparation.override_plan`.
@@ -34,6 +38,7 @@ class Settings:
     configuration: str = "3d_fullres"
     fold: int | str = "all"
     max_epochs: int = 1000
+    trainer: str = "nnUNetTrainer"
     learning_rate: float = 0.01
     foreground_fraction: float = 0.33
     plans_override: dict[str, Any] | None = None
@@ -62,12 +67,26 @@ def set_up_nnunet(
     if device.type == "cpu":
         environment["nnUNet_compile"] = "f"
     with folders.active(**environment):
-        trainer = nnUNetTrainer(plans, settings.configuration, settings.fold, dataset, device)
+        trainer = find_trainer(settings.trainer)(plans, settings.configuration, settings.fold, dataset, device)
         trainer.num_epochs = settings.max_epochs
         trainer.initial_lr = settings.learning_rate
         trainer.oversample_foreground_percent = settings.foreground_fraction
         trainer.initialize()
         trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
+    return trainer
+
+
+def find_trainer(name: str) -> type[nnUNetTrainer]:
+    """nnU-Net's trainer of that name, which its own commands find again from the checkpoint.
+
+    Raises:
+        InputError: when nnU-Net has none of that name.
+    """
+    folder = Path(nnunetv2.__file__).parent / "training" / "nnUNetTrainer"
+    found = recursive_find_python_class(str(folder), name, "nnunetv2.training.nnUNetTrainer")
+    if found is None:
+        raise InputError(f"trainer {name}", "is not one of nnU-Net's", "see nnunetv2/training/nnUNetTrainer")
+    trainer: type[nnUNetTrainer] = found
     return trainer
 
 

@@ -65,5 +65,8 @@ def save_atomically(content: Mapping[str, Any], path: Path) -> None:
     """``torch.save`` beside ``path``, then rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.writing")
-    torch.save(dict(content), temporary)
-    os.replace(temporary, path)
+    try:
+        torch.save(dict(content), temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -87,9 +87,7 @@ class ToPlanSpaced(MapTransform):  # type: ignore[misc]
             _SPACING: torch.tensor(spacing),
         }
         new_affine = _affine(affine, axes, box, crop.shape[1:], array.shape[1:])
-        return MetaTensor(
-            torch.from_numpy(array.astype(np.float32)), affine=torch.from_numpy(new_affine), meta=meta
-        )
+        return MetaTensor(torch.from_numpy(array.astype(np.float32)), affine=torch.from_numpy(new_affine), meta=meta)
 
 
 class FromPlanSpaced(MapTransform):  # type: ignore[misc]

@@ -51,9 +51,7 @@ def resample(
     return np.stack([_resample_channel(channel, tuple(shape), axis, how) for channel in volume])
 
 
-def thick_axis(
-    spacing: Sequence[float], new_spacing: Sequence[float], separate_z: bool | None = None
-) -> int | None:
+def thick_axis(spacing: Sequence[float], new_spacing: Sequence[float], separate_z: bool | None = None) -> int | None:
     """The one axis that is resampled on its own, or None; the old spacing decides first, then the new."""
     if separate_z is False:
         return None

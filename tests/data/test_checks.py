@@ -63,14 +63,11 @@ def test_a_truncated_file_is_told(image, kept):
         check_image(image)
 
 
-@pytest.mark.parametrize("name", ["a_ceT1.nii.gz", "a_Label.nii.gz"])
-def test_a_damaged_file_is_told_whether_image_or_label(image, label, name):
-    path = image.with_name(name)
-    content = bytearray(path.read_bytes())
+def test_a_damaged_label_is_told(image, label):
+    content = bytearray(label.read_bytes())
     content[len(content) // 3 :] = b"\xff" * (len(content) - len(content) // 3)
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=_told(path, "cannot be read as NIfTI", "copy it again")):
-        check_image(image)
+    label.write_bytes(content)
+    with pytest.raises(InputError, match=_told(label, "cannot be read as NIfTI", "copy it again")):
         check_label(label, image)
 
 
@@ -148,7 +145,8 @@ def test_affines_may_differ_by_rounding():
 
 
 def test_a_good_series_passes_whatever_the_order_of_its_files(tmp_path):
-    write_series(tmp_path / "series", scan(), [4.5, 0.0, 1.5, 6.0, 3.0, 7.5])
+    write_series(tmp_path / "series", scan(), [0.0, 1.5, 3.0, 4.5, 6.0, 7.5])
+    (tmp_path / "series" / "000.dcm").rename(tmp_path / "series" / "last.dcm")
     (tmp_path / "series" / "notes.txt").write_text("no DICOM")
     check_image(tmp_path / "series")
 
@@ -174,8 +172,8 @@ def test_a_single_slice_is_told(tmp_path):
         check_image(tmp_path / "series")
 
 
-@pytest.mark.parametrize("positions", [[0.0, 1.5, 4.5, 6.0], [0.0, 1.5, 1.5, 3.0]])
-def test_missing_and_doubled_slices_are_told(tmp_path, positions):
+@pytest.mark.parametrize("positions", [[0.0, 1.5, 4.5, 6.0], [3.0, 1.5, 1.5, 0.0], [0.0, 3.0, 1.5, 4.5]])
+def test_missing_doubled_and_shuffled_slices_are_told(tmp_path, positions):
     write_series(tmp_path / "series", scan(), positions)
     with pytest.raises(InputError, match=_told(tmp_path / "series", "has slice steps from", "complete the series")):
         check_image(tmp_path / "series")

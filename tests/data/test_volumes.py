@@ -14,10 +14,11 @@ def test_a_nifti_file_is_read_as_stored(tmp_path):
     np.testing.assert_allclose(affine, LPS)
 
 
-def test_a_dicom_series_is_read_with_every_voxel_where_it_lies(tmp_path):
+@pytest.mark.parametrize("positions", [[0.0, 1.5, 3.0, 4.5, 6.0, 7.5], [7.5, 6.0, 4.5, 3.0, 1.5, 0.0]])
+def test_a_dicom_series_is_read_with_every_voxel_where_it_lies(tmp_path, positions):
     volume = np.rint(scan())
-    positions = [6.0, 0.0, 3.0, 1.5, 4.5, 7.5]
     write_series(tmp_path / "series", volume, positions)
+    (tmp_path / "series" / "000.dcm").rename(tmp_path / "series" / "last.dcm")
     array, affine = read_volume(tmp_path / "series")
     assert array.shape == volume.shape
     assert affine.dtype == np.float64

@@ -18,7 +18,7 @@ def machine(monkeypatch):
         def __init__(self):
             self.codes, self.ran, self.clock = [], [], 0.0
 
-        def run(self, command, cwd=None, check=False):
+        def run(self, command, cwd=None, **options):
             self.ran.append((command, cwd))
             self.clock += 10
             code = self.codes.pop(0) if self.codes else 0
@@ -41,7 +41,7 @@ def test_a_step_runs_its_command_in_its_folder(tmp_path):
 
 
 def test_a_real_command_that_fails_is_told(tmp_path):
-    with pytest.raises(InputError, match="^fail: ended with exit code 3; see its message above, then start again$"):
+    with pytest.raises(InputError, match=r"^fail: ended with exit code 3; see its message above, then start again$"):
         StepRunner(tmp_path, 1).run(Step("fail", ("-c", "raise SystemExit(3)")))
 
 

@@ -1,4 +1,4 @@
-"""Weights, inputs and checks of the golden numbers, which were computed with the reference implementations in float64."""
+"""Weights and inputs of the golden numbers, which were computed with the reference implementations in float64."""
 
 import torch
 from torch import Tensor, nn

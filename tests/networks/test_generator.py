@@ -3,7 +3,7 @@ import torch
 from golden import fill, slice_64, std
 
 from tanq_monai.networks import TanqGenerator
-from tanq_monai.networks.generator import empty_label, translate
+from tanq_monai.networks.generator import empty_label
 from tanq_monai.networks.norms import RegionNorm
 from tanq_monai.networks.seg_decoder import SegDecoder
 
@@ -145,7 +145,6 @@ def test_seg_decoder_runs_once_in_training_and_never_otherwise():
     network.seg_decoder.register_forward_hook(lambda *_: calls.append(1))
     network.eval()(_slices())
     network.encode(_slices())
-    translate(network, _slices())
     assert len(calls) == 0
     network.train()(_slices())
     assert len(calls) == 1
@@ -157,8 +156,8 @@ def test_seg_decoder_has_as_many_classes_as_wanted():
 
 
 def test_samples_of_a_batch_do_not_influence_each_other():
-    network, slices = _small().eval(), _slices()
-    torch.testing.assert_close(network(slices)[1:], network(slices[1:]), rtol=1e-5, atol=1e-6)
+    network, slices = _small().double().eval(), _slices().double()
+    torch.testing.assert_close(network(slices)[1:], network(slices[1:]), rtol=1e-9, atol=1e-9)
 
 
 def test_every_parameter_learns_where_both_structures_are_there():
@@ -195,15 +194,6 @@ def test_unknown_normalization_is_refused():
 def test_fewer_than_two_blocks_are_refused():
     with pytest.raises(ValueError, match="blocks must be at least 2, got 1"):
         TanqGenerator(width=4, blocks=1)
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_translate_keeps_the_mode_and_has_no_gradient(training):
-    network = _small().train(training)
-    image = translate(network, _slices())
-    assert image.shape == (2, 1, 32, 32)
-    assert not image.requires_grad
-    assert network.training is training
 
 
 def test_weights_start_xavier_normal_with_gain_002(published):

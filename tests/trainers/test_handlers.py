@@ -1,6 +1,6 @@
 import pandas as pd
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
 from tiny import slices
 
@@ -52,7 +52,7 @@ def test_every_epoch_has_its_own_seed_whatever_came_before():
         engine.state.max_epochs, engine.state.epoch_length = 3, 1
         EpochSeed(dataset, seed=5).attach(engine)
         engine.state.epoch = first_epoch - 1
-        engine.add_event_handler("iteration_started", lambda e: drawn.update({(name, e.state.epoch): _draw()}))
+        engine.add_event_handler(Events.ITERATION_STARTED, lambda e: drawn.update({(name, e.state.epoch): _draw()}))
         engine.run([0])
 
     def _draw():

@@ -103,7 +103,7 @@ def test_two_steps_equal_the_update_written_out(weights):
         for (name, value), other in zip(
             getattr(parts, part).named_parameters(), getattr(reference, part).parameters(), strict=True
         ):
-            torch.testing.assert_close(value, other, rtol=1e-4, atol=1e-6, msg=f"{part}.{name}")
+            torch.testing.assert_close(value, other, rtol=1e-4, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def test_contrastive_term_is_the_mean_of_translation_and_identity():
@@ -192,7 +192,7 @@ def test_it_is_a_supervised_trainer_of_the_generator_and_fires_its_events():
     events = [IterationEvents.FORWARD_COMPLETED, IterationEvents.LOSS_COMPLETED]
     events += [IterationEvents.BACKWARD_COMPLETED, IterationEvents.MODEL_COMPLETED]
     for event in events:
-        trainer.add_event_handler(event, lambda e=event: fired.append(e))
+        trainer.add_event_handler(event, lambda engine, e=event: fired.append(e))
     _run(trainer)
     assert fired == events
 
