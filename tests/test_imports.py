@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "tanq_monai"
 PARTS = frozenset({"networks", "losses", "transforms", "metrics", "phantom"})  # import nothing of each other
 ALLOWED = {
     "errors": frozenset(),
+    "progress": frozenset(),
     **{part: frozenset({"errors"}) for part in PARTS},
     "data": PARTS | {"errors"},
     "trainers": PARTS | {"errors", "data"},

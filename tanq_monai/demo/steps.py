@@ -82,7 +82,9 @@ class StepRunner:
         if not record["done"]:
             start, before = time.perf_counter(), record["seconds"]
             try:
-                code = subprocess.run((sys.executable, *step.arguments), cwd=step.folder, env=ENVIRONMENT, check=False).returncode
+                code = subprocess.run(
+                    (sys.executable, *step.arguments), cwd=step.folder, env=ENVIRONMENT, check=False
+                ).returncode
                 record["done"] = code == 0
             finally:
                 record["seconds"] = before + time.perf_counter() - start

@@ -33,9 +33,7 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
     def __init__(
         self, roi_size: Sequence[int], sw_batch_size: int = 4, overlap: float = 0.5, progress: bool = False
     ) -> None:
-        super().__init__(
-            roi_size, sw_batch_size=sw_batch_size, overlap=overlap, mode="gaussian", progress=progress
-        )
+        super().__init__(roi_size, sw_batch_size=sw_batch_size, overlap=overlap, mode="gaussian", progress=progress)
         self.window = tuple(roi_size)
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -60,9 +58,7 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
         return (total / weights)[(slice(None), slice(None), *inner)]
 
 
-def window_places(
-    shape: Sequence[int], window: Sequence[int], overlap: float
-) -> list[tuple[slice | int, ...]]:
+def window_places(shape: Sequence[int], window: Sequence[int], overlap: float) -> list[tuple[slice | int, ...]]:
     """Index of every window: evenly spread starts per axis, an integer z for windows of slices."""
     planes: list[list[slice | int]] = [list(range(n)) for n in shape[: len(shape) - len(window)]]
     for size, width in zip(shape[len(shape) - len(window) :], window, strict=True):
@@ -82,9 +78,7 @@ def gaussian_weight(window: Sequence[int]) -> torch.Tensor:
     return torch.where(weight > 0, weight, weight[weight > 0].min())
 
 
-def _batches(
-    places: Sequence[tuple[slice | int, ...]], size: int
-) -> Iterator[Sequence[tuple[slice | int, ...]]]:
+def _batches(places: Sequence[tuple[slice | int, ...]], size: int) -> Iterator[Sequence[tuple[slice | int, ...]]]:
     for start in range(0, len(places), size):
         yield places[start : start + size]
 
@@ -95,7 +89,5 @@ def _pad_to(volume: torch.Tensor, window: Sequence[int]) -> tuple[torch.Tensor, 
     goal = [*shape[: len(shape) - len(window)], *window]
     missing = [max(0, g - n) for g, n in zip(goal, shape, strict=True)]
     low = [m // 2 for m in missing]
-    widths = [
-        w for before, m in zip(reversed(low), reversed(missing), strict=True) for w in (before, m - before)
-    ]
+    widths = [w for before, m in zip(reversed(low), reversed(missing), strict=True) for w in (before, m - before)]
     return pad(volume, widths), tuple(slice(b, b + n) for b, n in zip(low, shape, strict=True))

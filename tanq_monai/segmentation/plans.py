@@ -57,9 +57,7 @@ def space_from_plans(plans_file: str | Path, configuration: str | None = None) -
     """
     plan, config = read_json(plans_file), read_configuration(plans_file, configuration)
     if config["normalization_schemes"] != [_NORMALIZATION]:
-        raise ValueError(
-            f"only one channel with {_NORMALIZATION} is supported, got {config['normalization_schemes']}"
-        )
+        raise ValueError(f"only one channel with {_NORMALIZATION} is supported, got {config['normalization_schemes']}")
     return PlanSpace(
         spacing=tuple(config["spacing"]),
         transpose=tuple(plan["transpose_forward"]),
@@ -92,9 +90,7 @@ def read_configuration(plans_file: str | Path, configuration: str | None = None)
     name = configuration or plan.get(TRAINED)
     configurations = plan.get("configurations", {})
     if name not in configurations:
-        raise InputError(
-            plans_file, f"has no configuration {name!r}", f"choose one of {', '.join(configurations)}"
-        )
+        raise InputError(plans_file, f"has no configuration {name!r}", f"choose one of {', '.join(configurations)}")
     config: Json = configurations[name]
     parent = config.get("inherits_from")
     return config if parent is None else read_configuration(plans_file, parent) | config
@@ -111,9 +107,7 @@ def read_json(path: str | Path) -> Json:
     except FileNotFoundError as error:
         raise InputError(path, *_NO_MODEL) from error
     except json.JSONDecodeError as error:
-        raise InputError(
-            path, f"is no JSON ({error})", "copy it again from the training's models folder"
-        ) from error
+        raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
 
 
 def _interpolation(kwargs: Json) -> Interpolation:

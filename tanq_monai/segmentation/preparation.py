@@ -105,9 +105,7 @@ def override_plan(plan: Json, configuration: str, override: Json) -> Json:
     network = config["architecture"]["arch_kwargs"]
     unknown = [key for key in override if key not in config and key not in network]
     if unknown:
-        raise InputError(
-            "plans_override", f"has unknown keys {unknown}", f"choose of {sorted({*config, *network})}"
-        )
+        raise InputError("plans_override", f"has unknown keys {unknown}", f"choose of {sorted({*config, *network})}")
     for key, value in override.items():
         (network if key in network else config)[key] = value
     if {"patch_size", "spacing"} & override.keys():

@@ -1,4 +1,4 @@
-"""Ignite handlers of the translators' training: order of the data, progress, history."""
+"""Ignite handlers of the translators' training: order of the data, history."""
 
 import os
 from collections import defaultdict
@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 import torch
 from ignite.engine import Engine, Events
-from ignite.handlers import ProgressBar
 from monai.utils.enums import CommonKeys as Keys
 
 from tanq_monai.data.slices import UnpairedSlices
@@ -35,14 +34,6 @@ class EpochSeed:
         """Seed the epoch that starts."""
         self.dataset.set_epoch(engine.state.epoch)
         torch.manual_seed(self.seed * 100_003 + engine.state.epoch)
-
-
-class LossProgress:
-    """A progress bar over the iterations of an epoch, with the losses of the last one."""
-
-    def attach(self, engine: Engine) -> None:
-        """Show the progress of ``engine``."""
-        ProgressBar(persist=True, ncols=120).attach(engine, output_transform=losses_of)
 
 
 class History:
@@ -88,4 +79,4 @@ class History:
 
 def losses_of(output: dict[str, Any]) -> dict[str, float]:
     """The losses by name, of what :class:`TanqTrainer` puts out."""
-    return {name: value for name, value in output.items() if name.startswith("loss")}
+    return {name: float(value) for name, value in output.items() if name.startswith("loss")}

@@ -134,7 +134,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         _step(total, optimizers.generator, optimizers.projector)
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
         networks.discriminator.requires_grad_(True)
-        output |= {f"loss_{name}": term.item() for name, term in terms.items()} | {Keys.LOSS: total.item()}
+        output |= {f"loss_{name}": term.item() for name, term in terms.items()} | {Keys.LOSS: total.detach()}
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return output
 

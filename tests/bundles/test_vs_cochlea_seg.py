@@ -2,19 +2,19 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from monai.bundle import ConfigWorkflow, verify_metadata, verify_net_in_out
+from bundle_workflow import BUNDLES, METADATA_SCHEMA, workflow
+from monai.bundle import verify_metadata, verify_net_in_out
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from tanq_monai.errors import mistake_behind
 from tanq_monai.segmentation.plans import network_from_plans
 
-BUNDLE = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg"
+BUNDLE = BUNDLES / "vs_cochlea_seg"
 CONFIGS = BUNDLE / "configs"
 SETTINGS = {
     "configuration": "2d",
@@ -24,40 +24,18 @@ SETTINGS = {
     "plans_override": {"batch_size": 2, "patch_size": [32, 32], "features_per_stage": [4, 8, 8]},
     "device": "$torch.device('cpu')",
 }
-REQUIRED = [
-    "schema",
-    "version",
-    "monai_version",
-    "pytorch_version",
-    "numpy_version",
-    "required_packages_version",
-]
-REQUIRED += ["task", "description", "authors", "copyright", "network_data_format"]
-
-
-def workflow(name, workflow_type, **override):
-    flow = ConfigWorkflow(
-        config_file=str(CONFIGS / f"{name}.yaml"),
-        meta_file=str(CONFIGS / "metadata.json"),
-        logging_file=str(CONFIGS / "logging.conf"),
-        workflow_type=workflow_type,
-        bundle_root=str(BUNDLE),
-        **override,
-    )
-    flow.initialize()
-    return flow
 
 
 def train(images, labels, run, **override):
     folders = {"dataset_dir": str(images), "label_dir": str(labels), "output_dir": str(run)}
-    flow = workflow("train", "train", **(SETTINGS | folders | override))
+    flow = workflow("vs_cochlea_seg", "train", **(SETTINGS | folders | override))
     flow.run()
     return flow
 
 
 def infer(images, models, output, **override):
     folders = {"dataset_dir": str(images), "model_dir": str(models), "output_dir": str(output)}
-    flow = workflow("inference", "inference", **({"device": "$torch.device('cpu')"} | folders | override))
+    flow = workflow("vs_cochlea_seg", "inference", **({"device": "$torch.device('cpu')"} | folders | override))
     flow.run()
     return flow
 
@@ -90,9 +68,7 @@ def test_model_folder_and_nnunet_checkpoint_hold_the_same_weights(trained):
     expected = predictor.network.state_dict()
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[key], expected[key]) for key in weights)
-    network_from_plans(run / "models" / "plans.json", run / "models" / "dataset.json").load_state_dict(
-        weights
-    )
+    network_from_plans(run / "models" / "plans.json", run / "models" / "dataset.json").load_state_dict(weights)
 
 
 def test_nothing_half_written_and_no_paths_are_left(trained):
@@ -208,7 +184,7 @@ def test_an_empty_folder_says_what_to_give(tmp_path):
 
 
 def test_metadata_has_the_required_keys_and_describes_the_network(tmp_path):
-    (tmp_path / "schema.json").write_text(json.dumps({"type": "object", "required": REQUIRED}))
+    (tmp_path / "schema.json").write_text(json.dumps(METADATA_SCHEMA))
     verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(tmp_path / "schema.json"))
     metadata = json.loads((CONFIGS / "metadata.json").read_text())
     assert metadata["version"] in metadata["changelog"]

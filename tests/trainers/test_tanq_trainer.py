@@ -21,7 +21,7 @@ SEED = 11
 
 def _optimizers(parts):
     """Plain gradient descent: Adam would turn a rounding error of a vanishing gradient into a whole step."""
-    return [torch.optim.SGD(n.parameters(), lr=0.05) for n in (parts.generator, parts.discriminator, parts.projector)]
+    return [torch.optim.SGD(n.parameters(), lr=0.002) for n in (parts.generator, parts.discriminator, parts.projector)]
 
 
 def _trainer(parts, weights=None, steps=1, **choices):
@@ -103,7 +103,7 @@ def test_two_steps_equal_the_update_written_out(weights):
         for (name, value), other in zip(
             getattr(parts, part).named_parameters(), getattr(reference, part).parameters(), strict=True
         ):
-            torch.testing.assert_close(value, other, rtol=1e-4, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(value, other, rtol=0, atol=1e-6, msg=lambda m, n=name: f"{n}: {m}")
 
 
 def test_contrastive_term_is_the_mean_of_translation_and_identity():
