@@ -63,7 +63,10 @@ def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
     table = pd.DataFrame(rows).T
     steps = [*translation, *(step for steps in segmentation.values() for step in steps)]
     table.to_csv(root / "table.csv")
-    write_report(root / "report.html", table, draw_album(root), _facts(size, seed, steps, table))
+    album = draw_album(root)
+    for number, picture in enumerate(album, start=1):
+        (check_output_dir(root / "pictures") / f"{number}.png").write_bytes(picture.png)
+    write_report(root / "report.html", table, album, _facts(size, seed, steps, table))
     return table
 
 
