@@ -16,10 +16,7 @@ def _run(code: str) -> subprocess.CompletedProcess:
 
 
 def test_message_says_where_what_and_what_to_do():
-    assert (
-        str(InputError("a.nii.gz", "is empty", "download it again"))
-        == "a.nii.gz: is empty; download it again"
-    )
+    assert str(InputError("a.nii.gz", "is empty", "download it again")) == "a.nii.gz: is empty; download it again"
 
 
 def test_several_mistakes_are_one_line_each():
@@ -38,9 +35,7 @@ def test_an_uncaught_mistake_is_one_line_and_exit_code_1():
     assert done.stderr == "error: a.nii.gz: is empty; download it again\n"
 
 
-@pytest.mark.parametrize(
-    "how", ["raise RuntimeError('component failed') from error", "raise RuntimeError('failed')"]
-)
+@pytest.mark.parametrize("how", ["raise RuntimeError('component failed') from error", "raise RuntimeError('failed')"])
 def test_a_mistake_wrapped_twice_as_monai_does_is_still_one_line(how):
     done = _run(
         f"""
@@ -58,9 +53,7 @@ def test_a_mistake_wrapped_twice_as_monai_does_is_still_one_line(how):
 
 
 def test_several_uncaught_mistakes_are_several_error_lines():
-    done = _run(
-        "raise InputErrors([InputError('a', 'is empty', 'fill it'), InputError('b', 'is 4D', 'split it')])"
-    )
+    done = _run("raise InputErrors([InputError('a', 'is empty', 'fill it'), InputError('b', 'is 4D', 'split it')])")
     assert done.returncode == 1
     assert done.stderr == "error: a: is empty; fill it\nerror: b: is 4D; split it\n"
 

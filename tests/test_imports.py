@@ -48,9 +48,7 @@ def forbidden_imports(package: Path) -> list[str]:
             root, *rest = imported.split(".")
             target = rest[0] if rest else "__init__"
             outside = root != package.name
-            is_name = (
-                not outside and not (package / target).is_dir() and not (package / f"{target}.py").is_file()
-            )
+            is_name = not outside and not (package / target).is_dir() and not (package / f"{target}.py").is_file()
             allowed = ALLOWED.get(part, frozenset()) | {part, "__init__"}
             if (outside and root in NEVER) or (not outside and not is_name and target not in allowed):
                 wrong.append(f"{path.relative_to(package)}: {part} -> {imported}")

@@ -88,9 +88,7 @@ def test_one_cochlea_alone_is_one_place():
 
 
 def test_window_round_the_ears_is_centred_on_the_structures():
-    assert ears(turned_to_lps(_patient()[1])).centre == pytest.approx(
-        ((11 + 49) / 2 * 2, (18 + 27) / 2 * 2.5)
-    )
+    assert ears(turned_to_lps(_patient()[1])).centre == pytest.approx(((11 + 49) / 2 * 2, (18 + 27) / 2 * 2.5))
 
 
 def test_grey_limits_of_a_window_ignore_what_lies_outside_it():

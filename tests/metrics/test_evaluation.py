@@ -58,9 +58,7 @@ def test_definition_of_the_distance_reaches_the_scores(folders):
     labels[3:4] = 0
     _save(prediction / f"{CASES[0]}_Label.nii.gz", labels)
     pooled = evaluate_folder(prediction, truth, definition="pooled").scores["assd_mm"].iloc[0]
-    expected = average_surface_distance(
-        labels == 1, _labels() == 1, spacing=(0.5, 0.5, 1.5), definition="pooled"
-    )
+    expected = average_surface_distance(labels == 1, _labels() == 1, spacing=(0.5, 0.5, 1.5), definition="pooled")
     assert pooled == expected != evaluate_folder(prediction, truth).scores["assd_mm"].iloc[0]
 
 

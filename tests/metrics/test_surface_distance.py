@@ -95,9 +95,7 @@ def test_pooled_definition_equals_monais_symmetric_surface_distance():
     prediction, truth = _blobs(6)
     # MONAI drops surface voxels at the edge of the volume.
     prediction, truth = np.pad(prediction, 1), np.pad(truth, 1)
-    one_hot = [
-        torch.from_numpy(np.stack([~mask, mask])[None].astype(np.float32)) for mask in (prediction, truth)
-    ]
+    one_hot = [torch.from_numpy(np.stack([~mask, mask])[None].astype(np.float32)) for mask in (prediction, truth)]
     monai = compute_average_surface_distance(*one_hot, symmetric=True, spacing=SPACING)
     pooled = average_surface_distance(prediction, truth, spacing=SPACING, definition="pooled")
     assert pooled == pytest.approx(float(monai), abs=1e-5)
@@ -134,16 +132,12 @@ def test_distance_is_symmetric_and_grows_with_the_voxels_and_ignores_the_backgro
     doubled = np.multiply(SPACING, 2)
 
     def again(p, t, spacing=SPACING):
-        return pytest.approx(
-            average_surface_distance(p, t, spacing=spacing, definition=definition), rel=1e-12
-        )
+        return pytest.approx(average_surface_distance(p, t, spacing=spacing, definition=definition), rel=1e-12)
 
     assert assd == again(truth, prediction)
     assert 2 * assd == again(prediction, truth, doubled)
     assert assd == again(np.pad(prediction, 4), np.pad(truth, 4))
-    assert assd == again(
-        prediction[::-1].transpose(2, 0, 1), truth[::-1].transpose(2, 0, 1), np.roll(SPACING, 1)
-    )
+    assert assd == again(prediction[::-1].transpose(2, 0, 1), truth[::-1].transpose(2, 0, 1), np.roll(SPACING, 1))
 
 
 def test_a_mask_is_at_distance_0_from_itself():

@@ -75,9 +75,7 @@ def test_one_patient_has_one_label_map_in_both_contrasts() -> None:
 
 
 def test_middle_of_a_tumor_has_the_signal_of_its_tissues() -> None:
-    patient = next(
-        p for p in map(draw_patient, range(50)) if p.tumor and p.tumor.volume > 2000 and not p.tumor.cysts
-    )
+    patient = next(p for p in map(draw_patient, range(50)) if p.tumor and p.tumor.volume > 2000 and not p.tumor.cysts)
     assert patient.tumor is not None
     grid = make_grid((12, 12, 6), (0.5, 0.5, 1), center=patient.tumor.body)
     for protocol in (LONDON_FLASH, LONDON_CISS):

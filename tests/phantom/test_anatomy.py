@@ -44,9 +44,7 @@ def test_each_side_has_one_cochlea_of_33_to_93_cubic_millimeters(contours: list[
 
 
 def test_cochleae_lie_68_to_71_mm_apart(contours: list[Contours]) -> None:
-    apart = [
-        c.cochlea[c.cochlea[:, 0] > 0, 0].mean() - c.cochlea[c.cochlea[:, 0] < 0, 0].mean() for c in contours
-    ]
+    apart = [c.cochlea[c.cochlea[:, 0] > 0, 0].mean() - c.cochlea[c.cochlea[:, 0] < 0, 0].mean() for c in contours]
     assert np.median(apart) == pytest.approx(69.5, abs=1.5)
     assert min(apart) > 65
     assert max(apart) < 74

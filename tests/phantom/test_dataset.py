@@ -57,9 +57,7 @@ def test_affines_are_lps_and_slightly_oblique(tiny_phantom: Path) -> None:
     assert len({affine.tobytes() for affine in affines}) == len(affines)
 
 
-def test_the_same_seed_gives_the_same_bytes_however_many_cases_there_are(
-    tmp_path: Path, tiny_phantom: Path
-) -> None:
+def test_the_same_seed_gives_the_same_bytes_however_many_cases_there_are(tmp_path: Path, tiny_phantom: Path) -> None:
     write_dataset(tmp_path, num_source=1, num_target=2, num_test=1, size="tiny", seed=0)
     few, many = checksums(tmp_path), checksums(tiny_phantom)
     assert len(few) == 8

@@ -37,9 +37,7 @@ def test_overlapping_windows_are_averaged_by_weight():
     result = PlanInferer((16, 16), sw_batch_size=1)(image, lambda _: next(calls))[0, 0, 0]
     weight = gaussian_weight((16, 16))
     overlap = (weight[:, 8:] + 3 * weight[:, :8]) / (weight[:, 8:] + weight[:, :8])
-    torch.testing.assert_close(
-        result, torch.cat([torch.ones(16, 8), overlap, torch.full((16, 8), 3.0)], dim=1)
-    )
+    torch.testing.assert_close(result, torch.cat([torch.ones(16, 8), overlap, torch.full((16, 8), 3.0)], dim=1))
 
 
 def test_slices_do_not_see_each_other():

@@ -66,9 +66,7 @@ def ours(image, network, configuration):
     item = load({"image": str(image)})
     with torch.no_grad():
         logits = PlanInferer(patch_size_from_plans(PLANS, configuration))(item["image"][None], network)[0]
-    return logits, np.asarray(
-        FromPlanSpaced("pred", space)({"pred": logits, "image": item["image"]})["pred"][0]
-    )
+    return logits, np.asarray(FromPlanSpaced("pred", space)({"pred": logits, "image": item["image"]})["pred"][0])
 
 
 def nnunets(image, network, configuration):
@@ -78,9 +76,7 @@ def nnunets(image, network, configuration):
     predictor = predict_from_raw_data.nnUNetPredictor(
         use_mirroring=False, device=torch.device("cpu"), perform_everything_on_device=False, allow_tqdm=False
     )
-    predictor.manual_initialization(
-        network, plans, config, [network.state_dict()], dataset, "nnUNetTrainer", None
-    )
+    predictor.manual_initialization(network, plans, config, [network.state_dict()], dataset, "nnUNetTrainer", None)
     data, properties = NibabelIO().read_images([str(image)])
     preprocessor = config.preprocessor_class(verbose=False)
     data, _, properties = preprocessor.run_case_npy(data, None, properties, plans, config, dataset)
@@ -93,9 +89,7 @@ def nnunets(image, network, configuration):
 
 @pytest.mark.parametrize("configuration", ["2d", "3d_fullres"])
 @pytest.mark.parametrize("grid", ["straight", "oblique"])
-def test_logits_and_labels_equal_those_of_nnunets_predictor(
-    tiny_phantom, tmp_path, float32_sums, configuration, grid
-):
+def test_logits_and_labels_equal_those_of_nnunets_predictor(tiny_phantom, tmp_path, float32_sums, configuration, grid):
     image = next((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
     if grid == "oblique":
         image = oblique_copy(image, tmp_path)

@@ -14,9 +14,7 @@ SAME_SPACING = PlanSpace(spacing=(1.5, 0.9, 0.8))
 
 def scan(array, affine=LPS):
     meta = {"original_affine": affine, "filename_or_obj": "case_hrT2.nii.gz"}
-    return MetaTensor(
-        torch.as_tensor(array, dtype=torch.float32)[None], affine=torch.as_tensor(affine), meta=meta
-    )
+    return MetaTensor(torch.as_tensor(array, dtype=torch.float32)[None], affine=torch.as_tensor(affine), meta=meta)
 
 
 def noise(*shape, seed=0):
@@ -95,9 +93,7 @@ def test_the_affine_of_plan_space_finds_a_bright_voxel_at_its_place_in_mm():
     array = np.zeros((15, 15, 15))
     array[3:, 3:, 3:] = 1e-3
     array[8, 10, 6] = 1
-    image = ToPlanSpaced("image", PlanSpace(spacing=(0.5, 0.3, 0.8 / 3)))({"image": scan(array, affine)})[
-        "image"
-    ]
+    image = ToPlanSpaced("image", PlanSpace(spacing=(0.5, 0.3, 0.8 / 3)))({"image": scan(array, affine)})["image"]
     peak = np.unravel_index(int(image[0].argmax()), image.shape[1:])
     found = np.asarray(image.affine) @ [*peak, 1]
     np.testing.assert_allclose(found[:3], (affine @ [8, 10, 6, 1])[:3], atol=1e-6)

@@ -49,9 +49,7 @@ def test_deep_supervision_gives_a_list_finest_first():
 
 def test_the_trained_configuration_is_the_default():
     plan = json.loads(PLANS.read_text())
-    assert patch_size_from_plans(PLANS) == tuple(
-        plan["configurations"][plan["trained_configuration"]]["patch_size"]
-    )
+    assert patch_size_from_plans(PLANS) == tuple(plan["configurations"][plan["trained_configuration"]]["patch_size"])
 
 
 def test_an_inheriting_configuration_overrides_its_parent(tmp_path):

@@ -66,13 +66,11 @@ def test_a_new_patch_gets_strides_that_fit_it(plan):
 
 
 def test_fewer_widths_drop_the_deepest_stages(plan):
-    network = override_plan(plan, VOLUME, {"features_per_stage": [4, 8, 16]})["configurations"][VOLUME][
-        "architecture"
-    ]["arch_kwargs"]
+    network = override_plan(plan, VOLUME, {"features_per_stage": [4, 8, 16]})["configurations"][VOLUME]["architecture"][
+        "arch_kwargs"
+    ]
     assert network["n_stages"] == 3
-    lengths = {
-        k: len(network[k]) for k in ("features_per_stage", "strides", "kernel_sizes", "n_conv_per_stage")
-    }
+    lengths = {k: len(network[k]) for k in ("features_per_stage", "strides", "kernel_sizes", "n_conv_per_stage")}
     assert set(lengths.values()) == {3}
     assert len(network["n_conv_per_stage_decoder"]) == 2
 
