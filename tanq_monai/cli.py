@@ -27,23 +27,25 @@ def phantom(
     """
     from tanq_monai.phantom import write_dataset
 
-    write_dataset(output_dir, num_source, num_target, num_test, size, seed)
+    write_dataset(str(output_dir), num_source, num_target, num_test, size, seed)
 
 
-def demo(output_dir: str = "demo", size: str = "tiny", seed: int = 0) -> None:
+def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> None:
     """Watch unsupervised domain adaptation on virtual patients, from ceT1 with labels to segmented hrT2.
 
     Args:
-        output_dir: gets everything, report.html last; a demo that was stopped goes on there.
+        output_dir: gets everything, report.html last; a demo that was stopped goes on there. Default: demo, for other
+            sizes than tiny demo_SIZE.
         size: tiny (minutes) or small (an hour or two on two cores).
         seed: of the virtual patients and of the translator.
     """
     from tanq_monai.demo.pipeline import closed_gap, run_demo
 
-    table = run_demo(output_dir, size, seed)
+    folder = str(output_dir or ("demo" if size == "tiny" else f"demo_{size}"))
+    table = run_demo(folder, str(size), int(seed))
     columns = [column for column in table.columns if not column.endswith(" sd")]
     sys.stdout.write(f"\n{table[columns].round(3).to_string()}\n{closed_gap(table)}\n")
-    sys.stdout.write(f"Virtual patients, research only. Pictures: {output_dir}/report.html\n")
+    sys.stdout.write(f"Virtual patients, research only. Pictures: {folder}/report.html\n")
 
 
 def main() -> None:

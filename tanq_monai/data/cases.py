@@ -54,6 +54,7 @@ def find_labelled(
         required: whether a case without a label is a problem.
     """
     folder, labels = Path(folder), Path(labels or folder)
+    found: set[Path] = set()
 
     def label_of(case: str, image: Path) -> Case:
         path = labels if labels.is_file() else labels / f"{case}_Label{ENDING}"
@@ -61,6 +62,9 @@ def find_labelled(
             if required:
                 raise InputError(path, f"is missing, the label of {image.name}", "add it or take the case out")
             return {}
+        if path in found:
+            raise InputError(image, f"is the second image for {path}", "give every image a label of its own")
+        found.add(path)
         check_label(path, image)
         return {"label": str(path)}
 

@@ -9,12 +9,11 @@ import numpy as np
 import pydicom
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
-from numpy.typing import NDArray
 
+from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import STRUCTURES
-
-AFFINE_TOLERANCE_MM = 0.01
+from tanq_monai.metrics.labels import check_same_grid, read_labels
 
 
 def check_image(path: Path) -> None:
@@ -26,23 +25,16 @@ def check_image(path: Path) -> None:
 
 
 def check_label(path: Path, image_path: Path) -> None:
-    """Raise unless ``path`` is a label map {0, 1, 2} on the grid of ``image_path`` (not compared for DICOM)."""
-    label = _read(path)
-    values = np.unique(np.asanyarray(label.dataobj))
-    unknown = [float(v) for v in values if v not in (0, *STRUCTURES.values())]
-    if unknown:
-        raise InputError(path, f"has label values {unknown[:5]}", "0 background, 1 VS and 2 cochlea are allowed")
+    """Raise unless ``path`` is a label map {0, 1, 2} on the grid of ``image_path``."""
+    _read(path)
+    label = read_labels(path, known=frozenset({0, *STRUCTURES.values()}))
     if image_path.is_dir():
-        return
-    image = nib.load(image_path)
-    if label.shape != image.shape:
-        raise InputError(
-            path,
-            f"is {label.shape} voxels but its image {image.shape}",
-            "resample the label to the image's grid",
-        )
-    if not same_affine(label.affine, image.affine):
-        raise InputError(path, "lies elsewhere than its image (affines differ)", "save it with the image's affine")
+        voxels, affine = read_volume(image_path)
+        shape: tuple[int, ...] = voxels.shape
+    else:
+        image = nib.load(image_path)
+        shape, affine = image.shape, image.affine
+    check_same_grid(label, shape, affine, path=path, other="its image")
 
 
 def check_output_dir(path: str | Path) -> Path:
@@ -62,11 +54,6 @@ def check_file(path: str | Path, remedy: str) -> Path:
     if not Path(path).is_file():
         raise InputError(path, "is not there", remedy)
     return Path(path)
-
-
-def same_affine(first: NDArray[np.floating], second: NDArray[np.floating]) -> bool:
-    """Whether two voxel-to-mm matrices (4 x 4) agree to 0.01 mm per voxel step and origin."""
-    return bool(np.allclose(first, second, atol=AFFINE_TOLERANCE_MM))
 
 
 def _read(path: Path) -> nib.Nifti1Image:
@@ -95,11 +82,13 @@ def _check_series(folder: Path) -> None:
     series = {str(h.SeriesInstanceUID) for h in headers}
     if len(series) > 1:
         raise InputError(folder, f"holds {len(series)} DICOM series", "give every series a folder of its own")
+    if not all("ImageOrientationPatient" in h and "ImagePositionPatient" in h for h in headers):
+        raise InputError(folder, "holds slices without position or orientation", "export it again as an MR series")
     row, column = np.array(headers[0].ImageOrientationPatient, dtype=float).reshape(2, 3)
     headers.sort(key=lambda h: int(h.get("InstanceNumber", 0)))  # the order in which MONAI stacks the slices
     positions = np.array([np.dot(np.cross(row, column), h.ImagePositionPatient) for h in headers])
     steps = np.diff(positions) * np.sign(positions[-1] - positions[0])
-    if steps.max() - steps.min() > 0.1 * np.median(steps):
+    if steps.min() <= 0 or steps.max() - steps.min() > 0.1 * np.median(steps):
         problem = f"has slice steps from {steps.min():.2f} to {steps.max():.2f} mm"
         raise InputError(folder, problem, "complete the series or remove doubled slices")
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from tanq_monai.data.cases import Case
 from tanq_monai.data.volumes import read_volume
+from tanq_monai.errors import InputError
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import scale_to_unit_range
 
@@ -47,13 +48,13 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         seed: of everything random.
 
     Raises:
-        ValueError: when the crop is larger than the slices.
+        InputError: when the crop is larger than the slices.
     """
 
     def __init__(self, source: Tensor, target_domain: Tensor, crop: int, seed: int = 0) -> None:
         pixels = min(*source.shape[2:], *target_domain.shape[2:])
         if crop > pixels:
-            raise ValueError(f"crop must be at most the {pixels} pixels of a slice, got {crop}")
+            raise InputError(f"crop {crop}", f"is larger than a slice of {pixels} pixels", "choose a smaller crop")
         self.source, self.target_domain = source, target_domain
         self.crop, self.seed = crop, seed
         self.set_epoch(0)

@@ -1,14 +1,12 @@
 """NIfTI files that are there completely or not at all."""
 
 import os
-import tempfile
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from monai.data import NibabelWriter
 
-_SUFFIX = ".nii.gz"
+from tanq_monai.files import replacing
 
 
 class AtomicNibabelWriter(NibabelWriter):  # type: ignore[misc]
@@ -22,9 +20,5 @@ class AtomicNibabelWriter(NibabelWriter):  # type: ignore[misc]
             verbose: as in :class:`monai.data.NibabelWriter`.
             **kwargs: as in :class:`monai.data.NibabelWriter`.
         """
-        path = Path(filename)
-        suffix = _SUFFIX if path.name.endswith(_SUFFIX) else path.suffix
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-            temporary = Path(folder) / f"image{suffix}"
+        with replacing(os.fspath(filename)) as temporary:
             super().write(temporary, verbose=verbose, **kwargs)
-            os.replace(temporary, path)

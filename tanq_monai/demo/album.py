@@ -7,7 +7,7 @@ import pandas as pd
 
 from tanq_monai.data.cases import ENDING, case_of
 from tanq_monai.demo.pictures import segmentation_figure, training_figure, translation_figure
-from tanq_monai.demo.report import NO_ADAPTATION, SUPERVISED_BOUND, TANQ, Picture
+from tanq_monai.demo.report import Picture
 
 PICTURES_PER_SECTION = 3
 
@@ -22,7 +22,7 @@ def _translations(root: Path) -> list[Picture]:
     labels = root / "data/withheld_labels/training_target"
     pictures = []
     pseudo, real = sorted((root / "pseudo").glob(f"*{ENDING}")), sorted(target.glob(f"*{ENDING}"))
-    for translated, other in list(zip(_spread(pseudo), _spread(real), strict=True)):
+    for translated, other in zip(_spread(pseudo), _spread(real), strict=True):
         case = case_of(translated)
         png = translation_figure(
             nib.load(source / f"{case}_ceT1{ENDING}"),
@@ -39,7 +39,7 @@ def _translations(root: Path) -> list[Picture]:
 
 
 def _segmentations(root: Path) -> list[Picture]:
-    folders = {NO_ADAPTATION: "no_adaptation", TANQ: "tanq", SUPERVISED_BOUND: "supervised"}
+    folders = {"no adaptation": "no_adaptation", "TANQ": "tanq", "supervised bound": "supervised"}
     pictures = []
     for scan in _spread(sorted((root / "data/validation").glob(f"*{ENDING}"))):
         name = f"{case_of(scan)}_Label{ENDING}"

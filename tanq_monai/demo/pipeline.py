@@ -1,5 +1,6 @@
 """The whole line on a phantom: translate, train segmenters, segment unseen hrT2, score, report."""
 
+import math
 import platform
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +16,7 @@ from tanq_monai.demo.album import draw_album
 from tanq_monai.demo.report import NO_ADAPTATION, SUPERVISED_BOUND, TANQ, gap_closed, write_report
 from tanq_monai.demo.settings import DemoSettings, settings_of
 from tanq_monai.demo.steps import Step, StepRunner, bundle_step
+from tanq_monai.files import replacing
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,9 @@ def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
     table.to_csv(root / "table.csv")
     album = draw_album(root)
     for number, picture in enumerate(album, start=1):
-        (check_output_dir(root / "pictures") / f"{number}.png").write_bytes(picture.png)
-    write_report(root / "report.html", table, album, _facts(size, seed, steps, table))
+        with replacing(root / "pictures" / f"{number}.png") as temporary:
+            temporary.write_bytes(picture.png)
+    write_report(root / "report.html", table, album, _facts(root, size, seed, steps, table))
     return table
 
 
@@ -139,7 +142,7 @@ def segmentation_steps(root: Path, settings: DemoSettings, segmenter: Segmenter)
 
 def closed_gap(table: pd.DataFrame) -> str:
     """The demo's bar in words: how much of the Dice gap the adaptation closes."""
-    shares = [f"{structure} {share:.0%}" for structure, share in gap_closed(table).items()]
+    shares = [f"{name} {'n/a' if math.isnan(share) else f'{share:.0%}'}" for name, share in gap_closed(table).items()]
     return f"share of the Dice gap that TANQ closes: {', '.join(shares)}"
 
 
@@ -151,12 +154,13 @@ def _row(scores: Path) -> dict[str, float]:
         for column, title in (("dice", "Dice"), ("assd_mm", "ASSD mm")):
             row[f"{structure} {title}"] = float(group[column].mean())
             row[f"{structure} {title} sd"] = float(group[column].std())
-    return row | {"n": float(rows["case"].nunique())}
+        row[f"{structure} n"] = float(group["dice"].count())
+    return row
 
 
-def _facts(size: str, seed: int, steps: list[Step], table: pd.DataFrame) -> dict[str, str]:
+def _facts(root: Path, size: str, seed: int, steps: list[Step], table: pd.DataFrame) -> dict[str, str]:
     return {
-        "command": f"python -m tanq_monai demo --size {size} --seed {seed}",
+        "command": f"python -m tanq_monai demo --size {size} --output-dir {root.name} --seed {seed}",
         "gap": closed_gap(table),
         "date": date.today().isoformat(),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, CUDA: {torch.cuda.is_available()}",

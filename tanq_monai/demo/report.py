@@ -2,7 +2,6 @@
 
 import base64
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -14,6 +13,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 
 from tanq_monai.errors import InputError
+from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
 
 NO_ADAPTATION = "no adaptation (trained on ceT1)"
@@ -66,11 +66,9 @@ def write_report(output: Path, table: pd.DataFrame, pictures: Sequence[Picture],
         sections=sections,
         facts=facts,
     )
-    unfinished = output.with_name(f".{output.name}.unfinished")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(html, encoding="utf-8")
-        os.replace(unfinished, output)
+        with replacing(output) as temporary:
+            temporary.write_text(html, encoding="utf-8")
     except OSError as error:
         raise InputError(output, f"cannot be written ({error.strerror})", "choose another folder") from error
 

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 import tanq_monai
 from tanq_monai.errors import InputError
+from tanq_monai.files import replacing
 
 # Threads that wait asleep: spinning ones take 5 times as long as soon as another program wants a core as well.
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
@@ -105,7 +106,5 @@ def _read(path: Path, step: Step) -> dict[str, Any]:
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".writing")
-    temporary.write_text(json.dumps(record, indent=1))
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(record, indent=1))

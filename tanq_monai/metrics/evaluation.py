@@ -1,6 +1,5 @@
 """Scores of a folder of predictions: one row per case and structure, and a summary over the cases."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.files import replacing
 from tanq_monai.metrics.dice import dice
 from tanq_monai.metrics.labels import check_same_grid, read_labels
 from tanq_monai.metrics.surface_distance import (
@@ -72,9 +72,9 @@ class Evaluation:
             "summary.txt": f"{self}\n",
         }
         try:
-            folder.mkdir(parents=True, exist_ok=True)
             for name, text in texts.items():
-                _write_at_once(folder / name, text)
+                with replacing(folder / name) as temporary:
+                    temporary.write_text(text)
         except OSError as error:
             raise InputError(folder, f"cannot be written ({error.strerror})", "choose another output_dir") from error
 
@@ -142,7 +142,7 @@ def evaluate_case(
     known = frozenset({0, *structures.values()})
     truth = read_labels(Path(truth_path), known=known)
     prediction = read_labels(Path(prediction_path), known=known)
-    check_same_grid(prediction, truth, path=Path(prediction_path))
+    check_same_grid(prediction, truth.labels.shape, truth.affine, path=Path(prediction_path), other="the truth")
     spacing = voxel_spacing(truth.affine)
     voxel_mm3 = float(abs(np.linalg.det(truth.affine[:3, :3])))
     rows = []
@@ -180,9 +180,3 @@ def summarize(scores: pd.DataFrame) -> pd.DataFrame:
             rows.append([values.mean(), values.std(), values.median(), len(values), len(of_structure) - len(values)])
     index = pd.MultiIndex.from_arrays(list(zip(*keys, strict=True)) or [[], []], names=["structure", "metric"])
     return pd.DataFrame(rows, index=index, columns=columns)
-
-
-def _write_at_once(path: Path, text: str) -> None:
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)

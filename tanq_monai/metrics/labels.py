@@ -11,6 +11,8 @@ from nibabel.filebasedimages import ImageFileError
 
 from tanq_monai.errors import InputError
 
+ROUNDING = 1e-3  # float64 labels that were resampled may be off by rounding
+
 
 class LabelVolume(NamedTuple):
     """A label map (X, Y, Z) and the affine that takes voxel indices to mm."""
@@ -38,34 +40,36 @@ def read_labels(path: Path, *, known: frozenset[int]) -> LabelVolume:
         raise InputError(path, f"cannot be read as NIfTI ({error})", "write or download it again") from error
     if values.ndim != 3:
         raise InputError(path, f"has shape {values.shape}, not three dimensions", "store one 3D label map")
-    with np.errstate(invalid="ignore"):
-        labels = values.astype(np.uint8)
-    if not np.array_equal(labels, values):
-        raise InputError(path, "holds NaN, fractions or values outside 0-255", "store whole label numbers")
+    if not np.isfinite(values).all() or np.abs(values - np.rint(values)).max(initial=0) > ROUNDING:
+        raise InputError(path, "holds NaN or fractions", "store whole label numbers")
+    labels = np.rint(values).astype(np.int64)
     unknown = np.unique(labels[~np.isin(labels, sorted(known))])
     if unknown.size:
         listed = ", ".join(str(value) for value in unknown)
         raise InputError(path, f"holds unknown label {listed}", f"use only {sorted(known)}")
-    return LabelVolume(labels, np.asarray(image.affine, dtype=np.float64))
+    return LabelVolume(labels.astype(np.uint8), np.asarray(image.affine, dtype=np.float64))
 
 
-def check_same_grid(prediction: LabelVolume, truth: LabelVolume, *, path: Path) -> None:
-    """Make sure that both maps have the same voxels in space, to a tenth of the smallest voxel edge.
+def check_same_grid(
+    labels: LabelVolume, shape: tuple[int, ...], affine: npt.NDArray[np.float64], *, path: Path, other: str
+) -> None:
+    """Make sure that a label map has the voxels of another volume in space, to a tenth of its smallest voxel edge.
 
     Args:
-        prediction: what ``path`` holds.
-        truth: the map that decides the grid.
+        labels: what ``path`` holds.
+        shape: of the volume that decides the grid.
+        affine: voxel to mm, of that volume.
         path: named in the error.
+        other: what that volume is called in the error.
 
     Raises:
         InputError: when shape or position differ.
     """
-    remedy = "resample it to the grid of the truth with nearest neighbours"
-    if prediction.labels.shape != truth.labels.shape:
-        problem = f"has shape {prediction.labels.shape}, the truth {truth.labels.shape}"
-        raise InputError(path, problem, remedy)
-    ends = [(0, size - 1) for size in truth.labels.shape]
+    remedy = f"resample it to the grid of {other} with nearest neighbours"
+    if labels.labels.shape != shape:
+        raise InputError(path, f"has shape {labels.labels.shape}, {other} {shape}", remedy)
+    ends = [(0, size - 1) for size in shape]
     corners = np.array([[*corner, 1] for corner in np.stack(np.meshgrid(*ends), axis=-1).reshape(-1, 3)])
-    apart = np.linalg.norm((corners @ (prediction.affine - truth.affine).T)[:, :3], axis=1).max()
-    if apart > 0.1 * np.linalg.norm(truth.affine[:3, :3], axis=0).min():
-        raise InputError(path, f"lies up to {apart:.2f} mm beside the truth (affines differ)", remedy)
+    apart = np.linalg.norm((corners @ (labels.affine - affine).T)[:, :3], axis=1).max()
+    if apart > 0.1 * np.linalg.norm(affine[:3, :3], axis=0).min():
+        raise InputError(path, f"lies up to {apart:.2f} mm beside {other} (affines differ)", remedy)

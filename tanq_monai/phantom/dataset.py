@@ -2,7 +2,6 @@
 
 import gzip
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from tanq_monai.errors import InputError
+from tanq_monai.files import replacing
 from tanq_monai.phantom.acquisition import make_grid, render
 from tanq_monai.phantom.patient import draw_patient
 from tanq_monai.phantom.protocols import MATRICES, SITES, SIZES, Contrast, Site, draw_grid, draw_protocol
@@ -120,15 +120,8 @@ def write_nifti(path: Path, array: NDArray[np.generic], affine: NDArray[np.float
     """Write ``.nii.gz`` in the array's dtype, at once or not at all; equal input gives equal bytes."""
     image = nib.Nifti1Image(array, affine)
     image.header.set_xyzt_units("mm")
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
-            packed.write(image.to_bytes())
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
+    with replacing(path) as temporary, temporary.open("wb") as raw, gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+        packed.write(image.to_bytes())
 
 
 def _check(numbers: dict[str, int], size: str, seed: int) -> None:

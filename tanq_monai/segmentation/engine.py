@@ -1,6 +1,5 @@
 """nnU-Net's training as an Ignite engine of MONAI, with checkpoints that nnU-Net understands."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from tanq_monai.files import replacing
 from tanq_monai.segmentation.folders import write_json
-from tanq_monai.segmentation.nnunet import EpochLoader, prepare_batch
+from tanq_monai.segmentation.nnunet import EpochLoader, finish_loaders, prepare_batch
 from tanq_monai.segmentation.plans import TRAINED
 
 MAX_GRADIENT_NORM = 12.0  # nnU-Net's
@@ -64,6 +64,12 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
 
     def run(self) -> None:
         """Train the epochs that are missing, then export."""
+        try:
+            self._run()
+        finally:
+            finish_loaders(self.nnunet)
+
+    def _run(self) -> None:
         _write_nnunet_folder(self.nnunet)
         done = self._resume()
         if done < self.state.max_epochs:
@@ -96,20 +102,17 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
 
     def _save(self, name: str) -> None:
         self.nnunet.current_epoch = self.state.epoch - 1  # nnU-Net adds the 1 when it saves
-        temporary = self.result_dir / f".{name}.tmp"
-        self.nnunet.save_checkpoint(str(temporary))
-        os.replace(temporary, self.result_dir / name)
+        with replacing(self.result_dir / name) as temporary:
+            self.nnunet.save_checkpoint(str(temporary))
 
 
 def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:
     """Write the model folder that ``inference.yaml`` reads: weights, plan and labels."""
-    folder.mkdir(parents=True, exist_ok=True)
     network = getattr(nnunet.network, "_orig_mod", nnunet.network)  # torch.compile wraps on CUDA
-    temporary = folder / ".model.pt.tmp"
-    torch.save({key: value.cpu() for key, value in network.state_dict().items()}, temporary)
-    write_json(nnunet.plans_manager.plans | {TRAINED: nnunet.configuration_name}, folder / "plans.json")
-    write_json(nnunet.dataset_json, folder / "dataset.json")
-    os.replace(temporary, folder / "model.pt")
+    with replacing(folder / "model.pt") as temporary:  # last of the three: its presence means that all are there
+        torch.save({key: value.cpu() for key, value in network.state_dict().items()}, temporary)
+        write_json(nnunet.plans_manager.plans | {TRAINED: nnunet.configuration_name}, folder / "plans.json")
+        write_json(nnunet.dataset_json, folder / "dataset.json")
 
 
 def _write_nnunet_folder(nnunet: nnUNetTrainer) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tanq_monai.files import replacing
+
 DATASET = "Dataset001_VSCochlea"
 PLANS = "nnUNetPlans"
 
@@ -69,7 +71,5 @@ class RunFolders:
 
 def write_json(content: Any, path: Path) -> None:
     """Write JSON, completely or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

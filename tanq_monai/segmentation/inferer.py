@@ -27,13 +27,10 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
         roi_size: window in voxels, (z, y, x) or (y, x).
         sw_batch_size: windows per forward pass.
         overlap: at least this fraction of a window.
-        progress: show a bar.
     """
 
-    def __init__(
-        self, roi_size: Sequence[int], sw_batch_size: int = 4, overlap: float = 0.5, progress: bool = False
-    ) -> None:
-        super().__init__(roi_size, sw_batch_size=sw_batch_size, overlap=overlap, mode="gaussian", progress=progress)
+    def __init__(self, roi_size: Sequence[int], sw_batch_size: int = 4, overlap: float = 0.5) -> None:
+        super().__init__(roi_size, sw_batch_size=sw_batch_size, overlap=overlap, mode="gaussian")
         self.window = tuple(roi_size)
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:

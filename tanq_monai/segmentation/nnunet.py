@@ -8,6 +8,7 @@ from typing import Any
 
 import nnunetv2
 import torch
+from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 
@@ -17,6 +18,7 @@ from tanq_monai.segmentation.plans import read_json
 from tanq_monai.segmentation.preparation import prepare
 
 Batch = dict[str, Any]
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,11 @@ def set_up_nnunet(
         output_dir: of the run; a finished preparation in it is used again.
         settings: the user's choices.
         device: of the network.
+
+    Raises:
+        InputError: when nnU-Net's split has no such fold.
     """
+    _check_fold(settings.fold, len(cases))
     folders = RunFolders(output_dir)
     device = torch.device(device)
     prepare(cases, folders, settings.configuration, settings.plans_override, settings.num_processes)
@@ -112,13 +118,33 @@ class EpochLoader:
 
 def prepare_batch(
     batch: Batch, device: torch.device, non_blocking: bool = False, **_: Any
-) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Image (B, 1, [z,] y, x) and one label map per output of deep supervision, on ``device``."""
-    image = batch["data"].to(device, non_blocking=non_blocking)
-    return image, [target.to(device, non_blocking=non_blocking) for target in batch["target"]]
+) -> tuple[torch.Tensor, torch.Tensor | list[torch.Tensor]]:
+    """Image (B, 1, [z,] y, x) and one label map per output of deep supervision, or the only one, on ``device``."""
+    image, target = batch["data"].to(device, non_blocking=non_blocking), batch["target"]
+    if isinstance(target, torch.Tensor):  # trainers without deep supervision
+        return image, target.to(device, non_blocking=non_blocking)
+    return image, [one.to(device, non_blocking=non_blocking) for one in target]
+
+
+def finish_loaders(trainer: nnUNetTrainer) -> None:
+    """End the processes that load and augment, if there are any, as nnU-Net does after its last epoch."""
+    with contextlib.redirect_stdout(None):
+        for loader in (trainer.dataloader_train, trainer.dataloader_val):
+            if isinstance(loader, NonDetMultiThreadedAugmenter):
+                loader._finish()  # it has no public way to end
 
 
 def training_data(trainer: nnUNetTrainer) -> Any:
     """nnU-Net's data set of the training cases of this fold."""
     with contextlib.redirect_stdout(None):
         return trainer.get_tr_and_val_datasets()[0]
+
+
+def _check_fold(fold: int | str, num_cases: int) -> None:
+    if fold == "all":
+        return
+    if fold not in range(FOLDS):
+        raise InputError("fold", f"{fold!r} is not in nnU-Net's split", f"choose all or 0-{FOLDS - 1}")
+    if num_cases < FOLDS:
+        problem = f"{fold} of {FOLDS} needs at least {FOLDS} cases, there are {num_cases}"
+        raise InputError("fold", problem, "give more cases or choose --fold all")

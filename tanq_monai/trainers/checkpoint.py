@@ -1,6 +1,5 @@
 """Checkpoints that are there completely or not at all, and resuming from them."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,9 @@ from typing import Any
 import torch
 from ignite.engine import Engine, Events
 from torch import nn
+
+from tanq_monai.errors import InputError
+from tanq_monai.files import replacing
 
 
 class EpochCheckpoint:
@@ -34,8 +36,12 @@ class EpochCheckpoint:
         if not self.path.exists():
             return
         saved = torch.load(self.path, map_location="cpu", weights_only=True)
-        for name, item in self.state.items():
-            item.load_state_dict(saved[name])
+        try:
+            for name, item in self.state.items():
+                item.load_state_dict(saved[name])
+        except (KeyError, RuntimeError, ValueError) as error:
+            remedy = "give the choices it was begun with, or another output folder"
+            raise InputError(self.path, "does not fit these networks", remedy) from error
         engine.state.epoch = saved["epoch"]
         engine.state.iteration = saved["epoch"] * engine.state.epoch_length
 
@@ -63,10 +69,5 @@ class FinalModel:
 
 def save_atomically(content: Mapping[str, Any], path: Path) -> None:
     """``torch.save`` beside ``path``, then rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.writing")
-    try:
+    with replacing(path) as temporary:
         torch.save(dict(content), temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """Ignite handlers of the translators' training: order of the data, history."""
 
-import os
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
 
 from tanq_monai.data.slices import UnpairedSlices
+from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.transforms.intensity import to_magnitude
 
@@ -71,10 +71,8 @@ class History:
         if self.path.exists():
             before = pd.read_csv(self.path)
             rows = pd.concat([before[before["epoch"] < row["epoch"]], rows])
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_suffix(".writing")
-        rows.to_csv(temporary, index=False)
-        os.replace(temporary, self.path)
+        with replacing(self.path) as temporary:
+            rows.to_csv(temporary, index=False)
 
 
 def losses_of(output: dict[str, Any]) -> dict[str, float]:

@@ -83,7 +83,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
 
     def __init__(
         self,
-        device: torch.device,
+        device: torch.device | str,
         max_epochs: int,
         train_data_loader: Iterable[dict[str, Tensor]],
         networks: TanqNetworks,
@@ -99,6 +99,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         self.weights = weights or TanqWeights()
         self.sampler = sampler or FeatureSampler()
         self.level_ranges = level_ranges or {}
+        device = torch.device(device)
         self.autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
         super().__init__(
             device=device,

@@ -72,7 +72,7 @@ def plan_slices(
     label: Voxels | None = None,
     slab_mm: float | None = None,
 ) -> SliceGrid:
-    """The slice grid round the ears.
+    """The slice grid at the height of the ears.
 
     In plane it is centred on the head, not on the volume: on both contrasts, whatever the field of view, the ears then
     lie at the same place. Up and down it spans ``slab_mm`` round the structures where there is a label.

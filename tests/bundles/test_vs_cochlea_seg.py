@@ -22,7 +22,7 @@ SETTINGS = {
     "iterations_per_epoch": 2,
     "num_processes": 0,
     "plans_override": {"batch_size": 2, "patch_size": [32, 32], "features_per_stage": [4, 8, 8]},
-    "device": "$torch.device('cpu')",
+    "device": "cpu",
 }
 
 
@@ -35,7 +35,7 @@ def train(images, labels, run, **override):
 
 def infer(images, models, output, **override):
     folders = {"dataset_dir": str(images), "model_dir": str(models), "output_dir": str(output)}
-    flow = workflow("vs_cochlea_seg", "inference", **({"device": "$torch.device('cpu')"} | folders | override))
+    flow = workflow("vs_cochlea_seg", "inference", **({"device": "cpu"} | folders | override))
     flow.run()
     return flow
 
@@ -73,7 +73,7 @@ def test_model_folder_and_nnunet_checkpoint_hold_the_same_weights(trained):
 
 def test_nothing_half_written_and_no_paths_are_left(trained):
     run, _ = trained
-    assert not list(run.rglob("*.tmp"))
+    assert not list(run.rglob("*.writing*"))
     assert not list(run.rglob("checkpoint_latest.pth"))
     for file in (run / "models").glob("*.json"):
         assert str(run) not in file.read_text()
@@ -93,16 +93,29 @@ def test_a_finished_run_is_not_trained_again(trained, tiny_phantom):
     assert (run / "models" / "model.pt").read_bytes() == before
 
 
-def test_an_interrupted_run_continues_after_its_latest_epoch(trained, tiny_phantom, tmp_path):
-    run = tmp_path / "run"
+def interrupted(trained, folder):
+    """A copy of the run as it was after its second epoch."""
+    run = folder / "run"
     shutil.copytree(trained[0], run)
     final = next(run.rglob("checkpoint_final.pth"))
     final.rename(final.with_name("checkpoint_latest.pth"))
-    source = tiny_phantom / "training_source"
+    (run / "models" / "model.pt").unlink()
+    return run
+
+
+def test_an_interrupted_run_continues_after_its_latest_epoch(trained, tiny_phantom, tmp_path):
+    run, source = interrupted(trained, tmp_path), tiny_phantom / "training_source"
     flow = train(source, source, run, max_epochs=3)
     assert flow.trainer.state.epoch == 3
     assert flow.trainer.state.iteration == 6
     assert flow.trainer.nnunet.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * (1 / 3) ** 0.9)
+
+
+def test_an_interrupted_run_continues_from_its_weights(trained, tiny_phantom, tmp_path):
+    run, source = interrupted(trained, tmp_path), tiny_phantom / "training_source"
+    train(source, source, run, max_epochs=3, learning_rate=0.0)  # the third epoch then changes nothing
+    before, after = (torch.load(folder / "models" / "model.pt") for folder in (trained[0], run))
+    assert all(torch.equal(before[key], after[key]) for key in before)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +155,15 @@ def test_inference_without_weights_says_so(tiny_phantom, tmp_path):
     )
 
 
+def test_inference_with_the_weights_of_another_network_says_so(trained, tiny_phantom, tmp_path):
+    models = tmp_path / "models"
+    shutil.copytree(BUNDLE / "models", models)
+    shutil.copyfile(trained[0] / "models" / "model.pt", models / "model.pt")
+    message = mistake_of(infer, tiny_phantom / "validation", models, tmp_path / "labels")
+    assert "model.pt: does not fit plans.json" in message
+    assert not (tmp_path / "labels").exists()
+
+
 def _missing(image, label):
     label.unlink()
 
@@ -161,8 +183,8 @@ def _unknown_value(image, label):
     ("damage", "words"),
     [
         (_missing, "is missing"),
-        (_other_grid, "resample the label"),
-        (_unknown_value, r"has label values [7.0]"),
+        (_other_grid, "resample it to the grid of its image"),
+        (_unknown_value, "holds unknown label 7"),
     ],
 )
 def test_a_bad_label_stops_the_training_before_it_starts(damage, words, tiny_phantom, tmp_path):

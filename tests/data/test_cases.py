@@ -3,6 +3,7 @@ import pytest
 from files import scan, structures, write_case, write_nifti, write_series
 
 from tanq_monai.data.cases import case_of, find_images, find_labelled, name_by_case
+from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError, InputErrors
 
 
@@ -88,7 +89,7 @@ def test_a_bad_label_is_told_even_where_none_is_required(tmp_path):
     write_nifti(write_case(tmp_path)[1], structures()[:-1])
     found = find_labelled(tmp_path, required=False)
     assert found.cases == []
-    assert "resample the label" in str(found.problems[0])
+    assert "resample it to the grid of its image" in str(found.problems[0])
 
 
 def test_labels_may_lie_in_a_folder_of_their_own(tmp_path):
@@ -100,8 +101,9 @@ def test_labels_may_lie_in_a_folder_of_their_own(tmp_path):
 
 def test_a_folder_with_a_dicom_series_is_one_case(tmp_path):
     write_series(tmp_path / "patient7", scan(), [0.0, 1.5, 3.0])
-    label = write_nifti(tmp_path / "contours.nii.gz", structures())
     series = str(tmp_path / "patient7")
+    voxels, affine = read_volume(series)
+    label = write_nifti(tmp_path / "contours.nii.gz", np.ones(voxels.shape), affine)
     assert find_images(series).cases == [{"case": "patient7", "image": series}]
     assert find_labelled(series, labels=label).cases == [{"case": "patient7", "image": series, "label": str(label)}]
 

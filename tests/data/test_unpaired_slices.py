@@ -7,6 +7,7 @@ from files import scan, structures, write_case, write_nifti
 
 from tanq_monai.data.cases import find_images, find_labelled
 from tanq_monai.data.slices import SliceSize, UnpairedSlices, load_slices
+from tanq_monai.errors import InputError
 
 
 def _numbered(count, size=8, offset=0.0):
@@ -97,7 +98,7 @@ def test_augmentation_leaves_the_slices_as_they_are():
 
 
 def test_a_crop_larger_than_the_slices_is_refused():
-    with pytest.raises(ValueError, match="crop must be at most the 8 pixels of a slice, got 9"):
+    with pytest.raises(InputError, match="crop 9: is larger than a slice of 8 pixels"):
         _dataset(crop=9)
 
 

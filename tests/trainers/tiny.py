@@ -4,14 +4,12 @@ from pathlib import Path
 
 import torch
 from monai.data import DataLoader
-from monai.handlers import LrScheduleHandler
-from torch.optim.lr_scheduler import LambdaLR
 
 from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.networks import FeatureProjector, FeatureSampler, PatchDiscriminator, TanqGenerator
 from tanq_monai.trainers.checkpoint import EpochCheckpoint, FinalModel
 from tanq_monai.trainers.handlers import EpochSeed, History
-from tanq_monai.trainers.schedule import ConstantThenLinear
+from tanq_monai.trainers.schedule import LearningRate
 from tanq_monai.trainers.tanq import TanqNetworks, TanqOptimizers, TanqTrainer
 
 SIZE = 32
@@ -42,17 +40,15 @@ def slices(count: int, seed: int, labelled: bool) -> torch.Tensor:
 
 
 def trainer_that_resumes(folder: Path, max_epochs: int, extra_handlers: tuple = ()) -> TanqTrainer:
-    """All that ``train.yaml`` puts together: schedules, seeds, history, checkpoint of the epoch and the last model."""
+    """All that ``train.yaml`` puts together: rates, seeds, history, checkpoint of the epoch and the last model."""
     parts = networks()
     optimizers = [
         torch.optim.Adam(network.parameters(), lr=0.002, betas=(0.5, 0.999))
         for network in (parts.generator, parts.discriminator, parts.projector)
     ]
-    schedulers = [LambdaLR(optimizer, ConstantThenLinear(max_epochs)) for optimizer in optimizers]
     names = ("generator", "discriminator", "projector")
     state = {name: getattr(parts, name) for name in names}
     state |= {f"optimizer_{name}": optimizer for name, optimizer in zip(names, optimizers, strict=True)}
-    state |= {f"schedule_{name}": scheduler for name, scheduler in zip(names, schedulers, strict=True)}
     dataset = UnpairedSlices(slices(3, 1, labelled=True), slices(4, 2, labelled=False), crop=SIZE - 4, seed=5)
     return TanqTrainer(
         device=torch.device("cpu"),
@@ -63,10 +59,10 @@ def trainer_that_resumes(folder: Path, max_epochs: int, extra_handlers: tuple = 
         sampler=FeatureSampler(num_patches=16),
         train_handlers=[
             *extra_handlers,
-            EpochSeed(dataset, seed=5),
-            *(LrScheduleHandler(scheduler, print_lr=False) for scheduler in schedulers),
-            History(folder / "history.csv"),
             EpochCheckpoint(folder / "checkpoint.pt", state),
+            EpochSeed(dataset, seed=5),
+            LearningRate(optimizers, 0.002),
+            History(folder / "history.csv"),
             FinalModel(folder / "model.pt", parts.generator),
         ],
     )

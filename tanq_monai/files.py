@@ -1,0 +1,25 @@
+"""Files that are there completely or not at all."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside ``path``, which takes its place when the ``with`` block has ended well.
+
+    ``case_Label.nii.gz`` is written as ``.case_Label.writing.nii.gz``: writers that look at the endings find the
+    same ones, readers that look for ``*_Label.nii.gz`` do not find what a killed process left. After an error the
+    temporary file is removed and ``path`` is as before. The folder is made. Not for several writers of one file.
+    """
+    path = Path(path)
+    endings = "".join(path.suffixes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name.removesuffix(endings)}.writing{endings}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,64 @@
+"""The engine's own doings, with a network of three weights in place of nnU-Net's."""
+
+import contextlib
+import json
+
+import pytest
+import torch
+
+from tanq_monai.segmentation import engine as engine_module
+from tanq_monai.segmentation.engine import NnUNetEngine
+
+BATCH = {"data": torch.tensor([[3.0, 0.0, 4.0]]), "target": torch.zeros(1)}  # gradient of the sum: norm 5
+
+
+class FakeNnUNet:
+    """Has of nnU-Net's trainer what the engine uses; plain gradient descent with step 1 on ``scale`` x output."""
+
+    def __init__(self, folder, scale):
+        self.device = torch.device("cpu")
+        self.network = torch.nn.Linear(3, 1, bias=False)
+        torch.nn.init.zeros_(self.network.weight)
+        self.optimizer = torch.optim.SGD(self.network.parameters(), lr=1.0)
+        self.loss = lambda output, target: scale * output.sum()
+        self.lr_scheduler = type("Constant", (), {"step": lambda self, epoch: None})()
+        self.output_folder = str(folder / "results" / "fold_all")
+        self.output_folder_base = str(folder / "results")
+        self.preprocessed_dataset_folder_base = str(folder)
+        (folder / "dataset_fingerprint.json").write_text("{}")
+        self.plans_manager = type("Plans", (), {"plans": {}})()
+        self.configuration_name, self.dataset_json = "2d", {"labels": {}}
+        self.dataloader_train = self.dataloader_val = None
+
+    def save_checkpoint(self, file):
+        torch.save(self.network.state_dict(), file)
+
+
+def engine(folder, scale, batches):
+    return NnUNetEngine(FakeNnUNet(folder, scale), batches, max_epochs=1, model_dir=folder / "models")
+
+
+@pytest.mark.parametrize(("scale", "norm"), [(1000.0, 12.0), (2.0, 10.0)])
+def test_gradients_are_clipped_to_norm_12_and_smaller_ones_kept(tmp_path, scale, norm):
+    engine(tmp_path, scale, [BATCH]).run()
+    weight = torch.load(tmp_path / "models" / "model.pt")["weight"][0]
+    torch.testing.assert_close(weight, -norm * torch.tensor([0.6, 0.0, 0.8]), rtol=1e-5, atol=0)
+
+
+def test_a_finished_run_leaves_its_model_folder_and_final_checkpoint_only(tmp_path):
+    engine(tmp_path, 1.0, [BATCH]).run()
+    assert sorted(p.name for p in (tmp_path / "models").iterdir()) == ["dataset.json", "model.pt", "plans.json"]
+    assert [p.name for p in (tmp_path / "results" / "fold_all").iterdir()] == ["checkpoint_final.pth"]
+    assert json.loads((tmp_path / "models" / "plans.json").read_text()) == {"trained_configuration": "2d"}
+
+
+@pytest.mark.parametrize(
+    ("batch", "outcome"), [(BATCH, contextlib.nullcontext()), ({}, pytest.raises(KeyError, match="data"))]
+)
+def test_loaders_are_finished_after_a_good_and_after_a_broken_run(tmp_path, monkeypatch, batch, outcome):
+    finished = []
+    monkeypatch.setattr(engine_module, "finish_loaders", finished.append)
+    training = engine(tmp_path, 1.0, [batch])
+    with outcome:
+        training.run()
+    assert finished == [training.nnunet]

@@ -1,0 +1,69 @@
+"""What is taken from nnU-Net's trainers."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+
+from tanq_monai.errors import InputError
+from tanq_monai.segmentation.nnunet import Settings, find_trainer, finish_loaders, prepare_batch, set_up_nnunet
+
+CPU = torch.device("cpu")
+
+
+class EndlessBatches:
+    """As nnU-Net's loader stands to its processes."""
+
+    def set_thread_id(self, number):
+        pass
+
+    def __next__(self):
+        return {"data": 0}
+
+
+def test_a_trainer_is_found_by_its_name():
+    assert find_trainer("nnUNetTrainerAdam").__name__ == "nnUNetTrainerAdam"
+
+
+def test_an_unknown_trainer_is_a_mistake():
+    with pytest.raises(InputError, match="trainer nnUNetTrainerAdams: is not one of nnU-Net's"):
+        find_trainer("nnUNetTrainerAdams")
+
+
+def test_every_output_of_deep_supervision_gets_its_labels():
+    image, fine, coarse = torch.rand(2, 1, 8, 8), torch.zeros(2, 1, 8, 8), torch.ones(2, 1, 4, 4)
+    inputs, targets = prepare_batch({"data": image, "target": [fine, coarse]}, CPU)
+    assert torch.equal(inputs, image)
+    assert isinstance(targets, list)
+    assert [t.shape for t in targets] == [fine.shape, coarse.shape]
+
+
+def test_without_deep_supervision_the_labels_stay_one_tensor():
+    label = torch.ones(2, 1, 8, 8)
+    _, target = prepare_batch({"data": torch.rand(2, 1, 8, 8), "target": label}, CPU)
+    assert isinstance(target, torch.Tensor)
+    assert torch.equal(target, label)
+
+
+@pytest.mark.parametrize(
+    ("fold", "words"),
+    [
+        (0, "fold: 0 of 5 needs at least 5 cases, there are 4; give more cases or choose --fold all"),
+        (5, "fold: 5 is not in nnU-Net's split; choose all or 0-4"),
+        ("none", "fold: 'none' is not in nnU-Net's split"),
+    ],
+)
+def test_a_fold_that_does_not_exist_is_told_before_anything_is_written(fold, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        set_up_nnunet([{}] * 4, tmp_path / "run", Settings(fold=fold), CPU)
+    assert not (tmp_path / "run").exists()
+
+
+def test_loading_processes_are_ended():
+    loader = NonDetMultiThreadedAugmenter(EndlessBatches(), None, num_processes=1)
+    assert next(loader) == {"data": 0}
+    processes = list(loader._processes)
+    assert processes[0].is_alive()
+    finish_loaders(SimpleNamespace(dataloader_train=loader, dataloader_val=iter([])))
+    assert not processes[0].is_alive()
