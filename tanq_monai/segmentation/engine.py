@@ -56,6 +56,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             **kwargs,
         )
         self.nnunet = nnunet
+        if nnunet.grad_scaler is not None:  # the one that nnU-Net's checkpoints keep
+            self.scaler = nnunet.grad_scaler
         self.model_dir = Path(model_dir)
         self.result_dir = Path(nnunet.output_folder)
         self.add_event_handler(Events.EPOCH_STARTED, NnUNetEngine._start_epoch)
