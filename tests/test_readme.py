@@ -105,15 +105,18 @@ def test_files_and_options_of_a_bundle_command_are_those_of_the_bundle(run):
 
 
 @pytest.mark.parametrize("document", ["README.md", *CARDS])
-def test_options_named_in_the_text_belong_to_a_config(document):
+def test_options_named_in_the_text_belong_to_a_config_or_the_command_line(document):
     text = (ROOT / document).read_text()
     bundles = [CARDS[document]] if document in CARDS else sorted(CARDS.values())
     configs = [config for bundle in bundles for config in ids_of_bundle(bundle)]
     snippets = [code for code in inline_code(text) if "tanq_monai" not in code]
     snippets += [block for block in blocks(text) if block.startswith("--")]
     options = [option for code in snippets for option in OPTION.findall(code)]
+    parameters = {name for function in (cli.demo, cli.phantom) for name in inspect.signature(function).parameters}
+    typed = {name.replace("_", "-") for name in parameters}
     assert options
-    assert [option for option in options if not any(holds(config, option) for config in configs)] == []
+    unknown = [option for option in options if not any(holds(config, option) for config in configs)]
+    assert [option for option in unknown if option not in typed] == []
 
 
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)
@@ -135,7 +138,8 @@ def test_relative_links_and_images_lead_to_files(document):
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_tests_scripts_and_configs_named_in_the_text_exist(document):
     named = re.findall(r"\b(?:tests|scripts|configs)/[\w/]+\.(?:py|yaml|json)\b", (ROOT / document).read_text())
-    folders = [ROOT, *([ROOT / "bundles" / CARDS[document]] if document in CARDS else [])]
+    bundles = [CARDS[document]] if document in CARDS else sorted(CARDS.values())
+    folders = [ROOT, *(ROOT / "bundles" / bundle for bundle in bundles)]
     assert [name for name in named if not any((folder / name).is_file() for folder in folders)] == []
 
 
