@@ -16,7 +16,7 @@ class FakeNnUNet:
     """Has of nnU-Net's trainer what the engine uses; plain gradient descent with step 1 on ``scale`` x output."""
 
     def __init__(self, folder, scale):
-        self.device = torch.device("cpu")
+        self.device, self.grad_scaler = torch.device("cpu"), None
         self.network = torch.nn.Linear(3, 1, bias=False)
         torch.nn.init.zeros_(self.network.weight)
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=1.0)
