@@ -4,7 +4,7 @@ import sys
 
 import fire
 
-from tanq_monai.errors import mistake_behind
+from tanq_monai.errors import InputError, mistake_behind
 
 
 def phantom(
@@ -27,7 +27,14 @@ def phantom(
     """
     from tanq_monai.phantom import write_dataset
 
-    write_dataset(str(output_dir), num_source, num_target, num_test, size, seed)
+    write_dataset(
+        str(output_dir),
+        num_source=_whole(num_source, "--num-source"),
+        num_target=_whole(num_target, "--num-target"),
+        num_test=_whole(num_test, "--num-test"),
+        size=str(size),
+        seed=_whole(seed, "--seed"),
+    )
 
 
 def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> None:
@@ -42,10 +49,16 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
     from tanq_monai.demo.pipeline import closed_gap, run_demo
 
     folder = str(output_dir or ("demo" if size == "tiny" else f"demo_{size}"))
-    table = run_demo(folder, str(size), int(seed))
+    table = run_demo(folder, str(size), _whole(seed, "--seed"))
     columns = [column for column in table.columns if not column.endswith(" sd")]
     sys.stdout.write(f"\n{table[columns].round(3).to_string()}\n{closed_gap(table)}\n")
     sys.stdout.write(f"Virtual patients, research only. Pictures: {folder}/report.html\n")
+
+
+def _whole(value: object, option: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"{option} {value}", "is not a whole number", "give one, e.g. 0")
+    return value
 
 
 def main() -> None:

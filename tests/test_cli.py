@@ -30,6 +30,7 @@ def test_the_phantom_command_writes_the_layout_of_crossmoda_2022(tmp_path):
     ("arguments", "told"),
     [
         (("demo", "--size", "huge"), "--size huge: is not a size of the demo; choose one of tiny, small"),
+        (("phantom", "--output-dir", "{file}", "--seed", "abc"), "--seed abc: is not a whole number"),
         (("phantom", "--output-dir", "{file}"), "is a file; give the name of a folder"),
         (("demo", "--output-dir", "{file}"), "choose another output folder"),
     ],

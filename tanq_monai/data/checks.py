@@ -49,13 +49,6 @@ def check_output_dir(path: str | Path) -> Path:
     return path
 
 
-def check_file(path: str | Path, remedy: str) -> Path:
-    """Raise unless ``path`` is a file."""
-    if not Path(path).is_file():
-        raise InputError(path, "is not there", remedy)
-    return Path(path)
-
-
 def _read(path: Path) -> nib.Nifti1Image:
     if not path.exists():
         raise InputError(path, "does not exist", "add the file or take its case out of the folder")

@@ -5,12 +5,10 @@ more than nnU-Net's: ``trained_configuration``, which of the configurations the 
 """
 
 import json
-import pickle
 from pathlib import Path
 from pydoc import locate
 from typing import Any, cast
 
-import torch
 from torch import nn
 
 from tanq_monai.errors import InputError
@@ -20,7 +18,6 @@ from tanq_monai.transforms.resampling import Interpolation
 Json = dict[str, Any]
 TRAINED = "trained_configuration"
 _NORMALIZATION = "ZScoreNormalization"
-_COPY_AGAIN = "copy the whole models folder of one training"
 _NO_MODEL = ("is missing", "train first, or give --model_dir, the folder of a trained model")
 
 
@@ -83,23 +80,6 @@ def check_model_folder(folder: str | Path) -> None:
         raise InputError(Path(folder) / "model.pt", *_NO_MODEL)
 
 
-def load_weights(network: nn.Module, model_file: str | Path) -> nn.Module:
-    """``network`` with the weights of ``model.pt``.
-
-    Raises:
-        InputError: when the file is missing, no state dict, or of another network.
-    """
-    weights = _read_state_dict(Path(model_file))
-    given = {name: value.shape for name, value in weights.items()}
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    wrong = sorted(name for name in given.keys() | expected.keys() if given.get(name) != expected.get(name))
-    if wrong:
-        problem = f"does not fit plans.json and dataset.json: {len(wrong)} weights differ, the first is {wrong[0]}"
-        raise InputError(model_file, problem, _COPY_AGAIN)
-    network.load_state_dict(weights)
-    return network
-
-
 def read_configuration(plans_file: str | Path, configuration: str | None = None) -> Json:
     """One configuration of a plan with what it inherits; default the trained one.
 
@@ -128,18 +108,6 @@ def read_json(path: str | Path) -> Json:
         raise InputError(path, *_NO_MODEL) from error
     except json.JSONDecodeError as error:
         raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
-
-
-def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    if not path.is_file():
-        raise InputError(path, *_NO_MODEL)
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
-        raise InputError(path, "is no state dict of torch.save", _COPY_AGAIN) from error
-    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
-        raise InputError(path, "is no state dict: it holds other things than tensors by name", _COPY_AGAIN)
-    return weights
 
 
 def _interpolation(kwargs: Json) -> Interpolation:

@@ -143,7 +143,7 @@ def test_bad_scans_are_named_and_good_ones_translated(identity, tiny_phantom, tm
 def test_a_missing_model_is_told_in_one_line(tiny_phantom, tmp_path):
     with pytest.raises(Exception) as error:
         translate(tiny_phantom / "training_source", tmp_path, model_file=str(tmp_path / "none.pt"))
-    assert "none.pt: is not there" in str(mistake_behind(error.value))
+    assert "none.pt: is missing; train first" in str(mistake_behind(error.value))
 
 
 def test_networks_of_all_configs_are_equal():

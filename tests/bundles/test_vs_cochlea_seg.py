@@ -160,7 +160,7 @@ def test_inference_with_the_weights_of_another_network_says_so(trained, tiny_pha
     shutil.copytree(BUNDLE / "models", models)
     shutil.copyfile(trained[0] / "models" / "model.pt", models / "model.pt")
     message = mistake_of(infer, tiny_phantom / "validation", models, tmp_path / "labels")
-    assert "model.pt: does not fit plans.json" in message
+    assert "model.pt: does not fit the network" in message
     assert not (tmp_path / "labels").exists()
 
 

@@ -7,7 +7,6 @@ import pytest
 from files import LPS, SHAPE, scan, structures, write_nifti, write_series
 
 from tanq_monai.data.checks import (
-    check_file,
     check_image,
     check_label,
     check_output_dir,
@@ -206,10 +205,3 @@ def test_a_folder_without_write_permission_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # whoever runs the tests may be allowed everything
     with pytest.raises(InputError, match=_told(tmp_path, "cannot be written to", "choose another output folder")):
         check_output_dir(tmp_path)
-
-
-def test_a_file_that_must_be_there_is_told(tmp_path, image):
-    assert check_file(image, "train first") == image
-    for path in (tmp_path, tmp_path / "model.pt"):
-        with pytest.raises(InputError, match=_told(path, "is not there", "train first")):
-            check_file(path, "train first")

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from tanq_monai.data.weights import load_weights
+from tanq_monai.errors import InputError
+
+
+def test_weights_are_loaded(tmp_path):
+    trained, other = (torch.nn.Linear(3, 2) for _ in range(2))
+    torch.save(trained.state_dict(), tmp_path / "model.pt")
+    loaded = load_weights(other, tmp_path / "model.pt").state_dict()
+    assert all(torch.equal(loaded[key], value) for key, value in trained.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"a": torch.zeros(2), "c": torch.zeros(3)}, "does not fit the network: 3 weights differ, the first is a;"),
+        ({"state": {"a": torch.zeros(3)}}, "it holds other things than tensors by name"),
+        ([1, 2], "it holds other things"),
+    ],
+)
+def test_weights_of_another_network_are_a_mistake_in_one_line(content, words, tmp_path):
+    network = torch.nn.ParameterDict({"a": torch.zeros(3), "b": torch.zeros(3)})
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(InputError, match=rf"model\.pt: .*{words}") as error:
+        load_weights(network, tmp_path / "model.pt")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04 cut off"])
+def test_a_file_that_is_no_checkpoint_is_a_mistake_in_one_line(content, tmp_path):
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(InputError, match=r"model\.pt: is no state dict of torch\.save") as error:
+        load_weights(torch.nn.Linear(1, 1), tmp_path / "model.pt")
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_says_to_train_first(tmp_path):
+    with pytest.raises(InputError, match=r"model\.pt: is missing; train first"):
+        load_weights(torch.nn.Linear(1, 1), tmp_path / "model.pt")
