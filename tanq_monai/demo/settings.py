@@ -43,12 +43,13 @@ SIZES = {
         phantom_size="tiny",
         scans=(8, 8, 4),
         slices={"pixels": 80, "pixel_mm": 1.4, "width": 8},
-        translator={"crop": 64, "slab_mm": 24.0, "max_epochs": 20, "batch_size": 2, "weights#levels": 10.0},
+        translator={"crop": 64, "slab_mm": 24.0, "max_epochs": 25, "batch_size": 2, "weights#levels": 10.0},
         translated_mm=32.0,
         segmenter=SEGMENTER
         | {
-            "max_epochs": 5,
-            "iterations_per_epoch": 60,
+            "max_epochs": 10,
+            "iterations_per_epoch": 120,
+            "foreground_fraction": 0.66,
             "plans_override": {"batch_size": 8, "patch_size": [64, 64], "features_per_stage": [16, 32, 64]},
         },
     ),
