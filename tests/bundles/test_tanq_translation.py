@@ -201,7 +201,7 @@ def test_a_real_patient_is_translated_at_full_width_below_6_GB(tmp_path):
         "finally:\n    print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
     choices = {"dataset_dir": patient / "ceT1_dicom", "label_dir": patient / "label.nii.gz", "output_dir": tmp_path}
-    choices |= {"model_file": tmp_path / "model.pt", "slab_mm": 24.0, "device": "$torch.device('cpu')"}
+    choices |= {"model_file": tmp_path / "model.pt", "device": "$torch.device('cpu')"}
     words = [word for key, value in choices.items() for word in (f"--{key}", str(value))]
     command = [sys.executable, "-c", program, "monai.bundle", "run", "--config_file", "configs/inference.yaml", *words]
     result = subprocess.run(command, cwd=BUNDLE, capture_output=True, text=True, check=True)

@@ -170,7 +170,9 @@ def test_a_bad_truth_is_named_too(folders):
 def test_an_affine_rounded_to_float32_is_the_same_grid(folders):
     prediction, truth = folders
     _save(prediction / f"{CASES[0]}_Label.nii.gz", _labels(), affine=AFFINE + 1e-5)
-    evaluate_folder(prediction, truth).raise_mistakes()
+    evaluation = evaluate_folder(prediction, truth)
+    evaluation.raise_mistakes()
+    assert set(evaluation.scores["case"]) == set(CASES)
 
 
 def test_missing_and_empty_folders_are_named(folders, tmp_path):
