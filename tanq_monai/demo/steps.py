@@ -17,8 +17,12 @@ import tanq_monai
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 
-# Threads that wait asleep: spinning ones take 5 times as long as soon as another program wants a core as well.
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ
+# Threads that wait asleep: spinning ones slow down many times as soon as another program wants a core as well.
+# MONAI warns that a config can execute anything; the demo's are our own.
+ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "PYTHONWARNINGS": "ignore::UserWarning:monai.bundle.scripts",
+} | os.environ
 BUNDLES = Path(tanq_monai.__file__).resolve().parents[1] / "bundles"
 
 
