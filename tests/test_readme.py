@@ -91,7 +91,7 @@ def ids_of_bundle(bundle: str) -> list[Any]:
 def test_every_document_that_should_hold_commands_holds_them():
     runs = [run.document for run in BUNDLE_RUNS]
     assert runs.count("README.md") == 5
-    assert all(runs.count(card) == 2 for card in CARDS)
+    assert all(runs.count(card) >= 2 for card in CARDS)
     assert len(CALLS) >= 3
 
 
