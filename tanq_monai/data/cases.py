@@ -78,11 +78,18 @@ def case_of(path: str | Path) -> str:
     return stem if stem and suffix in (*SOURCE, *TARGET_DOMAIN, "Label") else name
 
 
+def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | None]:
+    """For MONAI's ``SaveImaged(output_name_formatter=...)``: ``{case}_{postfix}.nii.gz``."""
+    return {"subject": case_of(meta["filename_or_obj"]), "idx": None}
+
+
 def _scan(folder: Path, suffixes: tuple[str, ...], extras: Callable[[str, Path], Case]) -> Scan:
     scan = Scan()
     for image in _image_paths(folder, suffixes, scan):
         case = case_of(image)
         try:
+            if any(case == other["case"] for other in scan.cases):
+                raise InputError(image, f"is the second image of {case}", "keep one, or give it a name of its own")
             check_image(image)
             scan.cases.append({"case": case, "image": str(image), **extras(case, image)})
         except InputError as error:
@@ -108,8 +115,3 @@ def _image_paths(folder: Path, suffixes: tuple[str, ...], scan: Scan) -> list[Pa
                 InputError(path, "its name is outside the layout", f"call it CASE_{suffixes[0]}{ENDING}")
             )
     return images
-
-
-def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | None]:
-    """For MONAI's ``SaveImaged(output_name_formatter=...)``: ``{case}_{postfix}.nii.gz``."""
-    return {"subject": case_of(meta["filename_or_obj"]), "idx": None}

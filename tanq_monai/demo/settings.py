@@ -37,7 +37,7 @@ SEGMENTER = {
     "num_processes": 0,
 }
 
-# weights#levels: a training this short lets the VS become as bright as fluid unless its level is held.
+# weights#levels is not the paper's: see docs/method.md. What it is worth here was not measured.
 SIZES = {
     "tiny": DemoSettings(
         phantom_size="tiny",

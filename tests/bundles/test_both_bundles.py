@@ -1,8 +1,12 @@
 """The two bundles beside each other."""
 
+import json
+
 import nibabel as nib
+import pytest
 import torch
-from bundle_workflow import BUNDLES, workflow
+from bundle_workflow import BUNDLES, METADATA_SCHEMA, workflow
+from monai.bundle import verify_metadata, verify_net_in_out
 
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.segmentation.plans import network_from_plans
@@ -34,3 +38,21 @@ def test_both_run_in_one_process_the_segmenter_on_what_the_translator_wrote(tiny
     assert len(scans) == 4
     for scan in scans:
         assert nib.load(labels / scan.name.replace("hrT2", "Label")).shape == nib.load(scan).shape
+
+
+@pytest.mark.parametrize("bundle", ["tanq_translation", "vs_cochlea_seg"])
+def test_metadata_have_the_required_keys_and_describe_the_network(bundle, tmp_path):
+    configs = BUNDLES / bundle / "configs"
+    (tmp_path / "schema.json").write_text(json.dumps(METADATA_SCHEMA))
+    verify_metadata(meta_file=str(configs / "metadata.json"), filepath=str(tmp_path / "schema.json"))
+    metadata = json.loads((configs / "metadata.json").read_text())
+    assert metadata["version"] in metadata["changelog"]
+    assert "Research only" in metadata["intended_use"]
+    verify_net_in_out(
+        net_id="network_def",
+        config_file=str(configs / "inference.yaml"),
+        meta_file=str(configs / "metadata.json"),
+        device="cpu",
+        n=2,
+        bundle_root=str(BUNDLES / bundle),
+    )

@@ -1,6 +1,5 @@
 """The translation bundle, through MONAI's own workflows, on the tiny phantom and on a real patient."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -11,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_workflow import BUNDLES, METADATA_SCHEMA, workflow
+from bundle_workflow import BUNDLES, workflow
 from ignite.engine import Events
-from monai.bundle import verify_metadata, verify_net_in_out
 from shared_data import shared_data_folder
 
 from tanq_monai.errors import mistake_behind
@@ -151,25 +149,6 @@ def test_networks_of_all_configs_are_equal():
     lines = {line for text in texts for line in text.splitlines() if line.startswith("network_def:")}
     assert len(texts) >= 2
     assert len(lines) == 1
-
-
-def test_metadata_have_what_monais_schema_requires(tmp_path):
-    (tmp_path / "schema.json").write_text(json.dumps(METADATA_SCHEMA))
-    verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(tmp_path / "schema.json"))
-    metadata = json.loads((CONFIGS / "metadata.json").read_text())
-    assert metadata["version"] in metadata["changelog"]
-    assert "Research only" in metadata["intended_use"]
-
-
-def test_the_network_fits_its_metadata():
-    verify_net_in_out(
-        net_id="network_def",
-        meta_file=str(CONFIGS / "metadata.json"),
-        config_file=str(CONFIGS / "inference.yaml"),
-        device="cpu",
-        n=4,
-        extra_forward_args={},
-    )
 
 
 @pytest.mark.integration

@@ -1,14 +1,12 @@
 """The segmentation bundle, through MONAI's own workflows, on the tiny phantom."""
 
-import json
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from bundle_workflow import BUNDLES, METADATA_SCHEMA, workflow
-from monai.bundle import verify_metadata, verify_net_in_out
+from bundle_workflow import BUNDLES, workflow
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from tanq_monai.errors import mistake_behind
@@ -202,21 +200,6 @@ def test_an_empty_folder_says_what_to_give(tmp_path):
     (tmp_path / "data").mkdir()
     assert "holds no image; give a folder with" in mistake_of(
         train, tmp_path / "data", tmp_path / "data", tmp_path / "run"
-    )
-
-
-def test_metadata_has_the_required_keys_and_describes_the_network(tmp_path):
-    (tmp_path / "schema.json").write_text(json.dumps(METADATA_SCHEMA))
-    verify_metadata(meta_file=str(CONFIGS / "metadata.json"), filepath=str(tmp_path / "schema.json"))
-    metadata = json.loads((CONFIGS / "metadata.json").read_text())
-    assert metadata["version"] in metadata["changelog"]
-    verify_net_in_out(
-        net_id="network_def",
-        config_file=str(CONFIGS / "inference.yaml"),
-        meta_file=str(CONFIGS / "metadata.json"),
-        device="cpu",
-        n=2,
-        bundle_root=str(BUNDLE),
     )
 
 

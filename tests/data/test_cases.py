@@ -137,3 +137,11 @@ def test_results_are_named_by_case():
         "subject": "crossmoda2021_ldn_7",
         "idx": None,
     }
+
+
+def test_a_second_image_of_a_case_is_told_and_not_done(tmp_path):
+    for suffix in ("hrT2", "T2"):
+        write_nifti(tmp_path / f"crossmoda2021_ldn_1_{suffix}.nii.gz", scan())
+    found = find_images(tmp_path)
+    assert len(found.cases) == 1
+    assert "is the second image of crossmoda2021_ldn_1; keep one" in str(found.problems[0])
