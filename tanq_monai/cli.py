@@ -4,7 +4,7 @@ import sys
 
 import fire
 
-from tanq_monai.errors import InputError, mistake_behind
+from tanq_monai.errors import InputError, InputErrors, mistake_behind
 
 
 def phantom(
@@ -14,16 +14,20 @@ def phantom(
     num_test: int = 4,
     size: str = "tiny",
     seed: int = 0,
+    paired: int = 0,
+    workers: int | None = None,
 ) -> None:
     """Write a data set of virtual patients in the layout of crossMoDA 2022.
 
     Args:
-        output_dir: gets training_source, training_target, validation and withheld_labels.
+        output_dir: gets training_source, training_target, validation, withheld_labels and paired.
         num_source: ceT1 scans with labels.
         num_target: hrT2 scans without labels.
         num_test: hrT2 scans for testing.
-        size: tiny, small or full.
+        size: tiny, small, crop or full.
         seed: the same seed gives the same bytes.
+        paired: patients with ceT1 and hrT2 on one grid, for comparing the two voxel by voxel.
+        workers: patients at a time, each with less than 0.5 GB at full size. Default: one per core.
     """
     from tanq_monai.phantom import write_dataset
 
@@ -34,7 +38,49 @@ def phantom(
         num_test=_whole(num_test, "--num-test"),
         size=str(size),
         seed=_whole(seed, "--seed"),
+        num_paired=_whole(paired, "--paired"),
+        workers=None if workers is None else _whole(workers, "--workers"),
     )
+
+
+def phantom_check(
+    folder: str | None = None,
+    num_patients: int = 100,
+    seed: int = 0,
+    size: str = "crop",
+    output_dir: str | None = None,
+    workers: int | None = None,
+) -> None:
+    """Measure virtual patients, or your own scans, and print the figures beside the published ones.
+
+    Exit code 1 when a virtual patient is not as published; your own scans are only described.
+
+    Args:
+        folder: your scans, *_ceT1, *_hrT2 or *_T2.nii.gz, with *_Label.nii.gz beside those that have labels. Default:
+            virtual patients, made in memory.
+        num_patients: virtual ones, each with ceT1 and hrT2.
+        seed: of the first virtual patient; the next has the next seed.
+        size: of the virtual scans; smaller ones than crop have too coarse voxels to pass.
+        output_dir: gets the tables as phantom_check.md and every scan's figures as phantom_check.csv.
+        workers: threads; default one per core.
+    """
+    from tanq_monai.phantom.check import check_folder, check_phantom, make_folder
+
+    threads = None if workers is None else _whole(workers, "--workers")
+    if output_dir is not None:
+        make_folder(str(output_dir))
+    if folder is not None:
+        report = check_folder(str(folder), threads)
+    else:
+        patients = _whole(num_patients, "--num-patients")
+        report = check_phantom(patients, _whole(seed, "--seed"), str(size), threads)
+    sys.stdout.write(report.markdown())
+    if output_dir is not None:
+        report.write(str(output_dir))
+    if report.unreadable:
+        raise InputErrors(report.unreadable)
+    if report.failures:
+        sys.exit("\n".join(f"not as published: {line}" for line in report.failures))
 
 
 def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> None:
@@ -64,9 +110,12 @@ def _whole(value: object, option: str) -> int:
 def main() -> None:
     """Run a command; a user's mistake ends in one line and exit code 1."""
     try:
-        fire.Fire({"phantom": phantom, "demo": demo}, name="tanq_monai")
+        fire.Fire({"phantom": phantom, "phantom-check": phantom_check, "demo": demo}, name="tanq_monai")
     except ValueError as error:
         mistake = mistake_behind(error)
         if mistake is None:
             raise
         sys.exit("\n".join(f"error: {line}" for line in str(mistake).splitlines()))
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)

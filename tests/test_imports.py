@@ -24,6 +24,8 @@ ALLOWED = {
     "__init__": frozenset(),
 }
 NEVER = {"tests", "bundles", "scripts"}
+# Inside the phantom: tissue, how it is painted, what is painted, how it is scanned, what is done with scans.
+PHANTOM = ("tissues", "painting", "anatomy", "scanner", "dataset", "check")
 
 
 def _imported_modules(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:
@@ -59,6 +61,17 @@ def forbidden_imports(package: Path) -> list[str]:
 
 def test_imports_of_the_package_point_one_way():
     assert forbidden_imports(PACKAGE) == []
+
+
+def test_imports_of_the_phantom_point_one_way():
+    wrong = []
+    for path in (PACKAGE / "phantom").rglob("*.py"):
+        own, *_ = path.relative_to(PACKAGE / "phantom").with_suffix("").parts
+        for imported in _imported_modules(ast.parse(path.read_text()), "tanq_monai.phantom", False):
+            parts = imported.removeprefix("tanq_monai.phantom.").split(".")
+            if own in PHANTOM and parts[0] in PHANTOM and PHANTOM.index(parts[0]) > PHANTOM.index(own):
+                wrong.append(f"{path.name}: {own} -> {imported}")
+    assert wrong == []
 
 
 def test_every_part_of_the_package_is_named_in_the_rule():

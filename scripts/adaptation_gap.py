@@ -1,0 +1,106 @@
+"""How far nnU-Net on hrT2 falls without adaptation, on virtual patients at the scanners' own voxel size.
+
+python scripts/adaptation_gap.py --output-dir gap        20 + 20 patients to train on, 10 to test on; goes on where it
+                                                         was stopped
+"""
+
+import os
+import platform
+import sys
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import fire
+import pandas as pd
+import torch
+
+from tanq_monai.data.checks import check_output_dir
+from tanq_monai.demo.pipeline import SEGMENTERS, segmentation_steps, translation_steps
+from tanq_monai.demo.settings import SEGMENTER, DemoSettings
+from tanq_monai.demo.steps import StepRunner
+from tanq_monai.errors import print_mistakes_in_one_line
+
+COMPARED = [segmenter for segmenter in SEGMENTERS if segmenter.name in ("no_adaptation", "supervised")]
+# Dice by segmenter and structure, and whether it must lie above.
+BARS = {
+    ("no_adaptation", "VS"): (0.25, False),
+    ("no_adaptation", "cochlea"): (0.25, False),
+    ("supervised", "VS"): (0.85, True),
+    ("supervised", "cochlea"): (0.75, True),
+}
+SETTINGS = DemoSettings(
+    phantom_size="crop",
+    scans=(20, 20, 10),
+    slices={},
+    translator={},
+    translated_mm=0.0,
+    segmenter=SEGMENTER
+    | {"plans_override": {"batch_size": 8, "patch_size": [128, 128], "features_per_stage": [16, 32, 64, 128, 128]}},
+)
+
+
+def adaptation_gap(
+    output_dir: str,
+    num_training: int = 20,
+    num_test: int = 10,
+    size: str = "crop",
+    max_epochs: int = 16,
+    iterations_per_epoch: int = 125,
+    seed: int = 0,
+) -> None:
+    """Train nnU-Net on ceT1, and on hrT2 with the withheld labels; score both on other hrT2 (bars: ``BARS``).
+
+    Args:
+        output_dir: gets the patients, models, labels, scores and table.csv.
+        num_training: patients of each of the two segmenters.
+        num_test: patients to score on.
+        size: of the virtual patients.
+        max_epochs: of each segmenter.
+        iterations_per_epoch: batches of 8 patches of 128 x 128.
+        seed: of the virtual patients.
+    """
+    root = check_output_dir(output_dir).resolve()
+    lengths = {"max_epochs": max_epochs, "iterations_per_epoch": iterations_per_epoch}
+    settings = replace(
+        SETTINGS,
+        phantom_size=size,
+        scans=(num_training, num_training, num_test),
+        segmenter={**SETTINGS.segmenter, **lengths},
+    )
+    phantom = translation_steps(root, settings, seed)[0]
+    steps = {segmenter.name: segmentation_steps(root, settings, segmenter) for segmenter in COMPARED}
+    runner = StepRunner(root / "steps", 1 + sum(map(len, steps.values())))
+    runner.run(phantom)
+    seconds = {name: sum(runner.run(step) for step in own) for name, own in steps.items()}
+    table = pd.concat([_scores(root, name) for name in steps], ignore_index=True)
+    table.to_csv(root / "table.csv", index=False)
+    _print(f"\n{table.round(3).to_string(index=False)}\n")
+    for name, own in seconds.items():
+        _print(f"{name}: {own / 60:.1f} min with training, inference and scoring")
+    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    machine += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
+    trained = f"{num_training} patients of size {size}, {max_epochs} x {iterations_per_epoch} iterations each"
+    _print(f"{trained}, seed {seed}, {machine}, torch {torch.__version__}, {date.today()}")
+
+
+def _scores(root: Path, name: str) -> pd.DataFrame:
+    """Mean and deviation of Dice for each structure, beside its bar."""
+    dice = pd.read_csv(root / name / "scores" / "scores.csv").groupby("structure")["dice"]
+    table = dice.agg(["mean", "std", "count"]).reset_index()
+    table.insert(0, "segmenter", name)
+    table["bar"], table["holds"] = "", False
+    for row, (structure, mean) in enumerate(zip(table["structure"], table["mean"], strict=True)):
+        bar, above = BARS[name, structure]
+        table.loc[row, "bar"] = f"{'>' if above else '<'} {bar}"
+        table.loc[row, "holds"] = mean > bar if above else mean < bar
+    return table
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    print_mistakes_in_one_line()
+    fire.Fire(adaptation_gap)

@@ -1,0 +1,1 @@
+"""A virtual patient as layers of tissue: head, brain, ears, vessels, schwannoma."""

@@ -1,0 +1,1 @@
+"""Folders of virtual patients in the layout of crossMoDA 2022."""

@@ -1,0 +1,117 @@
+"""A folder of virtual patients in the layout of crossMoDA 2022."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from tanq_monai.errors import InputError
+from tanq_monai.phantom.dataset.cases import SUBSETS, WITHHELD, Case, Subset
+from tanq_monai.phantom.dataset.nifti import write_nifti
+from tanq_monai.phantom.dataset.scans import scan_case
+from tanq_monai.phantom.dataset.tables import PatientRow, patient_row, write_tables
+from tanq_monai.phantom.scanner.protocols import SIZES
+from tanq_monai.phantom.scanner.sequences import Protocol
+
+
+def write_dataset(
+    output_dir: str | Path,
+    num_source: int,
+    num_target: int,
+    num_test: int,
+    size: str,
+    seed: int,
+    num_paired: int = 0,
+    workers: int | None = None,
+) -> None:
+    """Write labelled ceT1, unlabelled hrT2, and test hrT2 of different patients; hrT2 labels lie apart.
+
+    ``training_source`` holds ceT1 and labels, ``training_target`` and ``validation`` hrT2, ``withheld_labels`` the
+    labels of the latter two and ``patients.csv``, and ``paired`` both contrasts and labels on one grid.
+    ``infos_source_training.csv`` has the Koos grades. A case depends on the seed, its subset and its place only, so
+    that more cases leave the first ones as they are. Existing files are replaced, each at once; a stopped run
+    leaves whole files, and no new tables.
+
+    Args:
+        output_dir: made if absent.
+        num_source: patients with ceT1.
+        num_target: patients with hrT2 for training.
+        num_test: patients with hrT2 for scoring.
+        size: a member of ``SIZES``; ``full`` has the scanners' own matrices.
+        seed: the same one gives the same bytes.
+        num_paired: patients with both contrasts.
+        workers: threads, one case each, with less than 0.5 GB at full size; None: as many as there are cores. The bytes
+            do not depend on it.
+
+    Raises:
+        InputError: when a number is negative, the size unknown, or the folder cannot be written.
+    """
+    numbers: dict[Subset, int] = {
+        "source": num_source,
+        "target": num_target,
+        "test": num_test,
+        "paired": num_paired,
+    }
+    _check(numbers, size, seed, workers)
+    root = Path(output_dir)
+    cases = [Case(subset, index) for subset in SUBSETS for index in range(numbers[subset])]
+    _make_folders(root, cases)
+    write = partial(_write_case, root=root, size=size, seed=seed)
+    write_tables(root, _in_threads(write, cases, workers or os.cpu_count() or 1))
+
+
+def _write_case(case: Case, root: Path, size: str, seed: int) -> PatientRow:
+    scans = scan_case(case, size, seed)
+    affine = scans.grid.affine
+    for contrast, path in case.image_paths(root).items():
+        write_nifti(path, scans.images[contrast], affine, _description(scans.protocols[contrast]))
+    label = "virtual patient; 0 other, 1 VS, 2 cochlea"
+    write_nifti(case.label_path(root), scans.label, affine, label, dtype=np.float64)  # as crossMoDA's are
+    return patient_row(case, scans, seed)
+
+
+def _description(protocol: Protocol) -> str:
+    inversion = f"; TI={protocol.inversion.ti:g}" if protocol.inversion else ""
+    times = f"TR={protocol.tr:g}; TE={protocol.te:g}{inversion}; FA={protocol.flip_angle:g}"
+    return f"virtual patient; {protocol.name}; {times}"
+
+
+def _in_threads(work: Callable[[Case], PatientRow], cases: Sequence[Case], workers: int) -> list[PatientRow]:
+    """Results in the order of the cases. After an error or Ctrl-C no further case is begun."""
+    with ThreadPoolExecutor(workers) as pool:
+        futures = [pool.submit(work, case) for case in cases]
+        try:
+            for future in tqdm(as_completed(futures), total=len(cases), desc="virtual patients", unit="patient"):
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return [future.result() for future in futures]
+
+
+def _check(numbers: Mapping[Subset, int], size: str, seed: int, workers: int | None) -> None:
+    for name, number in numbers.items():
+        if number < 0:
+            raise InputError(f"num_{name}", f"is {number}", "give 0 or more patients")
+    if size not in SIZES:
+        raise InputError("size", f"{size!r} is unknown", f"choose one of {', '.join(SIZES)}")
+    if seed < 0:
+        raise InputError("seed", f"is {seed}", "give 0 or more")
+    if workers is not None and workers < 1:
+        raise InputError("workers", f"is {workers}", "give 1 or more")
+
+
+def _make_folders(root: Path, cases: Sequence[Case]) -> None:
+    files = [path for case in cases for path in (*case.image_paths(root).values(), case.label_path(root))]
+    for folder in sorted({path.parent for path in files} | {root, root / WITHHELD}):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise InputError(folder, "is a file", "give the name of a folder") from error
+        except OSError as error:
+            raise InputError(folder, f"cannot be made ({error.strerror})", "give a folder you may write to") from error
+        if not os.access(folder, os.W_OK):
+            raise InputError(folder, "is not writable", "give a folder you may write to")

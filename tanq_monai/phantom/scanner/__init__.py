@@ -1,0 +1,1 @@
+"""How a patient is scanned: sequences, protocols of the sites, the magnet, the voxels."""
