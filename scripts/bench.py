@@ -62,19 +62,18 @@ def generator(threads: int = 2, repeats: int = 15, seed: int = 0) -> None:
         _print(f"{name}, {layout}: {value:.3f} s")
     ratio = min(seconds["TANQ", layout] for layout in layouts) / min(seconds["twin", layout] for layout in layouts)
     _print(f"ratio of the faster layouts {ratio:.3f}, bar {TWIN_BAR}: {_verdict(ratio <= TWIN_BAR)}")
-    _print(
-        f"n = {repeats} each, seed {seed}, {threads} threads, {_machine()}, torch {torch.__version__}, {date.today()}"
-    )
+    _print(f"n = {repeats} each, seed {seed}, {threads} threads, {_machine()}, torch {torch.__version__}")
 
 
 def phantom(workers: int = 2, repeats: int = 3, scaling_size: str = "crop", seed: int = 0) -> None:
-    """Seconds and peak memory of one patient in both contrasts, written to disk; speed with more workers.
+    """Seconds and peak memory of a ceT1 and an hrT2 scan, drawn and written to disk; speed with more workers.
 
-    The patient is London's, whose ceT1 has the most voxels: 512 x 512 x 120 or 160 at full size. Each size runs in a
+    Both are London's (of two patients, as in a data set), whose ceT1 has the most voxels: 512 x 512 x 120 or 160.
+    Each size runs in a
     process of its own, whose first patient, of size tiny, is not counted: it compiles the kernels.
 
     Args:
-        workers: one contrast each; compared with one worker on four patients.
+        workers: one scan each; compared with one worker on four patients.
         repeats: other patients; medians.
         scaling_size: of the patients that the numbers of workers are compared on.
         seed: of the first patient.

@@ -4,6 +4,7 @@ python scripts/phantom_figure.py --output docs/images/phantom.png
 python scripts/phantom_figure.py --output beside.png --real DICOM_FOLDER --real-label LABEL.nii.gz    beside a real scan
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ class Scan:
     ear: np.ndarray
 
 
-def main(output: str, seed: int = 12, real: str | None = None, real_label: str | None = None) -> None:
+def main(output: str, seed: int = 9, real: str | None = None, real_label: str | None = None) -> None:
     """Draw the figure.
 
     Args:
@@ -59,6 +60,8 @@ def main(output: str, seed: int = 12, real: str | None = None, real_label: str |
         real: folder with a DICOM series of a ceT1 scan, shown in the first column.
         real_label: its label (1 VS, 2 one cochlea).
     """
+    if (real is None) != (real_label is None):
+        sys.exit("error: --real and --real-label: one is missing; give both, or none")
     patient = draw_patient(seed)
     scans = [virtual_scan(patient, protocol, seed) for protocol in VOXELS]
     if real and real_label:

@@ -25,7 +25,7 @@ ALLOWED = {
 }
 NEVER = {"tests", "bundles", "scripts"}
 # Inside the phantom: tissue, how it is painted, what is painted, how it is scanned, what is done with scans.
-PHANTOM = ("tissues", "painting", "anatomy", "scanner", "dataset", "check")
+PHANTOM = ("tissues", "painting", "anatomy", "scanner", "parallel", "dataset", "check")
 
 
 def _imported_modules(tree: ast.AST, module: str, is_package: bool) -> Iterator[str]:

@@ -1,7 +1,10 @@
 """Verdicts: who is within what, from measurements made up for the purpose."""
 
 import csv
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +38,41 @@ def test_a_size_is_judged_for_every_patient() -> None:
         "patient 0, CISS: VS volume 238, published 238.9 to 6776",
         "patient 3, CISS: VS volume 6800, published 238.9 to 6776",
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "factor", "fails"),
+    [(20, 1.0, False), (20, 0.44, True), (19, 0.44, False), (20, 0.46, False), (20, 2.27, False), (20, 2.3, True)],
+)
+def test_the_median_of_twenty_patients_lies_within_the_middle_half(number: int, factor: float, fails: bool) -> None:
+    values = np.clip(1408 * factor * np.linspace(0.9, 1.1, number), 240, 6700)
+    patients = [measurement(f"patient {i}", VS_volume=v) for i, v in enumerate(values)]
+    found = row(geometry_rows(patients, published()), "VS volume")
+    assert not found.outside
+    line = f"VS volume, median of {number}, {1408 * factor:.4g}, allowed 636.2 to 3217"
+    assert found.failures == ((line,) if fails else ())
+    assert report(*patients).failures == ([line] if fails else [])
+    text = report(*patients).markdown()
+    assert re.search(rf"VS volume .* {number} of {number} +\| {'FAILS' if fails else 'ok'} ", text)
+    assert report(*patients, is_phantom=False).failures == []
+
+
+def test_two_cochleae_are_one_patient_when_a_median_is_judged() -> None:
+    def ears(number: int) -> list[Measurement]:
+        return [measurement(f"patient {i}", right_cochlea_volume=40.0, left_cochlea_volume=41.0) for i in range(number)]
+
+    assert not row(geometry_rows(ears(19), published()), "cochlea volume").failures
+    assert row(geometry_rows(ears(20), published()), "cochlea volume").failures == (
+        "cochlea volume, median of 40, 40.5, allowed 45.75 to 68.47",
+    )
+
+
+def test_a_finer_scan_without_that_label_does_not_hide_the_other() -> None:
+    coarse = measurement("patient 1", VS_volume=300.0)
+    fine = measurement("patient 1", in_plane=0.4, right_cochlea_volume=50.0)
+    rows = geometry_rows([coarse, fine], published())
+    assert list(row(rows, "VS volume").values) == [300]
+    assert list(row(rows, "cochlea volume").values) == [50]
 
 
 def test_both_cochleae_are_judged() -> None:
@@ -80,6 +118,26 @@ def test_a_ratio_of_fewer_than_five_patients_or_without_a_published_one_is_not_j
         assert word in report(*patients).markdown()
 
 
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(4.1, "differs"), (4.3, "as published"), (8.0, "as published"), (13.0, "differs")]
+)
+def test_an_unknown_sequence_of_london_is_put_beside_both(value: float, verdict: str) -> None:
+    patients = [measurement(str(i), "London hrT2", CSF__brain=value) for i in range(5)]
+    found = row(ratio_rows(patients, published()), "CSF / brain")
+    assert found.published == pytest.approx((345 / 70, 852 / 77))
+    text = report(*patients, is_phantom=False).markdown()
+    assert re.search(rf"London hrT2 \| CSF / brain \| 4.93 / 11.1 \| {value:.3g} .* \| 5 \| +\| {verdict} +\|", text)
+    assert "London hrT2: CISS in 193 of 242 scans, else 3D TSE restore" in text
+    assert "London hrT2" not in report(measurement("0", CSF__brain=value)).markdown()
+
+
+def test_the_notes_say_what_the_cochlea_is_judged_by() -> None:
+    text = " ".join(report(measurement("0", CSF__brain=5.0)).markdown().split())
+    assert "Cochlea / petrous bone is published for MPRAGE only (one real patient)" in text
+    assert "2 of 242 scans of London's ceT1; on hrT2 the cochlea is judged by its fluid." in text
+    assert "cochlear fluid is the 95th percentile" in text
+
+
 def test_a_slab_is_judged_unless_the_scans_are_cut_to_a_box() -> None:
     patients = [measurement("patient 0", height=45.0), measurement("patient 1", height=60.0)]
     whole = row(scan_rows(patients, published(), whole_scans=True), "height")
@@ -117,8 +175,8 @@ def test_tables_have_as_many_cells_in_every_line_and_no_rows_without_values() ->
 def test_the_files_hold_the_tables_and_every_scans_figures(tmp_path: Path) -> None:
     written = report(measurement("patient 0", VS_volume=1234.5678), measurement("patient 1", CSF__brain=np.nan))
     written.write(tmp_path)
-    assert (tmp_path / "phantom_check.md").read_text() == written.markdown()
-    with (tmp_path / "phantom_check.csv").open() as file:
+    assert (tmp_path / "phantom_check.md").read_text(encoding="utf-8") == written.markdown()
+    with (tmp_path / "phantom_check.csv").open(encoding="utf-8") as file:
         first, second = csv.DictReader(file)
     assert (first["name"], first["scans"], first["sequence"], first["side"]) == (
         "patient 0",
@@ -127,6 +185,19 @@ def test_the_files_hold_the_tables_and_every_scans_figures(tmp_path: Path) -> No
         "right",
     )
     assert (first["VS volume"], second["VS volume"], second["CSF / brain"]) == ("1234.57", "", "")
+
+
+def test_the_files_are_in_utf_8_whatever_the_machines_encoding_is(tmp_path: Path) -> None:
+    program = (
+        "import sys; from test_check_population import measurement, report;"
+        "report(measurement('J\\u00fcrgen', VS_volume=500.0)).write(sys.argv[1])"
+    )
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parent)])
+    environment = {**os.environ, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C", "PYTHONPATH": path}
+    subprocess.run([sys.executable, "-c", program, str(tmp_path)], env=environment, check=True)
+    assert "Jürgen" in (tmp_path / "phantom_check.csv").read_text(encoding="utf-8")
+    assert "mm³" in (tmp_path / "phantom_check.md").read_text(encoding="utf-8")
 
 
 def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
@@ -170,5 +241,5 @@ def test_published_percentiles_are_those_of_the_public_contours() -> None:
         np.testing.assert_allclose(published().geometry[figure], percentiles, rtol=6e-4, err_msg=figure)
     london = 512 * 512 * 120 * 0.41015625**2 * 1.5
     for structure, volume in (("VS", column["vs_mm3"]), ("cochleae", 2 * column["coch_mm3"])):
-        shares = 100 * np.nanpercentile(volume, (5, 95)) / london
+        shares = 100 * np.nanpercentile(volume, (5, 95)) / london * (1, 180 / 160)  # p95 in a thin scan
         np.testing.assert_allclose(published().voxels["ldn ceT1"][structure], shares, rtol=2e-3)

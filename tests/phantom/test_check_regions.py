@@ -149,6 +149,22 @@ def test_otsu_equals_its_definition_tried_at_every_threshold() -> None:
     assert 32 < _otsu(values) < 60
 
 
+@pytest.mark.parametrize("value", [0.0, -3.0, 1e20, 1e-30])
+def test_values_that_are_all_equal_have_no_threshold(value: float) -> None:
+    assert np.isnan(_otsu(np.full(50, value)))
+    assert np.isnan(_otsu(value * np.linspace(1, 1 + 1e-15, 50)))
+
+
+@pytest.mark.parametrize("csf_is_bright", [False, True])
+def test_a_region_of_one_intensity_behind_the_pons_holds_no_csf(
+    blocks: tuple[np.ndarray, np.ndarray, np.ndarray], csf_is_bright: bool
+) -> None:
+    image, label, affine = blocks
+    found = references(np.where(image == 30, 100, image), label, affine, csf_is_bright)
+    assert (found.brain, found.bone) == (100, 10)
+    assert np.isnan(found.csf)
+
+
 def test_a_real_patients_intensities_are_those_measured_by_hand() -> None:
     folder = shared_data_folder("vs_seg_001")
     image, affine = read_volume(folder / "ceT1_dicom")

@@ -11,7 +11,7 @@ import pytest
 
 from tanq_monai.errors import InputError
 from tanq_monai.phantom import Case, CaseScans, scan_case, write_dataset
-from tanq_monai.phantom.dataset import folder
+from tanq_monai.phantom.dataset import folder as folder_module
 from tanq_monai.phantom.scanner.sequences import LONDON_MPRAGE
 
 
@@ -104,7 +104,7 @@ def test_an_error_in_one_case_surfaces_and_no_further_case_is_begun(
             raise RuntimeError(f"no scan of {case.name}")
         return scan_case(case, size, seed)
 
-    monkeypatch.setattr(folder, "scan_case", fail)
+    monkeypatch.setattr(folder_module, "scan_case", fail)
     with pytest.raises(RuntimeError, match="no scan of crossmoda2022_etz_0"):
         write_dataset(tmp_path, 12, 0, 0, size="tiny", seed=0, workers=1)
     assert len(begun) < 5
@@ -147,7 +147,7 @@ def test_headers_name_the_sequence_and_say_that_the_patient_is_virtual(tmp_path:
 
 
 def test_the_header_of_an_inversion_recovery_has_its_inversion_time() -> None:
-    assert folder._description(LONDON_MPRAGE) == "virtual patient; MPRAGE; TR=1900; TE=2.97; TI=1100; FA=15"
+    assert folder_module._description(LONDON_MPRAGE) == "virtual patient; MPRAGE; TR=1900; TE=2.97; TI=1100; FA=15"
 
 
 @pytest.mark.parametrize("numbers", [(-1, 0, 0, 0), (0, -1, 0, 0), (0, 0, -2, 0), (0, 0, 0, -1)])
@@ -160,6 +160,14 @@ def test_a_negative_number_of_patients_is_refused(tmp_path: Path, numbers: tuple
 def test_an_unknown_size_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'huge' is unknown; choose one of tiny, small, crop, full"):
         write_dataset(tmp_path, 1, 1, 1, size="huge", seed=0)
+
+
+def test_a_folder_with_scans_of_a_larger_set_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "training_source").mkdir()
+    (tmp_path / "training_source" / "crossmoda2021_ldn_9_ceT1.nii.gz").touch()
+    with pytest.raises(InputError, match=r"ldn_9_ceT1.nii.gz: is of another data set; give an empty folder"):
+        write_dataset(tmp_path, 1, 0, 0, size="tiny", seed=0)
+    assert len(list(tmp_path.rglob("*"))) == 2
 
 
 def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:

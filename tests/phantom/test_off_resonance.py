@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tanq_monai.phantom.scanner.off_resonance import Cavity, OffResonance, draw_off_resonance
+from tanq_monai.phantom.scanner.off_resonance import AirSphere, OffResonance, draw_off_resonance
 
 QUIET = OffResonance(offset=0.0, gradient=(0, 0, 0), curvature=(0, 0, 0, 0, 0), cavities=())
 EARS = np.array([(35.0, 0, 0), (-35, 0, 0), (42, -4, 3), (-42, -4, 3)])  # cochleae, canals
@@ -17,7 +17,7 @@ def brain() -> np.ndarray:
 
 
 def test_a_cavity_is_a_dipole_outside() -> None:
-    cavity = Cavity(center=(10, 20, 30), radius=5, pole=80)
+    cavity = AirSphere(center=(10, 20, 30), radius=5, pole=80)
     at = np.array([(10.0, 20, 35), (10, 20, 25), (15, 20, 30), (10, 26, 30), (10, 20, 40), (10, 10, 30)])
     # at the poles, at the equator and 1.2 radii from the center there, and at twice the radius
     expected = (80, 80, -40, -40 / 1.2**3, 10, -5)
@@ -27,7 +27,7 @@ def test_a_cavity_is_a_dipole_outside() -> None:
 
 
 def test_a_cavity_is_continuous_and_bounded_inside() -> None:
-    cavity = Cavity(center=(0, 0, 0), radius=5, pole=80)
+    cavity = AirSphere(center=(0, 0, 0), radius=5, pole=80)
     directions = np.random.default_rng(0).normal(size=(500, 3))
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     inner, outer = (cavity.field(*(r * directions.T)) for r in (5 - 1e-9, 5 + 1e-9))

@@ -1,14 +1,20 @@
 """The compiled painting against the tissue at every sample, one by one."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tanq_monai.phantom import LONDON_CISS, Kind, Patient, draw_patient, ideal_scan, make_grid, signal
+from tanq_monai.phantom.painting import kernel
 from tanq_monai.phantom.painting.kernel import plan_cell
 from tanq_monai.phantom.painting.paint import tissue_at
 from tanq_monai.phantom.painting.scene import make_plan, make_scene
+from tanq_monai.phantom.painting.shapes import ELLIPSOID_SAFETY, Field
 from tanq_monai.phantom.scanner.acquisition import Grid
 from tanq_monai.phantom.scanner.off_resonance import OffResonance
 from tanq_monai.phantom.tissues import COCHLEA_KINDS, VS_KINDS
@@ -19,6 +25,25 @@ NO_CAVITY: tuple[()] = ()
 @pytest.fixture(scope="module")
 def patient() -> Patient:
     return next(p for p in map(draw_patient, range(50)) if p.tumor and p.tumor.volume > 800)
+
+
+def test_numbers_that_are_frozen_into_the_compiled_code_are_those_of_the_shapes() -> None:
+    assert [getattr(kernel, f"_{field.name}") for field in Field] == [int(field) for field in Field]
+    assert kernel._SAFETY == ELLIPSOID_SAFETY
+
+
+def test_compiled_code_works_where_nothing_can_be_written(tmp_path: Path) -> None:
+    source = Path(kernel.__file__)
+    (tmp_path / "kernel.py").write_text(source.read_text())
+    tmp_path.chmod(0o555)
+    line = "import kernel, numpy; assert kernel.fossa_floor(30.0, 20.0) == 2.0"
+    environment = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "NUMBA_DISABLE_JIT": "0"}
+    program = f"import numba.core.caching as c; c.CacheImpl._locator_classes = []; {line}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    tmp_path.chmod(0o755)
+    assert done.returncode == 0, done.stderr
 
 
 def samples(grid: Grid, factor: tuple[int, int, int]) -> np.ndarray:

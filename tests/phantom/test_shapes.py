@@ -100,7 +100,7 @@ def test_waves_between_two_values_are_those_of_the_sum_of_sines() -> None:
 
 
 def test_closed_ring_has_the_volume_of_a_torus() -> None:
-    layers = ring(Kind.PERILYMPH, (0, 0, 0), (0.3, -0.5, 1), 5, 1, (0, 360))
+    layers = ring(Kind.PERILYMPH, (0, 0, 0), (0.3, -0.5, 1), 5, 1)
     volume = np.count_nonzero(tissue_at(make_scene(layers), grid())) * 0.25**3
     assert volume == pytest.approx(2 * np.pi**2 * 5, rel=0.04)
 
@@ -111,7 +111,7 @@ def test_box_of_a_layer_holds_the_layer() -> None:
         solid(Kind.VS, (1, 2, 0), (5, 3, 2)),
         Layer(Kind.VS, (ellipsoid((1, 2, 0), (5, 3, 2), below=2, waves=waves, height=0.4),)),
         Layer(Kind.VS, (rod((0, 0, 0), (3, -4, 5), (1, 2), below=0.5), half_space((1, 0, 0), 2))),
-        *ring(Kind.VS, (0, 1, 0), (1, 1, 0), 4, 1, (0, 180)),
+        *ring(Kind.VS, (0, 1, 0), (1, 1, 0), 4, 1),
     ]:
         within = points[tissue_at(make_scene([layer]), points) == Kind.VS]
         low, high = layer.box()

@@ -20,7 +20,7 @@ def cochlear_turns(size: float, yaw: float, pitch: float, side: int) -> tuple[Ar
 
     The origin is the middle of what is labelled.
 
-    At size 1 the lumen measures 8.2 mm from the round window to the opposite wall, 6.1 mm across and 4.3 mm from base
+    At size 1 the lumen measures 8.2 mm from the round window to the opposite wall, 6.4 mm across and 4.4 mm from base
     to apex. (Bony cochleae have about 8.75 x 6.53 x 3.26 mm; this one is higher, to meet the contours' extent.)
 
     Args:

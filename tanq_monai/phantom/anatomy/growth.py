@@ -19,7 +19,7 @@ from tanq_monai.phantom.anatomy.room import Deform, Mask, Room, is_one_piece, ko
 from tanq_monai.phantom.anatomy.schwannoma import Schwannoma, Shape
 from tanq_monai.phantom.painting.shapes import Array, Layer, Point, as_points, draw_waves
 
-_TRIES = 20
+_TRIES, _TRIES_EACH = 100, 10  # in all, and of one volume
 _STEPS = 7
 _WALL = 0.9  # mm of solid tumor round its cysts
 _SMALLEST = 0.8  # mm, radius of a cyst
@@ -30,8 +30,8 @@ def draw_schwannoma(
 ) -> Schwannoma:
     """A tumor that grew from ``ear``'s canal.
 
-    Its volume is drawn once; extents, offset and shape are drawn again, up to twenty times, until the tumor as it lies
-    between the bones measures what :mod:`tanq_monai.phantom.anatomy.population` allows.
+    Extents, offset and shape are drawn again until the tumor as it lies between the bones measures what
+    :mod:`tanq_monai.phantom.anatomy.population` allows; every ten times with another volume.
 
     Args:
         rng: for all draws.
@@ -40,16 +40,22 @@ def draw_schwannoma(
         ground: bones and ear without tumor.
         brain: brainstem and cerebellum.
         deform: scanner position to position in the anatomy, mm.
+
+    Raises:
+        RuntimeError: when none of a hundred tumors fits.
     """
-    volume = draw_vs_volume(rng)
-    room = open_room(ear, volume, ground, deform)
-    for _ in range(_TRIES):
+    for attempt in range(_TRIES):
+        if attempt % _TRIES_EACH == 0:
+            volume = draw_vs_volume(rng)
+            room = open_room(ear, volume, ground, deform)
         target = draw_vs_target(rng, volume)
         shape = _fit(_first_shape(rng, ear, target, ridge), target, room)
         filled = room.fill(shape)
         size = room.measure(filled)
         if _passes(size) and is_one_piece(filled):
             break
+    else:
+        raise RuntimeError(f"none of {_TRIES} tumors fits into this head")
     koos = koos_grade(shape, filled, room, brain)
     return Schwannoma(
         volume=size.volume,

@@ -39,7 +39,7 @@ class Head:
         ridge: shift of the petrous ridge against the brain, mm.
         air: how much of the mastoid is air: -1 sclerotic, 1 fully pneumatized.
         apex_marrow: fatty marrow in the petrous apex, right and left.
-        vessel_size: of arteries and sinuses, right and left.
+        vessel_size: of the venous sinuses, right and left.
         ventricles: width of the ventricles, about 1.
         folds: gyri and sulci (wavelength about 20 mm).
         fine_folds: of the same, about 11 mm.

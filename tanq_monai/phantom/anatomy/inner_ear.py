@@ -128,9 +128,9 @@ def _labyrinth(ear: InnerEar) -> list[Layer]:
     window = as_points(ear.turns[0][:1] + np.asarray(ear.cochlea))[0]
     return [
         solid(fluid, at(0, 0, 0), (1.6 * size, 2.6 * size, 2.2 * size)),
-        *ring(fluid, at(3.3, -1.2, 0.5), (0.0, -np.sin(tilt), np.cos(tilt)), 3.2 * size, 0.56, (0, 360)),
-        *ring(fluid, at(1.3, 1.2, 2.9), (0.71 * out, -0.71, 0.08), 3.6 * size, 0.54, (0, 360)),
-        *ring(fluid, at(1.8, -3.2, -0.3), (0.71 * out, 0.71, 0.0), 3.4 * size, 0.54, (0, 360)),
+        *ring(fluid, at(3.3, -1.2, 0.5), (0.0, -np.sin(tilt), np.cos(tilt)), 3.2 * size, 0.56),
+        *ring(fluid, at(1.3, 1.2, 2.9), (0.71 * out, -0.71, 0.08), 3.6 * size, 0.54),
+        *ring(fluid, at(1.8, -3.2, -0.3), (0.71 * out, 0.71, 0.0), 3.4 * size, 0.54),
         *tube(fluid, [at(-0.2, -1.0, 0.8), at(-0.6, -1.5, 3.6)], 0.7),  # common crus
         *tube(fluid, [at(0.6, 1.6, 1.0), at(1.9, 1.9, 1.2)], [1.3, 1.0]),  # anterior ampullae
         *tube(fluid, [at(0.2, -1.8, -1.2), at(0.9, -2.3, -2.6)], [1.1, 0.9]),  # posterior ampulla

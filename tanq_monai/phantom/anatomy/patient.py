@@ -27,7 +27,7 @@ from tanq_monai.phantom.tissues import Kind, Tissue, individual_tissues
 
 _WITHOUT_VS = 0.04
 _RIGHT_SIDED = 0.57
-_COCHLEA_TRIES = 30
+_COCHLEA_TRIES = 100
 _COCHLEA_STEP = 0.25  # mm
 
 
@@ -95,13 +95,16 @@ def _draw_ears(rng: np.random.Generator) -> tuple[InnerEar, InnerEar]:
 
 
 def _draw_ear(rng: np.random.Generator, side: int, apart: float, volume: float) -> InnerEar:
-    """An ear whose cochlea's label has about the volume (mm^3) and passes the check, drawn up to 30 times.
+    """An ear whose cochlea's label has about the volume (mm^3) and passes the check.
 
+    It is drawn again until it does, every ten times with a volume nearer to the middle.
     Small labels have thin turns rather than a small cochlea: the bony one varies little between people.
     """
     y, z = (float(value) for value in rng.normal(0, 0.6, 2))
     center: Point = (side * apart / 2, y, z)
-    for _ in range(_COCHLEA_TRIES):
+    for attempt in range(_COCHLEA_TRIES):
+        if attempt and attempt % 10 == 0:
+            volume = (volume + 58) / 2
         size = 1.01 * (volume / 50) ** 0.1 * rng.normal(1, 0.015)
         fluid = 0.297 + 0.00968 * volume / size**3  # from the label's volume measured on a fine lattice
         ear = draw_inner_ear(rng, side, center, float(size), float(fluid))
@@ -109,5 +112,5 @@ def _draw_ear(rng: np.random.Generator, side: int, apart: float, volume: float) 
         lattice = make_lattice(center - half, center + half, _COCHLEA_STEP)
         label = lattice[paint_lattice(cochlea_label_layers(ear), lattice, block=9) > 0]
         if cochlea_passes(label, _COCHLEA_STEP**3, rng):
-            break
-    return ear
+            return ear
+    raise RuntimeError(f"none of {_COCHLEA_TRIES} cochleae has the size of published ones")

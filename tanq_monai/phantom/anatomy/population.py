@@ -3,7 +3,9 @@
 Distributions and regressions were computed from the public contours of 240 schwannomas and 145 cochleae (Shapey et al.,
 Vestibular-Schwannoma-SEG, The Cancer Imaging Archive 2021, doi 10.7937/TCIA.9YTJ-5Q73, CC BY 4.0). Every draw is cut
 at the 5th and 95th percentile of volume, extents and offset, less what voxels may change: the phantom's check holds for
-each single patient, so the tenth of all patients beyond these percentiles is left out on purpose.
+each single patient, so those beyond are left out on purpose. That makes the phantom narrower than patients are: a tenth
+of the VS volumes lies outside, and with coarse voxels a cochlea below 45 or above 80 mm^3 would fail in its extents, so
+that none is drawn there, where a third of the published ones lie.
 
 Axes of extents: left-right, front-back, up-down; of offsets from the same side's cochlea: medial, posterior, superior.
 """

@@ -34,7 +34,7 @@ class Shape:
         lobes: center and radii of the body's ellipsoids, the main one first, mm.
         bumps: roughens their surfaces.
         roughness: height of the bumps, mm.
-        ridge: shift of the petrous ridge, see :class:`~tanq_monai.phantom.head.Head`, mm.
+        ridge: shift of the petrous ridge, see :class:`~tanq_monai.phantom.anatomy.head.Head`, mm.
     """
 
     tip: Point

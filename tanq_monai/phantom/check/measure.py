@@ -19,10 +19,10 @@ class Scan:
     """A scan with what is known about it.
 
     Args:
-        name: of the patient or file, as failures name it.
+        name: of the patient, as failures name it.
         site: ldn, etz, ukm, or "" if unknown.
         contrast: ceT1 or hrT2.
-        sequence: name of the protocol; of a file the site and contrast.
+        sequence: name of the protocol; site and contrast where that is not known.
         image: (I, J, K).
         label: of the same shape, or None.
         affine: (4, 4), voxel index to RAS, mm.
@@ -47,7 +47,7 @@ class Measurement:
     """What one scan gave.
 
     Args:
-        name: of the patient or file.
+        name: of the patient, the same in all of its scans.
         group: site and contrast.
         contrast: ceT1 or hrT2.
         sequence: see :class:`Scan`.

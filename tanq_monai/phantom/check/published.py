@@ -13,6 +13,8 @@ VS, CSF, BONE = "VS / brain", "CSF / brain", "cochlea / petrous bone"
 COCHLEA, FLUID = "cochlea / brain", "cochlear fluid / brain"
 RATIOS = (VS, COCHLEA, FLUID, CSF, BONE)
 """Ratios of intensities that are measured in every scan."""
+LONDON_HRT2 = "London hrT2"
+"""The sequence of a file that does not say which of London's two it is."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Published:
         spacing: group of scans to "in plane" and "between slices" to the smallest and largest, mm.
         slab: contrast to the least and largest height of a scan, mm.
         ratios: sequence to ratio (one of ``RATIOS``) to its value.
+        mixed: name of an unknown sequence to those which it may be.
     """
 
     geometry: Mapping[str, tuple[float, ...]]
@@ -34,6 +37,12 @@ class Published:
     spacing: Mapping[str, Mapping[str, Interval]]
     slab: Mapping[str, Interval]
     ratios: Mapping[str, Mapping[str, float]]
+    mixed: Mapping[str, tuple[str, ...]]
+
+    def ratio(self, sequence: str, name: str) -> tuple[float, ...]:
+        """Values of a ratio: one, none, or one for each of the sequences which this one may be."""
+        sequences = self.mixed.get(sequence, (sequence,))
+        return tuple(self.ratios[s][name] for s in sequences if name in self.ratios.get(s, {}))
 
 
 @cache
@@ -55,6 +64,7 @@ def published() -> Published:
         spacing=_intervals(data["spacing"]),
         slab={contrast: _interval(values) for contrast, values in data["slab"].items()},
         ratios=ratios,
+        mixed={LONDON_HRT2: ("CISS", "3D TSE restore")},
     )
 
 

@@ -115,7 +115,9 @@ def _fluid(image: NDArray[Any], inside: Mask, brain: float, is_bright: bool) -> 
 
 
 def _otsu(values: Vector) -> float:
-    """The threshold with the largest variance between the two classes that it makes."""
+    """The threshold with the largest variance between the two classes that it makes; NaN where all are equal."""
+    if np.ptp(values) <= 1e-6 * np.abs(values).max():
+        return float("nan")
     counts, edges = np.histogram(values, bins=128)
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)[:-1]

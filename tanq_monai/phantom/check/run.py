@@ -1,26 +1,20 @@
 """Measures virtual patients, made in memory, or the scans of a folder."""
 
-import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
 from tanq_monai.errors import InputError
 from tanq_monai.phantom.anatomy.patient import draw_patient
 from tanq_monai.phantom.check.folder import ScanFile, find_scans
 from tanq_monai.phantom.check.measure import Measurement, Scan, measure
 from tanq_monai.phantom.check.report import Report
+from tanq_monai.phantom.parallel import check_settings, in_threads
 from tanq_monai.phantom.scanner.acquisition import render
-from tanq_monai.phantom.scanner.protocols import SITES, SIZES, Contrast, draw_grid, draw_protocol
+from tanq_monai.phantom.scanner.protocols import SITES, Contrast, draw_grid, draw_protocol
 
 _CONTRASTS: tuple[Contrast, Contrast] = ("ceT1", "hrT2")
 _UNCUT = "full"  # the only size whose scans cover what the scanners' do
-Job = TypeVar("Job")
-Result = TypeVar("Result")
 
 
 def check_phantom(num_patients: int, seed: int, size: str, workers: int | None = None) -> Report:
@@ -39,14 +33,9 @@ def check_phantom(num_patients: int, seed: int, size: str, workers: int | None =
     """
     if num_patients < 1:
         raise InputError("num_patients", f"is {num_patients}", "give 1 or more")
-    if seed < 0:
-        raise InputError("seed", f"is {seed}", "give 0 or more")
-    if size not in SIZES:
-        raise InputError("size", f"{size!r} is unknown", f"choose one of {', '.join(SIZES)}")
+    check_settings(size, seed, workers)
     patients = range(seed, seed + num_patients)
-    pairs = _in_threads(
-        lambda patient: measure_patient(patient, size), patients, workers, "virtual patients", "patient"
-    )
+    pairs = in_threads(lambda patient: measure_patient(patient, size), patients, workers, "virtual patients", "patient")
     return Report(
         title=f"{num_patients} virtual patients, both contrasts, size {size}, seeds {seed} to {patients[-1]}",
         command=f"phantom-check --num-patients {num_patients} --seed {seed} --size {size}",
@@ -66,7 +55,7 @@ def check_folder(folder: str | Path, workers: int | None = None) -> Report:
     Raises:
         InputError: when there is no scan.
     """
-    results = _in_threads(_measure_file, find_scans(folder), workers, "scans", "scan")
+    results = in_threads(_measure_file, find_scans(folder), workers, "scans", "scan")
     measurements = [result for result in results if isinstance(result, Measurement)]
     return Report(
         title=f"{len(measurements)} scans of {folder}",
@@ -97,13 +86,3 @@ def _measure_file(file: ScanFile) -> Measurement | InputError:
         return measure(file.read())
     except InputError as error:
         return error
-
-
-def _in_threads(
-    work: Callable[[Job], Result], jobs: Sequence[Job] | Iterable[Job], workers: int | None, name: str, unit: str
-) -> list[Result]:
-    if workers is not None and workers < 1:
-        raise InputError("workers", f"is {workers}", "give 1 or more")
-    jobs = list(jobs)
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        return list(tqdm(pool.map(work, jobs), total=len(jobs), desc=name, unit=unit))

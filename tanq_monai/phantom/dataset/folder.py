@@ -1,20 +1,18 @@
 """A folder of virtual patients in the layout of crossMoDA 2022."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from tanq_monai.errors import InputError
 from tanq_monai.phantom.dataset.cases import SUBSETS, WITHHELD, Case, Subset
 from tanq_monai.phantom.dataset.nifti import write_nifti
 from tanq_monai.phantom.dataset.scans import scan_case
 from tanq_monai.phantom.dataset.tables import PatientRow, patient_row, write_tables
-from tanq_monai.phantom.scanner.protocols import SIZES
+from tanq_monai.phantom.parallel import check_settings, in_threads
 from tanq_monai.phantom.scanner.sequences import Protocol
 
 
@@ -56,12 +54,13 @@ def write_dataset(
         "test": num_test,
         "paired": num_paired,
     }
-    _check(numbers, size, seed, workers)
+    _check_numbers(numbers)
+    check_settings(size, seed, workers)
     root = Path(output_dir)
     cases = [Case(subset, index) for subset in SUBSETS for index in range(numbers[subset])]
     _make_folders(root, cases)
     write = partial(_write_case, root=root, size=size, seed=seed)
-    write_tables(root, _in_threads(write, cases, workers or os.cpu_count() or 1))
+    write_tables(root, in_threads(write, cases, workers, "virtual patients", "patient"))
 
 
 def _write_case(case: Case, root: Path, size: str, seed: int) -> PatientRow:
@@ -80,32 +79,17 @@ def _description(protocol: Protocol) -> str:
     return f"virtual patient; {protocol.name}; {times}"
 
 
-def _in_threads(work: Callable[[Case], PatientRow], cases: Sequence[Case], workers: int) -> list[PatientRow]:
-    """Results in the order of the cases. After an error or Ctrl-C no further case is begun."""
-    with ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(work, case) for case in cases]
-        try:
-            for future in tqdm(as_completed(futures), total=len(cases), desc="virtual patients", unit="patient"):
-                future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-    return [future.result() for future in futures]
-
-
-def _check(numbers: Mapping[Subset, int], size: str, seed: int, workers: int | None) -> None:
+def _check_numbers(numbers: Mapping[Subset, int]) -> None:
     for name, number in numbers.items():
         if number < 0:
             raise InputError(f"num_{name}", f"is {number}", "give 0 or more patients")
-    if size not in SIZES:
-        raise InputError("size", f"{size!r} is unknown", f"choose one of {', '.join(SIZES)}")
-    if seed < 0:
-        raise InputError("seed", f"is {seed}", "give 0 or more")
-    if workers is not None and workers < 1:
-        raise InputError("workers", f"is {workers}", "give 1 or more")
 
 
 def _make_folders(root: Path, cases: Sequence[Case]) -> None:
     files = [path for case in cases for path in (*case.image_paths(root).values(), case.label_path(root))]
+    others = sorted(set(root.glob("*/*.nii.gz")) - set(files))
+    if others:
+        raise InputError(others[0], "is of another data set", "give an empty folder, or take the old scans away")
     for folder in sorted({path.parent for path in files} | {root, root / WITHHELD}):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -1,27 +1,35 @@
 """The compiled loops of the phantom: distance fields, which layers matter in a cell, painting of samples, their mean.
 
-All of it stands in one file because numba's cache on disk notices a change only in the file of the function that is
-called. Arithmetic is written out in float64 without library functions whose last bit depends on the machine, so that
-a seed gives the same voxels everywhere. numba knows no classes of ours: scenes and plans are the named tuples of
-:mod:`~tanq_monai.phantom.painting.scene`, other bundles of arrays are plain tuples.
+All of it stands in one file and imports nothing of ours because numba's cache on disk notices a change only in the file
+of the function that is called. Arithmetic is written out in float64 without library functions whose last bit depends on
+the machine, so that a seed gives the same voxels everywhere. numba knows no classes of ours: scenes and plans are the
+named tuples of :mod:`~tanq_monai.phantom.painting.scene`, other bundles of arrays are plain tuples.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from tanq_monai.phantom.painting.shapes import ELLIPSOID_SAFETY, Array, Field
-from tanq_monai.phantom.tissues import COCHLEA_KINDS, VS_KINDS, Kind
+Array = NDArray[np.float64]
 
-_ZERO, _ELLIPSOID, _ROD, _PLANE, _SLAB, _FOSSA_FLOOR, _TENTORIUM, _SHELLS = (int(field) for field in Field)
-_SAFETY = ELLIPSOID_SAFETY
+# Frozen into the compiled code, therefore written out: tests/phantom/test_painting.py compares them with shapes.py.
+_ZERO, _ELLIPSOID, _ROD, _PLANE, _SLAB, _FOSSA_FLOOR, _TENTORIUM, _SHELLS = range(8)
+_SAFETY = 1.25
 _NONE, _SOME, _ALL = 0, 1, 2  # of a cell's points
-_EVERYTHING = (1 << len(Kind)) - 1
-_STRUCTURES = np.array([2 if k in COCHLEA_KINDS else 1 if k in VS_KINDS else 0 for k in Kind], np.uint8)
 
 
-@njit(cache=True, nogil=True)
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Compiled without the interpreter's lock; kept on disk where there is a folder for it."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # neither the package nor the user has a folder that can be written to
+        return njit(nogil=True)(function)
+
+
+@_compiled
 def field_value(field: int, p: Array, x: float, y: float, z: float) -> float:  # noqa: PLR0911
     """Value of a field with parameters ``p`` (8,) at a point, mm."""
     if field == _ELLIPSOID:
@@ -41,7 +49,7 @@ def field_value(field: int, p: Array, x: float, y: float, z: float) -> float:  #
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def field_slope(field: int, p: Array) -> float:
     """How much a field changes per mm at most; not for the ellipsoid."""
     if field == _ROD:
@@ -58,7 +66,7 @@ def field_slope(field: int, p: Array) -> float:
     return 0.0
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def ellipsoid_distance(p: Array, x: float, y: float, z: float) -> float:
     """Signed distance to the ellipsoid with center p[0:3] and radii p[3:6], to first order (exact for a sphere)."""
     u, v, w = (x - p[0]) / p[3], (y - p[1]) / p[4], (z - p[2]) / p[5]
@@ -67,7 +75,7 @@ def ellipsoid_distance(p: Array, x: float, y: float, z: float) -> float:
     return level * (level - 1.0) / max(np.sqrt(u * u + v * v + w * w), 1e-6)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def rod_distance(p: Array, x: float, y: float, z: float) -> float:
     """Signed distance to the rod from p[0:3] to p[3:6] with radius p[6] at its start and p[7] at its end."""
     dx, dy, dz = p[3] - p[0], p[4] - p[1], p[5] - p[2]
@@ -78,7 +86,7 @@ def rod_distance(p: Array, x: float, y: float, z: float) -> float:
     return np.sqrt(x * x + y * y + z * z) - (p[6] + along * (p[7] - p[6]))
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def fossa_floor(x: float, y: float) -> float:
     """Height of the cranial fossa's floor, mm: middle fossa, raised at the sella and in front of the sphenoid wings."""
     lateral = _step(abs(x), 16.0 + 0.1 * (y - 10.0), 4.0)
@@ -87,7 +95,7 @@ def fossa_floor(x: float, y: float) -> float:
     return middle + front * (34.0 * lateral + 6.0 * (1.0 - lateral))
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def tentorium(p: Array, x: float, y: float, z: float) -> float:
     """Negative behind the petrous ridge (shifted by p[0]) and below the tent that hangs from the midline, mm."""
     ridge = y - (12.0 + p[0] - 0.62 * (abs(x) - 12.0))
@@ -95,7 +103,7 @@ def tentorium(p: Array, x: float, y: float, z: float) -> float:
     return max(ridge, lid)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def shell_distance(p: Array, x: float, y: float, z: float) -> float:
     """Distance to the nearest of the concentric shells p[4] mm apart round p[0:3], flattened along x by p[3] <= 1."""
     u, v, w = (x - p[0]) * p[3], y - p[1], z - p[2]
@@ -103,7 +111,7 @@ def shell_distance(p: Array, x: float, y: float, z: float) -> float:
     return p[4] * abs(radius - np.floor(radius + 0.5))
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def waves_value(vectors: Array, phases: Array, first: int, last: int, x: float, y: float, z: float) -> float:
     """Sum of the plane waves ``first`` to ``last`` of vectors (N, 3), cycles / mm, and phases (N,), cycles."""
     total = 0.0
@@ -112,7 +120,7 @@ def waves_value(vectors: Array, phases: Array, first: int, last: int, x: float, 
     return total
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _sine(turns: float) -> float:
     """Sine of an angle in full turns, to 4e-6: folded to a quarter turn, Taylor series to the ninth power."""
     turns -= np.floor(turns + 0.5)
@@ -125,14 +133,14 @@ def _sine(turns: float) -> float:
     return a * (1.0 + s * (-1 / 6 + s * (1 / 120 + s * (-1 / 5040 + s / 362880))))
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _step(value: float, center: float, half: float) -> float:
     """Smooth step from 0 to 1 within ``half`` of ``center``."""
     t = min(max((value - center) / (2.0 * half) + 0.5, 0.0), 1.0)
     return t * t * (3.0 - 2.0 * t)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def plan_cell(scene: Any, low: Array, high: Array, plan: Any) -> tuple[int, int]:
     """Find the layers and conditions that matter in a cell.
 
@@ -163,7 +171,7 @@ def plan_cell(scene: Any, low: Array, high: Array, plan: Any) -> tuple[int, int]
                 end += 1
         if not possible:
             continue
-        if end == tests and (number == 0 or scene.over[layer] == _EVERYTHING):  # covers the whole cell
+        if end == tests and (number == 0 or scene.over[layer] == -1):  # covers the whole cell
             number, tests, kind = 0, 0, int(scene.kind[layer])
             continue
         plan.layers[number], plan.first[number], plan.first[number + 1] = layer, tests, end
@@ -171,7 +179,7 @@ def plan_cell(scene: Any, low: Array, high: Array, plan: Any) -> tuple[int, int]
     return number, kind
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _boxes_meet(boxes: Array, layer: int, low: Array, high: Array) -> bool:
     for axis in range(3):  # noqa: SIM110, numba knows no generators
         if boxes[layer, 0, axis] > high[axis] or boxes[layer, 1, axis] < low[axis]:
@@ -179,7 +187,7 @@ def _boxes_meet(boxes: Array, layer: int, low: Array, high: Array) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _share(scene: Any, c: int, middle: Array, half: float) -> int:
     """Whether none, some or all of the points within ``half`` of ``middle`` meet condition ``c``; some when unsure."""
     below, above, slack = scene.limits[c, 0], scene.limits[c, 1], scene.limits[c, 2]
@@ -197,14 +205,14 @@ def _share(scene: Any, c: int, middle: Array, half: float) -> int:
     return _ALL if value + change < below and value - change > above else _SOME
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _farther(p: Array, limit: float, middle: Array, half: float) -> bool:
     """Whether all points within ``half`` of ``middle`` are surely farther than ``limit`` >= 0 from the ellipsoid."""
     grown = _SAFETY * limit
     return grown < np.inf and _level(p, grown, middle) - half / (min(p[3], p[4], p[5]) + grown) > 1.0
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _deeper(p: Array, limit: float, middle: Array, half: float) -> bool:
     """Whether all those points are surely deeper than ``limit`` <= 0 inside."""
     grown = _SAFETY * limit
@@ -212,7 +220,7 @@ def _deeper(p: Array, limit: float, middle: Array, half: float) -> bool:
     return least > 0.0 and _level(p, grown, middle) + half / least < 1.0
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _level(p: Array, grown: float, middle: Array) -> float:
     """1 on the surface of the ellipsoid p whose radii are grown."""
     u = (middle[0] - p[0]) / (p[3] + grown)
@@ -221,7 +229,7 @@ def _level(p: Array, grown: float, middle: Array) -> float:
     return float(np.sqrt(u * u + v * v + w * w))
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def paint_cells(scene, cells, factors, fine, table, room, image, label):
     """Fill image and label (X, Y, Z); the arguments are those of :func:`~tanq_monai.phantom.painting.paint`.
 
@@ -251,15 +259,15 @@ def paint_cells(scene, cells, factors, fine, table, room, image, label):
                 if number == 0 and table.shape[1] == 1:
                     part = (slice(start[0], end[0]), slice(start[1], end[1]), slice(start[2], end[2]))
                     image[part] = table[kind, 0]
-                    label[part] = _structure(kind)
+                    label[part] = scene.structure[kind]
                     continue
                 count = _place_samples(cube, edge, start, end, factor, points)
                 tissues[:count] = kind
                 paint_samples(scene, plan, number, count, points, tissues, alive)
-                _average(tissues, turns, edge, start, end, factor, table, image, label)
+                _average(scene, tissues, turns, edge, start, end, factor, table, image, label)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _place_samples(cube, edge, start, end, factor, points):
     """Positions of the samples of a cell into ``points``, voxel by voxel; returns how many."""
     n = 0
@@ -280,7 +288,7 @@ def _place_samples(cube, edge, start, end, factor, points):
     return n
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def paint_samples(scene, plan, number, count, points, tissues, alive):
     """Paint the planned layers in place; only samples that may still change are looked at."""
     for n in range(number):
@@ -296,7 +304,7 @@ def paint_samples(scene, plan, number, count, points, tissues, alive):
             tissues[alive[a]] = scene.kind[layer]
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _still_alive(scene, c, points, alive, left):
     """Keep those of the first ``left`` samples in ``alive`` that meet condition ``c``; returns how many."""
     field, p, below, above = scene.field[c], scene.parameters[c], scene.limits[c, 0], scene.limits[c, 1]
@@ -315,8 +323,8 @@ def _still_alive(scene, c, points, alive, left):
     return kept
 
 
-@njit(cache=True, nogil=True)
-def _average(tissues, turns, edge, start, end, factor, table, image, label):
+@_compiled
+def _average(scene, tissues, turns, edge, start, end, factor, table, image, label):
     """Mean signal and label of the voxels of a cell from their samples' tissues."""
     weight = 1.0 / (factor[0] * factor[1] * factor[2])
     rows, columns = (end[1] - start[1]) * factor[1], (end[2] - start[2]) * factor[2]
@@ -335,20 +343,14 @@ def _average(tissues, turns, edge, start, end, factor, table, image, label):
                         for c in range((k - start[2]) * factor[2], (k - start[2] + 1) * factor[2]):
                             tissue = tissues[(a * rows + b) * columns + c]
                             total += table[tissue, bin_]
-                            structure = _structure(tissue)
+                            structure = scene.structure[tissue]
                             vs += structure == 1
                             cochlea += structure == 2
                 image[i, j, k] = total * weight
                 label[i, j, k] = 2 if cochlea * weight >= 0.5 else (1 if vs * weight >= 0.5 else 0)
 
 
-@njit(cache=True, nogil=True)
-def _structure(kind: int) -> int:
-    """The label of a tissue."""
-    return _STRUCTURES[kind]
-
-
-@njit(cache=True, nogil=True)
+@_compiled
 def interpolate(cube: Array, u: float, v: float, w: float) -> float:
     """Value inside a cell from those at its corners (2, 2, 2), by three linear interpolations; u, v, w in [0, 1]."""
     a = cube[0, 0, 0] + w * (cube[0, 0, 1] - cube[0, 0, 0])
@@ -360,7 +362,7 @@ def interpolate(cube: Array, u: float, v: float, w: float) -> float:
     return a + u * (c - a)
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def _is_fine(low: Array, high: Array, centers: Array, reach: Array) -> int:
     """1 for a cell that comes within ``reach`` of a center, else 0."""
     for n in range(len(centers)):
@@ -372,7 +374,7 @@ def _is_fine(low: Array, high: Array, centers: Array, reach: Array) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@_compiled
 def expose_slice(k, image, shading, edge, noise, sigma, scale, stored):
     """Slice ``k``: shaded signal, magnitude with Gaussian noise (2, X, Y) in both channels (Rician), rounded."""
     bk = k // edge[2]

@@ -43,7 +43,7 @@ def paint(scene: Scene, cells: Cells, signals: Mapping[Kind, Array]) -> tuple[Fl
     """Mean signal of every voxel, and the structure that fills at least half of it (0, 1 VS, 2 cochlea).
 
     Args:
-        scene: of :func:`~tanq_monai.phantom.scene.make_scene`.
+        scene: of :func:`~tanq_monai.phantom.painting.scene.make_scene`.
         cells: the voxels.
         signals: of every tissue, (bins,): one entry, or one for each bin of ``cells.phase``.
     """

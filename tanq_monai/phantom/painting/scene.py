@@ -7,14 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tanq_monai.phantom.painting.shapes import Array, Layer, Waves
-from tanq_monai.phantom.tissues import Kind
+from tanq_monai.phantom.tissues import COCHLEA_KINDS, VS_KINDS, Kind
 
-_EVERYTHING = (1 << len(Kind)) - 1
+_EVERYTHING = -1  # all bits
 
 
 class Scene(NamedTuple):
     """All layers in painting order; their conditions, and these conditions' waves, in a row."""
 
+    structure: NDArray[np.uint8]  # of every tissue: 0, 1 VS, 2 cochlea
     kind: NDArray[np.uint8]
     over: NDArray[np.int64]  # bit k: may cover tissue k
     boxes: Array  # (layers, 2, 3), mm
@@ -50,6 +51,7 @@ def make_scene(layers: Sequence[Layer]) -> Scene:
     for row, condition in zip(parameters, conditions, strict=True):
         row[: len(condition.parameters)] = condition.parameters
     return Scene(
+        structure=np.array([2 if k in COCHLEA_KINDS else 1 if k in VS_KINDS else 0 for k in Kind], np.uint8),
         kind=np.array([layer.kind for layer in layers], np.uint8),
         over=np.array([sum(1 << k for k in layer.over) or _EVERYTHING for layer in layers]),
         boxes=np.array([layer.box() for layer in layers]),

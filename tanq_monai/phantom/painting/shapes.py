@@ -199,15 +199,14 @@ def ring(
     normal: Point,
     radius: float,
     thickness: float,
-    arc: tuple[float, float],
     over: tuple[Kind, ...] = (),
 ) -> list[Layer]:
-    """Part of a torus: a semicircular canal. ``arc`` in degrees, 0 along x (or y where the normal is x)."""
+    """A torus, as a tube: a semicircular canal with its vestibular side."""
     n = np.asarray(normal, float) / np.linalg.norm(normal)
     first = np.cross(n, (0.0, 0.0, 1.0)) if abs(n[2]) < 0.9 else np.cross((0.0, 1.0, 0.0), n)
     first /= np.linalg.norm(first)
     second = np.cross(n, first)
-    angles = np.radians(np.linspace(*arc, 19))
+    angles = np.radians(np.linspace(0, 360, 19))
     places = np.asarray(center) + radius * (np.cos(angles)[:, None] * first + np.sin(angles)[:, None] * second)
     return tube(kind, as_points(places), thickness, over)
 

@@ -70,7 +70,7 @@ def make_grid(
 def ideal_scan(
     patient: Patient, protocol: Protocol, grid: Grid, off_resonance: OffResonance | None = None
 ) -> tuple[Float32, Labels]:
-    """A scan without point spread, shading and noise, in units of :func:`~tanq_monai.phantom.sequences.signal`.
+    """A scan without point spread, shading and noise, in units of :func:`~tanq_monai.phantom.scanner.sequences.signal`.
 
     Args:
         patient: who.

@@ -30,7 +30,7 @@ Array = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class Cavity:
+class AirSphere:
     r"""A sphere of air in tissue, in a field along z.
 
     Outside it is a dipole, :math:`\nu = \nu_0 \, a^3 (3 z^2 - r^2) / (2 r^5)` with :math:`\nu_0` at the poles, half of
@@ -72,7 +72,7 @@ class OffResonance:
     offset: float
     gradient: tuple[float, float, float]
     curvature: tuple[float, float, float, float, float]
-    cavities: tuple[Cavity, ...]
+    cavities: tuple[AirSphere, ...]
 
     def field(self, x: Array, y: Array, z: Array) -> Array:
         """Shift of the resonance in Hz at positions in mm, in the broadcast shape and the precision of these."""
@@ -100,7 +100,7 @@ def draw_off_resonance(rng: np.random.Generator) -> OffResonance:
     cavities = []
     for center, radius in _CAVITIES:
         x, y, z = (float(c) for c in np.asarray(center) + rng.normal(0, _CENTER_SPREAD, 3))
-        cavities.append(Cavity((x, y, z), radius, pole=full * float(rng.uniform(*_EFFECT))))
+        cavities.append(AirSphere((x, y, z), radius, pole=full * float(rng.uniform(*_EFFECT))))
     gx, gy, gz = (float(g) for g in rng.normal(0, _SHIM_GRADIENT, 3))
     xy, yz, xz, saddle, axial = (float(c) for c in rng.normal(0, _SHIM_CURVATURE, 5))
     return OffResonance(
