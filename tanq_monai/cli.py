@@ -107,10 +107,13 @@ def _whole(value: object, option: str) -> int:
     return value
 
 
+COMMANDS = {"phantom": phantom, "phantom-check": phantom_check, "demo": demo}
+
+
 def main() -> None:
     """Run a command; a user's mistake ends in one line and exit code 1."""
     try:
-        fire.Fire({"phantom": phantom, "phantom-check": phantom_check, "demo": demo}, name="tanq_monai")
+        fire.Fire(COMMANDS, name="tanq_monai")
     except ValueError as error:
         mistake = mistake_behind(error)
         if mistake is None:

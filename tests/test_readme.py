@@ -112,7 +112,7 @@ def test_options_named_in_the_text_belong_to_a_config_or_the_command_line(docume
     snippets = [code for code in inline_code(text) if "tanq_monai" not in code]
     snippets += [block for block in blocks(text) if block.startswith("--")]
     options = [option for code in snippets for option in OPTION.findall(code)]
-    parameters = {name for function in (cli.demo, cli.phantom) for name in inspect.signature(function).parameters}
+    parameters = {name for function in cli.COMMANDS.values() for name in inspect.signature(function).parameters}
     typed = {name.replace("_", "-") for name in parameters}
     assert options
     unknown = [option for option in options if not any(holds(config, option) for config in configs)]
@@ -122,7 +122,7 @@ def test_options_named_in_the_text_belong_to_a_config_or_the_command_line(docume
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)
 def test_options_of_the_command_line_are_parameters_of_its_functions(words):
     name, *rest = words[words.index("tanq_monai") + 1 :]
-    function = getattr(cli, name)
+    function = cli.COMMANDS[name]
     assert function.__module__ == cli.__name__
     options = {word[2:].replace("-", "_") for word in rest if word.startswith("--")}
     assert options <= set(inspect.signature(function).parameters)
