@@ -46,7 +46,7 @@ def trained(tiny_phantom, tmp_path_factory):
 def translated(trained, tiny_phantom, tmp_path_factory):
     output = tmp_path_factory.mktemp("pseudo")
     model = trained[0] / "models" / "model.pt"
-    return output, translate(tiny_phantom / "training_source", output, model_file=str(model), slab_mm=20.0)
+    return output, translate(tiny_phantom / "training_source", output, model_file=str(model), slab_mm=28.0)
 
 
 @pytest.fixture(scope="module")
