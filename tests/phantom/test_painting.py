@@ -89,7 +89,7 @@ def test_most_layers_are_left_out_of_a_small_cell(patient: Patient) -> None:
     scene = make_scene(patient.layers())
     plan = make_plan(scene)
     numbers = [
-        plan_cell(scene, np.array(low, float), np.array(low, float) + 5, plan)[0]
+        plan_cell(scene, np.arange(len(scene.kind)), np.array(low, float), np.array(low, float) + 5, plan)[0]
         for low in ((20, 20, 60), (-40, -30, 80), (0, -10, 10), (90, 120, 0))
     ]
     assert max(numbers) < 0.1 * len(scene.kind)

@@ -51,14 +51,12 @@ def field_value(field: int, p: Array, x: float, y: float, z: float) -> float:  #
 
 @_compiled
 def field_slope(field: int, p: Array) -> float:
-    """How much a field changes per mm at most; not for the ellipsoid."""
+    """How much a field changes per mm at most; not for the ellipsoid and the floor."""
     if field == _ROD:
         length = np.sqrt((p[3] - p[0]) ** 2 + (p[4] - p[1]) ** 2 + (p[5] - p[2]) ** 2)
         return 1.0 + abs(p[7] - p[6]) / max(length, 1e-6)
     if field in (_PLANE, _SLAB):
         return np.sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2])
-    if field == _FOSSA_FLOOR:
-        return 16.0  # steps of 34 and 24 mm within 14 and 8 mm, 1.5 times as steep in the middle, edges that bend
     if field == _TENTORIUM:
         return 2.0
     if field == _SHELLS:
@@ -124,11 +122,9 @@ def waves_value(vectors: Array, phases: Array, first: int, last: int, x: float, 
 def _sine(turns: float) -> float:
     """Sine of an angle in full turns, to 4e-6: folded to a quarter turn, Taylor series to the ninth power."""
     turns -= np.floor(turns + 0.5)
-    if turns > 0.25:
-        turns = 0.5 - turns
-    elif turns < -0.25:
-        turns = -0.5 - turns
-    a = turns * (2 * np.pi)
+    fold = abs(turns)
+    fold = 0.5 - fold if fold > 0.25 else fold  # no branch: they are taken at random
+    a = np.copysign(fold, turns) * (2 * np.pi)
     s = a * a
     return a * (1.0 + s * (-1 / 6 + s * (1 / 120 + s * (-1 / 5040 + s / 362880))))
 
@@ -141,11 +137,12 @@ def _step(value: float, center: float, half: float) -> float:
 
 
 @_compiled
-def plan_cell(scene: Any, low: Array, high: Array, plan: Any) -> tuple[int, int]:
+def plan_cell(scene: Any, among: Any, low: Array, high: Array, plan: Any) -> tuple[int, int]:
     """Find the layers and conditions that matter in a cell.
 
     Args:
         scene: all layers.
+        among: which of them may matter, in painting order.
         low: lower corner of a box round the cell (3,), mm.
         high: upper corner.
         plan: is filled.
@@ -155,7 +152,7 @@ def plan_cell(scene: Any, low: Array, high: Array, plan: Any) -> tuple[int, int]
     """
     middle, half = 0.5 * (low + high), 0.5 * np.sqrt(((high - low) ** 2).sum())
     number, tests, kind = 0, 0, 0
-    for layer in range(len(scene.kind)):
+    for layer in among:
         if number == 0 and not (scene.over[layer] >> kind) & 1:
             continue
         if not _boxes_meet(scene.boxes, layer, low, high):
@@ -180,6 +177,17 @@ def plan_cell(scene: Any, low: Array, high: Array, plan: Any) -> tuple[int, int]
 
 
 @_compiled
+def layers_near(scene: Any, low: Array, high: Array, near: Any) -> int:
+    """Layers whose boxes meet a box, (3,) each, mm, into ``near`` (layers,); returns how many."""
+    count = 0
+    for layer in range(len(scene.kind)):
+        if _boxes_meet(scene.boxes, layer, low, high):
+            near[count] = layer
+            count += 1
+    return count
+
+
+@_compiled
 def _boxes_meet(boxes: Array, layer: int, low: Array, high: Array) -> bool:
     for axis in range(3):  # noqa: SIM110, numba knows no generators
         if boxes[layer, 0, axis] > high[axis] or boxes[layer, 1, axis] < low[axis]:
@@ -198,11 +206,32 @@ def _share(scene: Any, c: int, middle: Array, half: float) -> int:
         under = below == np.inf or _deeper(p, min(below - slack, 0.0), middle, half)
         over = above == -np.inf or _farther(p, max(above + slack, 0.0), middle, half)
         return _ALL if under and over else _SOME
-    value = field_value(scene.field[c], p, middle[0], middle[1], middle[2])
-    change = half * field_slope(scene.field[c], p) + slack
-    if value - change >= below or value + change <= above:
+    if scene.field[c] == _FOSSA_FLOOR:
+        least, most = _floor_bounds(middle, half)
+        least, most = middle[2] - half - most - slack, middle[2] + half - least + slack
+    else:
+        value = field_value(scene.field[c], p, middle[0], middle[1], middle[2])
+        change = half * field_slope(scene.field[c], p) + slack
+        least, most = value - change, value + change
+    if least >= below or most <= above:
         return _NONE
-    return _ALL if value + change < below and value - change > above else _SOME
+    return _ALL if most < below and least > above else _SOME
+
+
+@_compiled
+def _floor_bounds(middle: Array, half: float) -> tuple[float, float]:
+    """Bounds of :func:`fossa_floor` within ``half`` of ``middle``: each of its steps rises with what it is given."""
+    near, far = max(abs(middle[0]) - half, 0.0), abs(middle[0]) + half
+    front, back = middle[1] + half, middle[1] - half
+    most_bent = max((near - 32.0) ** 2, (far - 32.0) ** 2)
+    least_bent = 0.0 if near < 32.0 < far else min((near - 32.0) ** 2, (far - 32.0) ** 2)
+    l0 = _step(near, 16.0 + 0.1 * (front - 10.0), 4.0)
+    l1 = _step(far, 16.0 + 0.1 * (back - 10.0), 4.0)
+    f0 = _step(back, 46.0 - 0.025 * least_bent, 7.0)
+    f1 = _step(front, 46.0 - 0.025 * most_bent, 7.0)
+    low = 2.0 + 24.0 * (1.0 - l1) * _step(back, 8.0, 5.0) + f0 * (6.0 + 28.0 * l0)
+    high = 2.0 + 24.0 * (1.0 - l0) * _step(front, 8.0, 5.0) + f1 * (6.0 + 28.0 * l1)
+    return low, high
 
 
 @_compiled
@@ -246,15 +275,20 @@ def paint_cells(scene, cells, factors, fine, table, room, image, label):
     edge, corners, phase = cells
     points, tissues, alive, plan = room
     low, high, start, end = np.empty(3), np.empty(3), np.empty(3, np.int64), np.empty(3, np.int64)
+    near = np.empty(len(scene.kind), np.int64)
     for bi in range(corners.shape[0] - 1):
         for bj in range(corners.shape[1] - 1):
+            for axis in range(3):
+                column = corners[bi : bi + 2, bj : bj + 2, :, axis]
+                low[axis], high[axis] = column.min(), column.max()
+            among = near[: layers_near(scene, low, high, near)]
             for bk in range(corners.shape[2] - 1):
                 cube = corners[bi : bi + 2, bj : bj + 2, bk : bk + 2]
                 turns = phase[bi : bi + 2, bj : bj + 2, bk : bk + 2]
                 for axis, b in enumerate((bi, bj, bk)):
                     low[axis], high[axis] = cube[..., axis].min(), cube[..., axis].max()
                     start[axis], end[axis] = b * edge[axis], min((b + 1) * edge[axis], image.shape[axis])
-                number, kind = plan_cell(scene, low, high, plan)
+                number, kind = plan_cell(scene, among, low, high, plan)
                 factor = factors[_is_fine(low, high, fine[0], fine[1])]
                 if number == 0 and table.shape[1] == 1:
                     part = (slice(start[0], end[0]), slice(start[1], end[1]), slice(start[2], end[2]))
@@ -308,6 +342,8 @@ def paint_samples(scene, plan, number, count, points, tissues, alive):
 def _still_alive(scene, c, points, alive, left):
     """Keep those of the first ``left`` samples in ``alive`` that meet condition ``c``; returns how many."""
     field, p, below, above = scene.field[c], scene.parameters[c], scene.limits[c, 0], scene.limits[c, 1]
+    if field == _ELLIPSOID and above == -np.inf and below == 0.0 and scene.waves[c] < 0:
+        return _still_in_ellipsoid(p, points, alive, left)
     slack, wave, height, first, last, kept = scene.limits[c, 2], scene.waves[c], 0.0, 0, 0, 0
     if wave >= 0:
         height, first, last = scene.height[c] * scene.scale[wave], scene.first_wave[wave], scene.first_wave[wave + 1]
@@ -318,6 +354,19 @@ def _still_alive(scene, c, points, alive, left):
         if wave >= 0 and (above - slack < value < above + slack or below - slack < value < below + slack):
             value += height * waves_value(scene.vectors, scene.phases, first, last, x, y, z)  # near the surface only
         if above < value < below:
+            alive[kept] = s
+            kept += 1
+    return kept
+
+
+@_compiled
+def _still_in_ellipsoid(p, points, alive, left):
+    """The same for the most frequent condition, inside of a smooth ellipsoid, without its distance."""
+    x, y, z, a, b, c, kept = p[0], p[1], p[2], p[3], p[4], p[5], 0
+    for n in range(left):
+        s = alive[n]
+        u, v, w = (points[0, s] - x) / a, (points[1, s] - y) / b, (points[2, s] - z) / c
+        if u * u + v * v + w * w < 1.0:
             alive[kept] = s
             kept += 1
     return kept

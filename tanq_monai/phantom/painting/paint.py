@@ -62,6 +62,6 @@ def tissue_at(scene: Scene, points: Array) -> NDArray[np.uint8]:
     places = np.ascontiguousarray(np.asarray(points, np.float64).T)
     plan, tissues = make_plan(scene), np.zeros(len(points), np.uint8)
     if len(points):
-        number, tissues[:] = plan_cell(scene, places.min(axis=1), places.max(axis=1), plan)
+        number, tissues[:] = plan_cell(scene, np.arange(len(scene.kind)), places.min(axis=1), places.max(axis=1), plan)
         paint_samples(scene, plan, number, len(points), places, tissues, np.zeros(len(points), np.int64))
     return tissues
