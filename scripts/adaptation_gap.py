@@ -51,7 +51,7 @@ def adaptation_gap(
     num_training: int = 20,
     num_test: int = 10,
     size: str = "crop",
-    max_epochs: int = 10,
+    max_epochs: int = 16,
     iterations_per_epoch: int = 125,
     seed: int = 0,
 ) -> None:
