@@ -69,8 +69,7 @@ def phantom(workers: int = 2, repeats: int = 3, scaling_size: str = "crop", seed
     """Seconds and peak memory of a ceT1 and an hrT2 scan, drawn and written to disk; speed with more workers.
 
     Both are London's (of two patients, as in a data set), whose ceT1 has the most voxels: 512 x 512 x 120 or 160.
-    Each size runs in a
-    process of its own, whose first patient, of size tiny, is not counted: it compiles the kernels.
+    Each size runs in a process of its own, whose first patient, of size tiny, is not counted: it compiles the kernels.
 
     Args:
         workers: one scan each; compared with one worker on four patients.

@@ -46,7 +46,8 @@ def write_dataset(
             do not depend on it.
 
     Raises:
-        InputError: when a number is negative, the size unknown, or the folder cannot be written.
+        InputError: when a number is negative, the size unknown, the folder cannot be written, or holds scans that are
+            not of this set.
     """
     numbers: dict[Subset, int] = {
         "source": num_source,
