@@ -14,6 +14,7 @@ ALLOWED = {
     "errors": frozenset(),
     "files": frozenset(),
     "progress": frozenset(),
+    "inferers": frozenset(),
     **{part: BASE for part in PARTS},
     "data": PARTS | BASE,
     "trainers": PARTS | BASE | {"data"},

@@ -4,11 +4,11 @@ A case is ``{case}_ceT1.nii.gz`` or ``{case}_hrT2.nii.gz`` with, where there is 
 folder that holds one DICOM series. Files that cannot be used become problems, which do not stop the other cases.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tanq_monai.data.checks import check_image, check_label, is_dicom
+from tanq_monai.data.checks import check_header, check_image, check_label, is_dicom
 from tanq_monai.errors import InputError, InputErrors
 
 SOURCE = ("ceT1",)
@@ -30,13 +30,18 @@ class Scan:
             raise InputErrors(self.problems)
 
 
-def find_images(folder: str | Path, suffixes: tuple[str, ...] = TARGET_DOMAIN) -> Scan:
+def find_images(folder: str | Path, suffixes: tuple[str, ...] = TARGET_DOMAIN, contents: bool = True) -> Scan:
     """The images below ``folder`` whose names end in ``_{suffix}.nii.gz``, or the DICOM series that it is.
+
+    Args:
+        folder: of the scans.
+        suffixes: of the images.
+        contents: check the voxels, too, which takes about a second a scan; otherwise call :func:`check_contents` later.
 
     Raises:
         InputError: when the folder does not exist or holds no image.
     """
-    return _scan(Path(folder), suffixes, lambda case, image: {})
+    return _scan(Path(folder), suffixes, contents, lambda case, image: {})
 
 
 def find_labelled(
@@ -44,6 +49,7 @@ def find_labelled(
     labels: str | Path | None = None,
     suffixes: tuple[str, ...] = SOURCE,
     required: bool = True,
+    contents: bool = True,
 ) -> Scan:
     """The images of ``folder`` with their labels.
 
@@ -52,6 +58,7 @@ def find_labelled(
         labels: a folder of ``{case}_Label.nii.gz``, or one label file for a single case; default ``folder``.
         suffixes: of the images.
         required: whether a case without a label is a problem.
+        contents: as in :func:`find_images`.
     """
     folder, labels = Path(folder), Path(labels or folder)
     found: set[Path] = set()
@@ -65,10 +72,44 @@ def find_labelled(
         if path in found:
             raise InputError(image, f"is the second image for {path}", "give every image a label of its own")
         found.add(path)
-        check_label(path, image)
         return {"label": str(path)}
 
-    return _scan(folder, suffixes, label_of)
+    return _scan(folder, suffixes, contents, label_of)
+
+
+def check_contents(case: Case) -> None:
+    """Raise unless image and label of a case can be used, voxel by voxel."""
+    check_image(Path(case["image"]))
+    if "label" in case:
+        check_label(Path(case["label"]), Path(case["image"]))
+
+
+def problems_of(cases: Iterable[Case]) -> list[InputError]:
+    """What is wrong with which case, voxels included."""
+    problems = []
+    for case in cases:
+        try:
+            check_contents(case)
+        except InputError as error:
+            problems.append(error)
+    return problems
+
+
+def style_of(case: str, styles: Sequence[str]) -> int:
+    """The number of the first of ``styles`` that is a part of the case's name: ldn of ``crossmoda2021_ldn_7``.
+
+    Raises:
+        InputError: when there is none.
+    """
+    for number, style in enumerate(styles):
+        if style in case:
+            return number
+    raise InputError(case, f"has none of the styles {list(styles)} in its name", "add its own to styles, or ''")
+
+
+def with_styles(cases: Sequence[Case], styles: Sequence[str], style: str | None = None) -> list[dict[str, str | int]]:
+    """The cases with ``style``, the number of theirs: that of ``style``, or of their names (:func:`style_of`)."""
+    return [case | {"style": style_of(case["case"] if style is None else style, styles)} for case in cases]
 
 
 def case_of(path: str | Path) -> str:
@@ -83,15 +124,18 @@ def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | Non
     return {"subject": case_of(meta["filename_or_obj"]), "idx": None}
 
 
-def _scan(folder: Path, suffixes: tuple[str, ...], extras: Callable[[str, Path], Case]) -> Scan:
+def _scan(folder: Path, suffixes: tuple[str, ...], contents: bool, extras: Callable[[str, Path], Case]) -> Scan:
     scan = Scan()
     for image in _image_paths(folder, suffixes, scan):
         case = case_of(image)
         try:
             if any(case == other["case"] for other in scan.cases):
                 raise InputError(image, f"is the second image of {case}", "keep one, or give it a name of its own")
-            check_image(image)
-            scan.cases.append({"case": case, "image": str(image), **extras(case, image)})
+            check_header(image)
+            found: Case = {"case": case, "image": str(image), **extras(case, image)}
+            if contents:
+                check_contents(found)
+            scan.cases.append(found)
         except InputError as error:
             scan.problems.append(error)
     if not scan.cases and not scan.problems:

@@ -1,19 +1,32 @@
-"""Training data of the translators: axial slices of both domains, unpaired."""
+"""Training data of the translators: axial slices of both domains, cut from the volumes once and kept on disk.
 
+Axes: 2 channels (image in [-1, 1], label map), H x W pixels.
+"""
+
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from tanq_monai.data.cases import Case
-from tanq_monai.data.volumes import read_volume
-from tanq_monai.errors import InputError
-from tanq_monai.transforms.geometry import plan_slices
+from tanq_monai.data.cases import Case, check_contents, problems_of, style_of
+from tanq_monai.data.volumes import read_grid, read_volume
+from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.files import replacing
+from tanq_monai.transforms.geometry import plan_slices, slice_heights
 from tanq_monai.transforms.intensity import scale_to_unit_range
+
+Heights = NDArray[np.floating]
+_STEPS = 32767  # of the image on disk, int16: finer than any scanner's 12 bits
+_HEIGHT_MM = 3.0  # a slice is paired with those of the other domain that lie this close
 
 
 @dataclass(frozen=True)
@@ -31,19 +44,102 @@ class SliceSize:
     slab_mm: float | None = 60.0
 
 
-def load_slices(cases: Sequence[Case], size: SliceSize, description: str = "slices") -> Tensor:
-    """All slices of all cases: (N, 2, H, W), image in [-1, 1] and label map (0 where a case has no label)."""
-    return torch.cat([_load(case, size) for case in tqdm(cases, desc=description, unit="scan")])
+class Slices(Protocol):
+    """Slices of one domain.
+
+    Attributes:
+        heights: mm above the middle of the slab, one per slice.
+        styles: number of the hrT2 style, one per slice.
+    """
+
+    heights: Heights
+    styles: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, index: int) -> Tensor:
+        """(2, H, W), a copy of its own."""
+
+
+class SliceStore:
+    """The slices of all scans of one domain.
+
+    The headers alone say how many there are. A scan is read, checked, resampled and scaled when the first of its slices
+    is asked for, and its slices stay on disk, memory-mapped: training starts at once, whatever the number of scans, and
+    needs no more memory for more of them.
+
+    Args:
+        cases: dicts with ``case``, ``image`` and perhaps ``label``; without label the label map is 0.
+        size: of the slices.
+        folder: keeps a file for each scan; one that fits neither scan nor size any more is not used again.
+        styles: parts of the cases' names, see :func:`tanq_monai.data.cases.style_of`.
+
+    Raises:
+        InputError: for a header that cannot be read, or a name without style; when a slice is asked for, for a scan or
+            label that cannot be used.
+    """
+
+    def __init__(
+        self, cases: Sequence[Case], size: SliceSize, folder: str | Path, styles: Sequence[str] = ("",)
+    ) -> None:
+        self.cases, self.size, self.folder = list(cases), size, Path(folder)
+        heights = [slice_heights(*read_grid(case["image"]), size.slab_mm) for case in self.cases]
+        self.heights = np.concatenate(heights)
+        self.styles = np.repeat([style_of(case["case"], styles) for case in self.cases], [len(h) for h in heights])
+        self._first = [0, *accumulate(len(h) for h in heights)]
+        self._scans: dict[int, NDArray[np.int16]] = {}
+
+    def __len__(self) -> int:
+        return len(self.heights)
+
+    def __getitem__(self, index: int) -> Tensor:
+        """(2, H, W): image in [-1, 1], label map."""
+        scan = int(np.searchsorted(self._first, index, side="right")) - 1
+        image, label = self._scan(scan)[index - self._first[scan]]
+        return torch.stack([torch.from_numpy(image / np.float32(_STEPS)), torch.from_numpy(label.astype(np.float32))])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_scans": {}}  # every worker maps the files itself
+
+    def _scan(self, number: int) -> NDArray[np.int16]:
+        if number not in self._scans:
+            file = self._file(self.cases[number])
+            if not file.exists():
+                self._prepare(number)
+            self._scans[number] = np.load(file, mmap_mode="r")
+        return self._scans[number]
+
+    def _prepare(self, number: int) -> None:
+        """Write the slices of a scan; where it cannot be used, say so of all the others that cannot, too."""
+        try:
+            slices = _cut(self.cases[number], self.size)
+        except InputError as error:
+            others = [case for case in self.cases if case is not self.cases[number] and not self._file(case).exists()]
+            raise InputErrors(
+                [error, *problems_of(tqdm(others, desc="checking the other scans", unit="scan"))]
+            ) from error
+        with replacing(self._file(self.cases[number])) as temporary, temporary.open("wb") as stream:
+            np.save(stream, slices)
+
+    def _file(self, case: Case) -> Path:
+        """Named by what its content follows from: the files as they are now, and the size."""
+        sources = [Path(case[key]) for key in ("image", "label") if key in case]
+        stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in sources]
+        key = hashlib.sha256(repr((stamps, astuple(self.size))).encode()).hexdigest()[:16]
+        return self.folder / f"{case['case']}-{key}.npy"
 
 
 class UnpairedSlices(Dataset[dict[str, Tensor]]):
-    """Pairs a slice of each domain at random; an epoch is one pass over the larger domain.
+    """Pairs slices of the two domains that lie at the same height; an epoch is one pass over the larger domain.
 
-    Pairs and flips follow from ``seed`` and the epoch alone, so that a resumed run sees what the first would have seen.
+    Both domains then show the discriminator the same parts of the head, and the translator has no reason to invent or
+    to drop any. Pairs, crops and flips follow from ``seed`` and the epoch alone, so that a resumed run sees what the
+    first would have seen.
 
     Args:
-        source: (N, 2, H, W), see :func:`load_slices`.
-        target_domain: (M, 2, H, W).
+        source: labelled ceT1.
+        target_domain: hrT2.
         crop: pixels, both ways, of the crop drawn for image and label at once.
         seed: of everything random.
 
@@ -51,8 +147,8 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         InputError: when the crop is larger than the slices.
     """
 
-    def __init__(self, source: Tensor, target_domain: Tensor, crop: int, seed: int = 0) -> None:
-        pixels = min(*source.shape[2:], *target_domain.shape[2:])
+    def __init__(self, source: Slices, target_domain: Slices, crop: int, seed: int = 0) -> None:
+        pixels = min(*source[0].shape[1:], *target_domain[0].shape[1:])
         if crop > pixels:
             raise InputError(f"crop {crop}", f"is larger than a slice of {pixels} pixels", "choose a smaller crop")
         self.source, self.target_domain = source, target_domain
@@ -60,21 +156,27 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the order of an epoch."""
+        """Draw the pairs of an epoch."""
         self.epoch = epoch
         rng = np.random.default_rng([self.seed, epoch])
-        self._source_order = _order(len(self.source), len(self), rng)
-        self._target_order = _order(len(self.target_domain), len(self), rng)
+        larger, smaller = self.source, self.target_domain
+        if len(smaller) > len(larger):
+            larger, smaller = smaller, larger
+        order = rng.permutation(len(larger))
+        partners = _partners(larger.heights[order], smaller.heights, rng)
+        self._pairs = (order, partners) if larger is self.source else (partners, order)
 
     def __len__(self) -> int:
         return max(len(self.source), len(self.target_domain))
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``image`` and ``target_domain``, each (2, crop, crop)."""
+        """``image`` and ``target_domain``, each (2, crop, crop), and ``style``, the number of the latter's."""
         rng = np.random.default_rng([self.seed, self.epoch, index])
+        source, target = (int(order[index]) for order in self._pairs)
         return {
-            "image": self._augment(self.source[self._source_order[index]], rng),
-            "target_domain": self._augment(self.target_domain[self._target_order[index]], rng),
+            "image": self._augment(self.source[source], rng),
+            "target_domain": self._augment(self.target_domain[target], rng),
+            "style": torch.tensor(int(self.target_domain.styles[target])),
         }
 
     def _augment(self, slice_: Tensor, rng: np.random.Generator) -> Tensor:
@@ -84,15 +186,25 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         return cropped.flip(-1) if rng.random() < 0.5 else cropped.clone()
 
 
-def _order(available: int, wanted: int, rng: np.random.Generator) -> np.ndarray:
-    rounds = [rng.permutation(available) for _ in range(-(-wanted // available))]
-    return np.concatenate(rounds)[:wanted]
+def _partners(wanted: Heights, heights: Heights, rng: np.random.Generator) -> NDArray[np.int64]:
+    """For each height one of the slices at about that height, or of the nearest; all of them about equally often."""
+    used = np.zeros(len(heights))
+    partners = np.empty(len(wanted), dtype=np.int64)
+    for number, height in enumerate(wanted):
+        distance = np.abs(heights - height)
+        near = np.flatnonzero(distance <= max(_HEIGHT_MM, distance.min()))
+        least_used = near[used[near] == used[near].min()]
+        partners[number] = rng.choice(least_used)
+        used[partners[number]] += 1
+    return partners
 
 
-def _load(case: Case, size: SliceSize) -> Tensor:
+def _cut(case: Case, size: SliceSize) -> NDArray[np.int16]:
+    """The slices of a scan as they lie on disk, (Z, 2, H, W)."""
+    check_contents(case)
     array, affine = read_volume(case["image"])
     label = read_volume(case["label"])[0] if "label" in case else None
     grid = plan_slices(array, affine, size.pixels, size.pixel_mm, label, size.slab_mm)
-    image = scale_to_unit_range(grid.to_slices(array))
+    image = scale_to_unit_range(grid.to_slices(array)) * _STEPS
     structures = torch.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")
-    return torch.stack([image, structures], dim=1)
+    return torch.stack([image, structures], dim=1).round().short().numpy()

@@ -100,7 +100,6 @@ def translation_steps(root: Path, settings: DemoSettings, seed: int) -> list[Ste
         "dataset_dir": root / "data" / "training_source",
         "output_dir": root / "pseudo",
         "model_file": root / "translator" / "models" / "model.pt",
-        "slab_mm": settings.translated_mm,
     }
     return [
         Step("phantom", (*phantom, *counts)),

@@ -13,12 +13,13 @@ class PatchDiscriminator(nn.Sequential):
     Args:
         width: channels of the first convolution; 2, 4 and 8 x of it follow.
         antialiased: blur-pool after stride-1 convolutions (TANQ); otherwise strided convolutions (CycleGAN).
+        num_styles: looks of hrT2, each with a score map of its own: is this patch real, and of this style?
 
     References:
         Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", CVPR 2017.
     """
 
-    def __init__(self, width: int = 64, antialiased: bool = True) -> None:
+    def __init__(self, width: int = 64, antialiased: bool = True, num_styles: int = 1) -> None:
         channels = [1, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
         for number, (before, after) in enumerate(pairwise(channels)):
@@ -29,10 +30,12 @@ class PatchDiscriminator(nn.Sequential):
             layers.append(nn.LeakyReLU(0.2))
             if halves and antialiased:
                 layers.append(BlurPool())
-        super().__init__(*layers, nn.Conv2d(channels[-1], 1, 4, padding=1))
+        super().__init__(*layers, nn.Conv2d(channels[-1], num_styles, 4, padding=1))
         (init_xavier if antialiased else init_normal)(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Slices (B, 1, H, W) -> scores (B, 1, about H/8, about W/8)."""
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        """Slices (B, 1, H, W) and the numbers of their styles (B,), None for style 0, -> scores (B, 1, ~H/8, ~W/8)."""
         scores: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
-        return scores
+        if style is None:
+            return scores[:, :1]
+        return scores.take_along_dim(style[:, None, None, None], dim=1)

@@ -43,6 +43,10 @@ class TanqGenerator(nn.Module):
         normalization: "tanq"; "region" normalises the VS in the decoder like the cochlea (the paper's "without RAIN");
             "instance" pays no regard to structures (QS-Attn).
         min_region_pixels: a structure with fewer pixels at a feature resolution counts as background there.
+        num_styles: looks of hrT2 that the decoder keeps apart, each with an affine of its own; the paper has one.
+
+    Raises:
+        ValueError: for fewer than 2 blocks, or styles without affine ("instance").
 
     References:
         TANQ, Sci. Rep. 14:27883 (2024); Park et al., "Contrastive Learning for Unpaired Image-to-Image Translation",
@@ -56,11 +60,12 @@ class TanqGenerator(nn.Module):
         classes: int = 3,
         normalization: Normalization = "tanq",
         min_region_pixels: int = 4,
+        num_styles: int = 1,
     ) -> None:
         if blocks < 2:
             raise ValueError(f"blocks must be at least 2, got {blocks}")
         super().__init__()
-        encoder_norm, decoder_norm = _norms(normalization)
+        encoder_norm, decoder_norm = _norms(normalization, num_styles)
         self.min_region_pixels = min_region_pixels
         self.stem = nn.Conv2d(1, width, 7)
         self.stem_norm = encoder_norm(width)
@@ -84,11 +89,12 @@ class TanqGenerator(nn.Module):
         width = self.stem.out_channels
         return (1, 2 * width, 4 * width, 4 * width, 4 * width)
 
-    def forward(self, x: Tensor) -> Tensor | Translation:
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor | Translation:
         """Translate.
 
         Args:
             x: (B, 2, H, W): the slice in [-1, 1], and its label map {0, 1 VS, 2 cochlea}. H, W multiples of 4.
+            style: number of the style of every slice, int64 (B,), or (1,) for all; None is style 0.
 
         Returns:
             (B, 1, H, W) in [-1, 1] in eval mode, a :class:`Translation` in training mode.
@@ -98,7 +104,7 @@ class TanqGenerator(nn.Module):
         """
         structures = self._structures(x)
         hidden, features = self._encode(x, structures, last_block=len(self.blocks))
-        image = self._decode(hidden, structures)
+        image = self._decode(hidden, structures, style)
         return Translation(image, features, self.seg_decoder(hidden)) if self.training else image
 
     def encode(self, x: Tensor) -> list[Tensor]:
@@ -124,10 +130,10 @@ class TanqGenerator(nn.Module):
                 features.append(hidden)
         return hidden, features
 
-    def _decode(self, hidden: Tensor, structures: Structures) -> Tensor:
+    def _decode(self, hidden: Tensor, structures: Structures, style: Tensor | None) -> Tensor:
         full, half, _ = structures
-        hidden = F.relu(self.up1_norm(self.up1(_twice_as_large(hidden)), half))
-        hidden = F.relu(self.up2_norm(self.up2(_twice_as_large(hidden)), full))
+        hidden = F.relu(self.up1_norm(self.up1(_twice_as_large(hidden)), half, style))
+        hidden = F.relu(self.up2_norm(self.up2(_twice_as_large(hidden)), full, style))
         return torch.tanh(self.head(F.pad(hidden, (3, 3, 3, 3), mode="reflect")))
 
     def _structures(self, x: Tensor) -> Structures:
@@ -148,12 +154,14 @@ def _twice_as_large(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def _norms(normalization: Normalization) -> tuple[NormFactory, NormFactory]:
-    """The norms of encoder (one structure, the cochlea) and decoder (VS and cochlea)."""
+def _norms(normalization: Normalization, num_styles: int) -> tuple[NormFactory, NormFactory]:
+    """The norms of encoder (one structure, the cochlea) and decoder (VS and cochlea, styles)."""
     if normalization == "tanq":
-        return RegionNorm, RegionAdaptiveNorm
+        return RegionNorm, partial(RegionAdaptiveNorm, num_styles=num_styles)
     if normalization == "region":
-        return RegionNorm, partial(RegionNorm, num_structures=2)
+        return RegionNorm, partial(RegionNorm, num_structures=2, num_styles=num_styles)
     if normalization == "instance":
+        if num_styles > 1:
+            raise ValueError(f'"instance" has no affine and so no styles, got {num_styles}')
         return InstanceNorm, InstanceNorm
     raise ValueError(f'normalization must be "tanq", "region" or "instance", got {normalization!r}')

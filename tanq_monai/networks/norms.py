@@ -1,6 +1,6 @@
 """Target-aware normalization: every structure is normalised by its own statistics.
 
-Axes: B batch, C channels, H x W pixels, N pixels of one structure in the whole batch.
+Axes: B batch, C channels, H x W pixels, N pixels of one structure in the whole batch, S styles.
 Structures are a few hundred pixels of a slice. So the statistics of a slice are taken once, densely, the structures'
 own sums are taken off them, one fused multiply-add normalises everything, and the structures' pixels are rewritten.
 That is exact, and costs little more than instance norm.
@@ -62,7 +62,7 @@ class InstanceNorm(nn.Module):
         super().__init__()
         self.norm = nn.InstanceNorm2d(num_features, eps=EPS)
 
-    def forward(self, x: Tensor, structures: Sequence[Structure] = ()) -> Tensor:
+    def forward(self, x: Tensor, structures: Sequence[Structure] = (), style: Tensor | None = None) -> Tensor:
         """Normalise ``x`` (B, C, H, W); same shape."""
         normalized: Tensor = self.norm(x)
         return normalized
@@ -79,43 +79,55 @@ class RegionNorm(nn.Module):
     Args:
         num_features: C.
         num_structures: regions besides "others", which is region 0.
+        num_styles: S; every style has its own gamma and beta.
 
     References:
         TANQ, Eq. 2 and 5; Yu et al., "Region Normalization for Image Inpainting", AAAI 2020, whose statistics we take
-        per sample instead of per batch.
+        per sample instead of per batch. Styles: Dumoulin et al., "A Learned Representation for Artistic Style",
+        ICLR 2017; the paper has one.
     """
 
-    def __init__(self, num_features: int, num_structures: int = 1) -> None:
+    def __init__(self, num_features: int, num_structures: int = 1, num_styles: int = 1) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(num_structures + 1, num_features))
-        self.bias = nn.Parameter(torch.zeros(num_structures + 1, num_features))
+        self.weight = nn.Parameter(torch.ones(num_styles, num_structures + 1, num_features))
+        self.bias = nn.Parameter(torch.zeros(num_styles, num_structures + 1, num_features))
 
-    def forward(self, x: Tensor, structures: Sequence[Structure] = ()) -> Tensor:
+    def forward(self, x: Tensor, structures: Sequence[Structure] = (), style: Tensor | None = None) -> Tensor:
         """Normalise ``x`` (B, C, H, W) in and outside the structures (regions 1, 2, ... in their order).
 
+        Args:
+            x: features.
+            structures: as many as the layer has regions for.
+            style: number of the style of every sample, int64 (B,), or (1,) for all; None is style 0.
+
         Raises:
-            ValueError: when there are not as many structures as the layer has regions for.
+            ValueError: when there are more or fewer structures.
         """
-        if len(structures) != len(self.weight) - 1:
-            raise ValueError(f"expected {len(self.weight) - 1} structures, got {len(structures)}")
+        num_structures = self.weight.shape[1] - 1
+        if len(structures) != num_structures:
+            raise ValueError(f"expected {num_structures} structures, got {len(structures)}")
+        style = torch.zeros(1, dtype=torch.long, device=x.device) if style is None else style
+        gamma, beta = self.weight[style].unbind(dim=1), self.bias[style].unbind(dim=1)
         with torch.autocast(x.device.type, enabled=False):
             features = x.to(torch.promote_types(x.dtype, torch.float32))
             values = [_gather(features, s) for s in structures]
             moments = [_moments(v, s) for v, s in zip(values, structures, strict=True)]
             others = _moments_of_others(features, structures, moments)
-            scale, shift = self._affine(0, others, others)
+            scale, shift = self._scale_and_shift(0, others, others)
+            scale, shift = gamma[0] * scale, gamma[0] * shift + beta[0]
             y = torch.addcmul(shift[..., None, None], features, scale[..., None, None])
             for region, (structure, own) in enumerate(zip(structures, moments, strict=True), start=1):
-                scale, shift = self._affine(region, own, others)
+                scale, shift = self._scale_and_shift(region, own, others)
+                scale, shift = gamma[region] * scale, gamma[region] * shift + beta[region]
                 sample, row, column = structure.pixels
                 rewritten = torch.addcmul(shift[sample], values[region - 1], scale[sample])
                 channel = torch.arange(y.shape[1], device=y.device)
                 y.index_put_((sample[:, None], channel, row[:, None], column[:, None]), rewritten)
         return y.to(x.dtype)
 
-    def _affine(self, region: int, own: Moments, others: Moments) -> tuple[Tensor, Tensor]:
-        scale = self.weight[region] / own.std
-        return scale, self.bias[region] - own.mean * scale
+    def _scale_and_shift(self, region: int, own: Moments, others: Moments) -> tuple[Tensor, Tensor]:
+        """Of the normalization alone, (B, C) each, before gamma and beta."""
+        return 1 / own.std, -own.mean / own.std
 
 
 class RegionAdaptiveNorm(RegionNorm):
@@ -130,15 +142,14 @@ class RegionAdaptiveNorm(RegionNorm):
         TANQ, Eq. 6; Ling et al., "Region-aware Adaptive Instance Normalization", CVPR 2021.
     """
 
-    def __init__(self, num_features: int) -> None:
-        super().__init__(num_features, num_structures=2)
+    def __init__(self, num_features: int, num_styles: int = 1) -> None:
+        super().__init__(num_features, num_structures=2, num_styles=num_styles)
 
-    def _affine(self, region: int, own: Moments, others: Moments) -> tuple[Tensor, Tensor]:
+    def _scale_and_shift(self, region: int, own: Moments, others: Moments) -> tuple[Tensor, Tensor]:
         if region != VS:
-            return super()._affine(region, own, others)
+            return super()._scale_and_shift(region, own, others)
         gain = others.std / own.std
-        scale = self.weight[VS] * gain
-        return scale, self.weight[VS] * (others.mean - own.mean * gain) + self.bias[VS]
+        return gain, others.mean - own.mean * gain
 
 
 def _structure(mask: Tensor, min_pixels: int) -> Structure:

@@ -62,7 +62,8 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
 
     A step: one generator pass over source and target domain together; discriminator step on the detached translation;
     generator and projector step against the updated, frozen discriminator. Batches are dicts with ``image``, source
-    slices and label maps (B, 2, H, W), and ``target_domain``, real hrT2 slices (B, 2, H, W) whose label map is empty.
+    slices and label maps (B, 2, H, W), ``target_domain``, real hrT2 slices (B, 2, H, W) whose label map is empty, and
+    ``style``, the number of each hrT2 slice's style (B,), which its source slice is translated to.
     ``engine.state.output`` holds the losses by name.
 
     Args:
@@ -73,7 +74,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         optimizers: one each.
         weights: of the loss terms.
         sampler: which places of the feature maps are contrasted.
-        level_ranges: lowest and highest mean magnitude of each structure in the target domain, for ``weights.levels``.
+        level_ranges: lowest and highest mean magnitude of each structure in each style, for ``weights.levels``.
         train_handlers: MONAI's or Ignite's.
         amp: autocast to bfloat16; statistics and attention stay float32.
 
@@ -90,7 +91,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         optimizers: TanqOptimizers,
         weights: TanqWeights | None = None,
         sampler: FeatureSampler | None = None,
-        level_ranges: LevelRanges | None = None,
+        level_ranges: Sequence[LevelRanges] = (),
         train_handlers: Sequence[Any] | None = None,
         amp: bool = False,
     ) -> None:
@@ -98,7 +99,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         self.optimizers = optimizers
         self.weights = weights or TanqWeights()
         self.sampler = sampler or FeatureSampler()
-        self.level_ranges = level_ranges or {}
+        self.level_ranges = level_ranges
         device = torch.device(device)
         self.autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
         super().__init__(
@@ -114,22 +115,22 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
 
     def _iteration(self, engine: "TanqTrainer", batchdata: dict[str, Tensor]) -> dict[str, Any]:
         device = engine.state.device
-        source, target = (batchdata[key].to(device) for key in (Keys.IMAGE, "target_domain"))
+        source, target, style = (batchdata[key].to(device) for key in (Keys.IMAGE, "target_domain", "style"))
         networks, optimizers = self.networks, self.optimizers
         networks.generator.train()
         with self.autocast:
-            image, features, logits = networks.generator(torch.cat([source, target]))
+            image, features, logits = networks.generator(torch.cat([source, target]), torch.cat([style, style]))
         translation, identity = image.float().split(len(source))
         output: dict[str, Any] = {Keys.IMAGE: source, Keys.PRED: translation.detach()}
         engine.state.output = output
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
 
-        loss = self._discriminator_loss(target[:, :1], translation.detach())
+        loss = self._discriminator_loss(target[:, :1], translation.detach(), style)
         _step(loss, optimizers.discriminator)
         output["loss_discriminator"] = loss.item()
 
         networks.discriminator.requires_grad_(False)
-        terms = self._generator_terms(source, target, translation, identity, features, logits[: len(source)])
+        terms = self._generator_terms(source, style, translation, identity, features, logits[: len(source)])
         total = torch.stack(list(terms.values())).sum()
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
         _step(total, optimizers.generator, optimizers.projector)
@@ -139,16 +140,16 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return output
 
-    def _discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+    def _discriminator_loss(self, real: Tensor, fake: Tensor, style: Tensor) -> Tensor:
         with self.autocast:
-            scores = self.networks.discriminator(torch.cat([real, fake]))
+            scores = self.networks.discriminator(torch.cat([real, fake]), torch.cat([style, style]))
         real_scores, fake_scores = scores.float().split(len(real))
         return discriminator_loss(real_scores, fake_scores)
 
     def _generator_terms(
         self,
         source: Tensor,
-        target: Tensor,
+        style: Tensor,
         translation: Tensor,
         identity: Tensor,
         features: list[Tensor],
@@ -157,19 +158,22 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         """The weighted terms of L_G by name."""
         weights, generator = self.weights, self.networks.generator
         with self.autocast:
-            scores = self.networks.discriminator(translation)
+            scores = self.networks.discriminator(translation, style)
             again = torch.cat([torch.cat([translation, source[:, 1:]], dim=1), empty_label(identity)])
             keys, queries = self.sampler(features, generator.encode(again))
             keys, queries = self.networks.projector(keys), self.networks.projector(queries)
         classes = torch.tensor(weights.classes, device=logits.device)
         structures = source[:, 1].round().long()
-        levels = level_loss(to_magnitude(translation), source[:, 1:], self.level_ranges)
+        levels = [
+            level_loss(to_magnitude(translation[style == number]), source[style == number, 1:], ranges)
+            for number, ranges in enumerate(self.level_ranges)
+        ]
         return {
             "adversarial": weights.adversarial * generator_loss(scores.float()),
             # Mean over source and target slices of one batch = (L_con^X + L_con^Y) / 2.
             "contrastive": weights.contrastive * contrastive_loss(queries, keys),
             "segmentation": weights.segmentation * F.cross_entropy(logits.float(), structures, weight=classes),
-            "levels": weights.levels * levels,
+            "levels": weights.levels * sum(levels, translation.new_zeros(())),
         }
 
 

@@ -85,8 +85,7 @@ def plan_slices(
         label: on the grid of ``volume``.
         slab_mm: height of the slab; None for the whole volume. Without structures, the volume's middle.
     """
-    axes = nib.orientations.axcodes2ornt(("L", "P", "S"))
-    orientation = nib.orientations.ornt_transform(nib.orientations.io_orientation(affine), axes)
+    orientation = _to_lps(affine)
     oriented = nib.orientations.apply_orientation(volume, orientation)
     spacing = _reordered_spacing(affine, orientation)
     structures = None if label is None else nib.orientations.apply_orientation(label, orientation) > 0
@@ -95,6 +94,25 @@ def plan_slices(
     center = _on_voxels(x, size, pixel_mm / spacing[0]), _on_voxels(y, size, pixel_mm / spacing[1])
     i, j, k = volume.shape
     return SliceGrid((i, j, k), orientation, spacing, center, slab, size, pixel_mm)
+
+
+def slice_heights(shape: tuple[int, int, int], affine: Array, slab_mm: float | None = None) -> Array:
+    """Height over the slab's middle, in mm, of every slice that :func:`plan_slices` plans; from lowest to highest."""
+    orientation = _to_lps(affine)
+    depth, spacing = shape[int(np.flatnonzero(orientation[:, 0] == 2)[0])], _reordered_spacing(affine, orientation)[2]
+    count = _count(depth, spacing, slab_mm)
+    return (np.arange(count) - (count - 1) / 2) * spacing
+
+
+def _to_lps(affine: Array) -> Array:
+    """nibabel's orientation transform from the stored axes to (x left, y posterior, z superior)."""
+    axes = nib.orientations.axcodes2ornt(("L", "P", "S"))
+    transform: Array = nib.orientations.ornt_transform(nib.orientations.io_orientation(affine), axes)
+    return transform
+
+
+def _count(depth: int, spacing: float, slab_mm: float | None) -> int:
+    return depth if slab_mm is None else min(depth, max(1, round(slab_mm / spacing)))
 
 
 def _reordered_spacing(affine: Array, orientation: Array) -> tuple[float, float, float]:
@@ -112,7 +130,7 @@ def _slab(depth: int, spacing: float, structures: NDArray[np.bool_] | None, slab
     if structures is not None and structures.any():
         occupied = np.flatnonzero(structures.any(axis=(0, 1)))
         middle = (occupied[0] + occupied[-1]) / 2
-    count = min(depth, max(1, round(slab_mm / spacing)))
+    count = _count(depth, spacing, slab_mm)
     start = min(max(round(middle - (count - 1) / 2), 0), depth - count)
     return start, start + count
 

@@ -54,7 +54,9 @@ def identity(tmp_path_factory):
     """Choices that put a network in the translator's place which returns its input image."""
     empty = tmp_path_factory.mktemp("identity") / "model.pt"
     torch.save({}, empty)
-    return {"network_def": {"_target_": "torch.nn.Identity"}, "model_file": str(empty)}
+    plain = {"_target_": "monai.engines.utils.PrepareBatchDefault"}  # Identity takes no style
+    network = {"_target_": "torch.nn.Identity"}
+    return {"network_def": network, "evaluator#prepare_batch": plain, "model_file": str(empty)}
 
 
 def test_training_and_inference_have_all_properties_of_monai(trained, translated):

@@ -48,8 +48,8 @@ def golden_trunk(request):
 
 def test_parameters_are_as_many_as_published(published):
     norms = [m for m in published.modules() if isinstance(m, RegionNorm)]
-    encoder = sum(_count(m) for m in norms if len(m.weight) == 2)
-    decoder = sum(_count(m) for m in norms if len(m.weight) == 3)
+    encoder = sum(_count(m) for m in norms if m.weight.shape[1] == 2)
+    decoder = sum(_count(m) for m in norms if m.weight.shape[1] == 3)
     assert _count(published) == 8_218_628
     assert _count(published.seg_decoder) == _count(SegDecoder()) == 378_243
     assert (encoder, decoder) == (14_080, 1_152)

@@ -85,7 +85,7 @@ def test_region_norm_equals_its_definition_pixel_by_pixel(seed, size):
     labels, norm = _random_labels(3, (24, 20), seed), _region_norm()
     x = _features((3, 3, *size), seed)
     cochlea = (_regions(labels, size) == COCHLEA).long()
-    expected = _definition(x, cochlea, norm.weight, norm.bias, adaptive=False)
+    expected = _definition(x, cochlea, norm.weight[0], norm.bias[0], adaptive=False)
     torch.testing.assert_close(norm(x, find_structures(labels, size)[1:]), expected, rtol=1e-10, atol=1e-10)
 
 
@@ -95,7 +95,7 @@ def test_region_norm_equals_its_definition_pixel_by_pixel(seed, size):
 def test_norms_of_the_decoder_equal_their_definition_pixel_by_pixel(seed, size, kind):
     labels, norm = _random_labels(3, (24, 20), seed), _region_norm(num_structures=2, kind=kind)
     x, regions = _features((3, 3, *size), seed), _regions(labels, size)
-    expected = _definition(x, regions, norm.weight, norm.bias, adaptive=kind is RegionAdaptiveNorm)
+    expected = _definition(x, regions, norm.weight[0], norm.bias[0], adaptive=kind is RegionAdaptiveNorm)
     torch.testing.assert_close(norm(x, find_structures(labels, size)), expected, rtol=1e-10, atol=1e-10)
 
 
@@ -114,7 +114,7 @@ def test_norms_of_the_decoder_equal_their_definition_pixel_by_pixel(seed, size, 
 def test_edges_equal_the_definition_too(kind, boxes, edge):
     labels, norm = _labels_with((8, 8), *boxes), _region_norm(num_structures=2, kind=kind)
     x, regions = _features((1, 3, 8, 8)), _regions(labels, (8, 8))
-    expected = _definition(x, regions, norm.weight, norm.bias, adaptive=kind is RegionAdaptiveNorm)
+    expected = _definition(x, regions, norm.weight[0], norm.bias[0], adaptive=kind is RegionAdaptiveNorm)
     torch.testing.assert_close(norm(x, find_structures(labels, (8, 8))), expected, rtol=1e-9, atol=1e-9, msg=edge)
 
 

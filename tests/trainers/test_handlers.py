@@ -2,7 +2,7 @@ import pandas as pd
 import torch
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
-from tiny import slices
+from tiny import InMemory, slices
 
 from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.trainers.handlers import EpochSeed, History, losses_of
@@ -44,7 +44,9 @@ def test_losses_are_told_by_their_names():
 
 
 def test_every_epoch_has_its_own_seed_whatever_came_before():
-    dataset = UnpairedSlices(slices(3, 1, labelled=True), slices(9, 2, labelled=False), crop=16, seed=5)
+    dataset = UnpairedSlices(
+        InMemory(slices(3, 1, labelled=True)), InMemory(slices(9, 2, labelled=False)), crop=16, seed=5
+    )
     drawn = {}
 
     def run(name, first_epoch):
@@ -68,7 +70,7 @@ def test_every_epoch_has_its_own_seed_whatever_came_before():
 
 
 def test_different_seeds_draw_differently():
-    dataset = UnpairedSlices(slices(3, 1, labelled=True), slices(9, 2, labelled=False), crop=16)
+    dataset = UnpairedSlices(InMemory(slices(3, 1, labelled=True)), InMemory(slices(9, 2, labelled=False)), crop=16)
     engine, numbers = Engine(lambda engine, batch: None), []
     engine.state.epoch = 1
     with torch.random.fork_rng():

@@ -15,6 +15,7 @@ from tanq_monai.networks.generator import empty_label
 from tanq_monai.trainers.tanq import TanqOptimizers, TanqTrainer, TanqWeights
 
 SOURCE, TARGET = slices(2, 1, labelled=True), slices(2, 2, labelled=False)
+STYLE = torch.zeros(2, dtype=torch.long)
 RANGES = {1: (0.9, 1.0), 2: (0.0, 0.1)}
 SEED = 11
 
@@ -28,12 +29,12 @@ def _trainer(parts, weights=None, steps=1, **choices):
     trainer = TanqTrainer(
         device=torch.device("cpu"),
         max_epochs=1,
-        train_data_loader=[{"image": SOURCE, "target_domain": TARGET}] * steps,
+        train_data_loader=[{"image": SOURCE, "target_domain": TARGET, "style": STYLE}] * steps,
         networks=parts,
         optimizers=TanqOptimizers(*_optimizers(parts)),
         weights=weights,
         sampler=FeatureSampler(num_patches=16),
-        level_ranges=RANGES,
+        level_ranges=[RANGES],
         **choices,
     )
     trainer.add_event_handler(Events.ITERATION_STARTED, lambda e: torch.manual_seed(SEED + e.state.iteration))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from monai.data import DataLoader
 
@@ -29,6 +30,21 @@ def networks(seed: int = 0) -> TanqNetworks:
     return parts
 
 
+class InMemory:
+    """Slices (N, 2, H, W) of one domain, all at one height and of style 0 unless told otherwise."""
+
+    def __init__(self, slices, heights=None, styles=None):
+        self.slices = slices
+        self.heights = np.zeros(len(slices)) if heights is None else np.array(heights)
+        self.styles = np.zeros(len(slices), dtype=np.int64) if styles is None else np.array(styles)
+
+    def __len__(self):
+        return len(self.slices)
+
+    def __getitem__(self, index):
+        return self.slices[index].clone()
+
+
 def slices(count: int, seed: int, labelled: bool) -> torch.Tensor:
     """(N, 2, 32, 32); where labelled, a VS and a cochlea in each."""
     images = torch.rand(count, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(seed)) * 2 - 1
@@ -49,7 +65,9 @@ def trainer_that_resumes(folder: Path, max_epochs: int, extra_handlers: tuple = 
     names = ("generator", "discriminator", "projector")
     state = {name: getattr(parts, name) for name in names}
     state |= {f"optimizer_{name}": optimizer for name, optimizer in zip(names, optimizers, strict=True)}
-    dataset = UnpairedSlices(slices(3, 1, labelled=True), slices(4, 2, labelled=False), crop=SIZE - 4, seed=5)
+    dataset = UnpairedSlices(
+        InMemory(slices(3, 1, labelled=True)), InMemory(slices(4, 2, labelled=False)), crop=SIZE - 4, seed=5
+    )
     return TanqTrainer(
         device=torch.device("cpu"),
         max_epochs=max_epochs,
