@@ -41,7 +41,7 @@ STYLES = {
 }
 LEVELS = {
     "level_ranges": [{1: [0.26, 0.59], 2: [0.30, 1.00]}, {1: [0.39, 0.44], 2: [0.45, 1.00]}],
-    "weights#levels": 10.0,  # not the paper's: see docs/method.md. What it is worth here was not measured.
+    "weights#levels": 20.0,  # not the paper's: see docs/method.md. What it is worth here was not measured.
 }
 
 # The slab is as high as the phantom's hrT2 scans, so that the translator has seen all that it translates.

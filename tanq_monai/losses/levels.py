@@ -9,7 +9,7 @@ LevelRanges = Mapping[int, Sequence[float]]
 
 
 def level_loss(magnitude: Tensor, label_map: Tensor, ranges: LevelRanges) -> Tensor:
-    """Squared distance of each structure's mean brightness to the range it has in the target domain.
+    """Squared distance of each structure's mean brightness, slice by slice, to the range it has in the target domain.
 
     A translation can pass for hrT2 while its VS is as bright as fluid: the discriminator hardly sees structures of
     0.03 % of the pixels. What a protocol makes of a tissue is known from its signal equation, or read off one scan.
@@ -21,12 +21,13 @@ def level_loss(magnitude: Tensor, label_map: Tensor, ranges: LevelRanges) -> Ten
         ranges: lowest and highest mean magnitude by label.
 
     Returns:
-        Sum over the structures; 0 for one that the batch does not hold.
+        (B,), the sum over the structures of each slice; 0 for one that the slice does not hold.
     """
-    loss = magnitude.new_zeros(())
+    loss = magnitude.new_zeros(len(magnitude))
     for value, (lowest, highest) in ranges.items():
         inside = label_map == value
-        if inside.any():
-            level = magnitude[inside].mean()
-            loss = loss + torch.relu(lowest - level).square() + torch.relu(level - highest).square()
+        count = inside.sum(dim=(1, 2, 3))
+        level = (magnitude * inside).sum(dim=(1, 2, 3)) / count.clamp(min=1)
+        distance = torch.relu(lowest - level) + torch.relu(level - highest)  # one of them is 0
+        loss = loss + distance.square() * (count > 0)
     return loss

@@ -164,16 +164,16 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
             keys, queries = self.networks.projector(keys), self.networks.projector(queries)
         classes = torch.tensor(weights.classes, device=logits.device)
         structures = source[:, 1].round().long()
-        levels = [
-            level_loss(to_magnitude(translation[style == number]), source[style == number, 1:], ranges)
+        levels = sum(
+            level_loss(to_magnitude(translation), source[:, 1:], ranges)[style == number].sum() / len(style)
             for number, ranges in enumerate(self.level_ranges)
-        ]
+        )
         return {
             "adversarial": weights.adversarial * generator_loss(scores.float()),
             # Mean over source and target slices of one batch = (L_con^X + L_con^Y) / 2.
             "contrastive": weights.contrastive * contrastive_loss(queries, keys),
             "segmentation": weights.segmentation * F.cross_entropy(logits.float(), structures, weight=classes),
-            "levels": weights.levels * sum(levels, translation.new_zeros(())),
+            "levels": weights.levels * levels + translation.new_zeros(()),
         }
 
 

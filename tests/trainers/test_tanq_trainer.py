@@ -74,7 +74,7 @@ def _reference_step(parts, optimizers, weights, iteration):
         "contrastive": _contrast(parts, features, both) * weights.contrastive,
         "segmentation": F.cross_entropy(logits[:2], SOURCE[:, 1].long(), torch.tensor(weights.classes))
         * weights.segmentation,
-        "levels": level_loss((fake + 1) / 2, SOURCE[:, 1:], RANGES) * weights.levels,
+        "levels": level_loss((fake + 1) / 2, SOURCE[:, 1:], RANGES).mean() * weights.levels,
     }
     learning = [*generator.parameters(), *parts.projector.parameters()]
     gradients = torch.autograd.grad(sum(terms.values()), learning, allow_unused=True)
