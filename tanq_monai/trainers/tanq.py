@@ -16,6 +16,7 @@ from tanq_monai.losses.contrastive import contrastive_loss
 from tanq_monai.losses.levels import LevelRanges, level_loss
 from tanq_monai.networks.attention import FeatureSampler
 from tanq_monai.networks.generator import TanqGenerator, empty_label
+from tanq_monai.trainers.updates import mean_over_ranks, update
 from tanq_monai.transforms.intensity import to_magnitude
 
 
@@ -126,14 +127,14 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
 
         loss = self._discriminator_loss(target[:, :1], translation.detach(), style)
-        _step(loss, optimizers.discriminator)
+        update(loss, optimizers.discriminator)
         output["loss_discriminator"] = loss.item()
 
         networks.discriminator.requires_grad_(False)
         terms = self._generator_terms(source, style, translation, identity, features, logits[: len(source)])
         total = torch.stack(list(terms.values())).sum()
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
-        _step(total, optimizers.generator, optimizers.projector)
+        update(total, optimizers.generator, optimizers.projector)
         engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
         networks.discriminator.requires_grad_(True)
         output |= {f"loss_{name}": term.item() for name, term in terms.items()} | {Keys.LOSS: total.detach()}
@@ -162,7 +163,6 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
             again = torch.cat([torch.cat([translation, source[:, 1:]], dim=1), empty_label(identity)])
             keys, queries = self.sampler(features, generator.encode(again))
             keys, queries = self.networks.projector(keys), self.networks.projector(queries)
-        classes = torch.tensor(weights.classes, device=logits.device)
         structures = source[:, 1].round().long()
         levels = sum(
             level_loss(to_magnitude(translation), source[:, 1:], ranges)[style == number].sum() / len(style)
@@ -172,14 +172,13 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
             "adversarial": weights.adversarial * generator_loss(scores.float()),
             # Mean over source and target slices of one batch = (L_con^X + L_con^Y) / 2.
             "contrastive": weights.contrastive * contrastive_loss(queries, keys),
-            "segmentation": weights.segmentation * F.cross_entropy(logits.float(), structures, weight=classes),
+            "segmentation": weights.segmentation * _weighted_cross_entropy(logits.float(), structures, weights.classes),
             "levels": weights.levels * levels + translation.new_zeros(()),
         }
 
 
-def _step(loss: Tensor, *optimizers: Optimizer) -> None:
-    for optimizer in optimizers:
-        optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    for optimizer in optimizers:
-        optimizer.step()
+def _weighted_cross_entropy(logits: Tensor, truth: Tensor, classes: Sequence[float]) -> Tensor:
+    """Mean over the pixels of the whole batch, weighted by class, also where several ranks share the batch."""
+    weight = torch.tensor(classes, device=logits.device)
+    total = mean_over_ranks(weight[truth].sum())
+    return F.cross_entropy(logits, truth, weight=weight, reduction="sum") / total
