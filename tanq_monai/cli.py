@@ -16,6 +16,7 @@ def phantom(
     seed: int = 0,
     paired: int = 0,
     workers: int | None = None,
+    random_protocols: bool = False,
 ) -> None:
     """Write a data set of virtual patients in the layout of crossMoDA 2022.
 
@@ -28,6 +29,7 @@ def phantom(
         seed: the same seed gives the same bytes.
         paired: patients with ceT1 and hrT2 on one grid, for comparing the two voxel by voxel.
         workers: patients at a time, each with less than 0.5 GB at full size. Default: one per core.
+        random_protocols: sequences with settings of no site, for pretraining on pairs.
     """
     from tanq_monai.phantom import write_dataset
 
@@ -40,6 +42,7 @@ def phantom(
         seed=_whole(seed, "--seed"),
         num_paired=_whole(paired, "--paired"),
         workers=None if workers is None else _whole(workers, "--workers"),
+        random_protocols=_flag(random_protocols, "--random-protocols"),
     )
 
 
@@ -104,6 +107,12 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
 def _whole(value: object, option: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise InputError(f"{option} {value}", "is not a whole number", "give one, e.g. 0")
+    return value
+
+
+def _flag(value: object, option: str) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"{option} {value}", "is neither on nor off", "give the option alone, or leave it out")
     return value
 
 

@@ -1,25 +1,34 @@
 """Files that are there completely or not at all."""
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 @contextlib.contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path``, which takes its place when the ``with`` block has ended well.
 
-    ``case_Label.nii.gz`` is written as ``.case_Label.writing.nii.gz``: writers that look at the endings find the
+    ``case_Label.nii.gz`` is written as ``.case_Label.writing-PID.nii.gz``: writers that look at the endings find the
     same ones, readers that look for ``*_Label.nii.gz`` do not find what a killed process left. After an error the
-    temporary file is removed and ``path`` is as before. The folder is made. Not for several writers of one file.
+    temporary file is removed and ``path`` is as before. The folder is made. Of several processes that write the same
+    file, the last one's stays.
     """
     path = Path(path)
     endings = "".join(path.suffixes)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name.removesuffix(endings)}.writing{endings}")
+    temporary = path.with_name(f".{path.name.removesuffix(endings)}.writing-{os.getpid()}{endings}")
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_json(content: Any, path: str | Path) -> None:
+    """Write JSON, completely or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -16,11 +16,11 @@ METADATA_SCHEMA = {
 }
 
 
-def workflow(bundle: str, config: str, **override: object) -> ConfigWorkflow:
-    """The initialized workflow of ``bundles/{bundle}/configs/{config}.yaml``, its choices overridden."""
+def workflow(bundle: str, config: str, *overlays: str, **override: object) -> ConfigWorkflow:
+    """The initialized workflow of ``bundles/{bundle}/configs/{config}.yaml`` and overlays, choices overridden."""
     configs = BUNDLES / bundle / "configs"
     flow = ConfigWorkflow(
-        config_file=str(configs / f"{config}.yaml"),
+        config_file=[str(configs / f"{name}.yaml") for name in (config, *overlays)],
         meta_file=str(configs / "metadata.json"),
         logging_file=str(configs / "logging.conf"),
         workflow_type="train" if config.startswith("train") else "inference",

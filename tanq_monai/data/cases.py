@@ -1,7 +1,8 @@
 """From a folder of scans to a list of cases, by the file names of crossMoDA.
 
 A case is ``{case}_ceT1.nii.gz`` or ``{case}_hrT2.nii.gz`` with, where there is one, ``{case}_Label.nii.gz``; or a
-folder that holds one DICOM series. Files that cannot be used become problems, which do not stop the other cases.
+folder that holds one DICOM series. Labelled cases may come as nnU-Net's raw data set, too. Files that cannot be used
+become problems, which do not stop the other cases.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tanq_monai.data.checks import check_header, check_image, check_label, is_dicom
+from tanq_monai.data.raw_dataset import is_raw_dataset, raw_cases
 from tanq_monai.errors import InputError, InputErrors
 
 SOURCE = ("ceT1",)
@@ -54,13 +56,18 @@ def find_labelled(
     """The images of ``folder`` with their labels.
 
     Args:
-        folder: as in :func:`find_images`.
+        folder: as in :func:`find_images`, or nnU-Net's raw data set, which brings its labels.
         labels: a folder of ``{case}_Label.nii.gz``, or one label file for a single case; default ``folder``.
         suffixes: of the images.
         required: whether a case without a label is a problem.
         contents: as in :func:`find_images`.
     """
     folder, labels = Path(folder), Path(labels or folder)
+    if is_raw_dataset(folder):
+        scan, listed = Scan(), {case["case"]: case for case in raw_cases(folder)}
+        for name in listed:
+            _add(scan, name, Path(listed[name]["image"]), contents, lambda case, _: {"label": listed[case]["label"]})
+        return scan
     found: set[Path] = set()
 
     def label_of(case: str, image: Path) -> Case:
@@ -127,21 +134,25 @@ def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | Non
 def _scan(folder: Path, suffixes: tuple[str, ...], contents: bool, extras: Callable[[str, Path], Case]) -> Scan:
     scan = Scan()
     for image in _image_paths(folder, suffixes, scan):
-        case = case_of(image)
-        try:
-            if any(case == other["case"] for other in scan.cases):
-                raise InputError(image, f"is the second image of {case}", "keep one, or give it a name of its own")
-            check_header(image)
-            found: Case = {"case": case, "image": str(image), **extras(case, image)}
-            if contents:
-                check_contents(found)
-            scan.cases.append(found)
-        except InputError as error:
-            scan.problems.append(error)
+        _add(scan, case_of(image), image, contents, extras)
     if not scan.cases and not scan.problems:
         wanted = " or ".join(f"*_{suffix}{ENDING}" for suffix in suffixes)
         raise InputError(folder, "holds no image", f"give a folder with {wanted}, or one DICOM series")
     return scan
+
+
+def _add(scan: Scan, case: str, image: Path, contents: bool, extras: Callable[[str, Path], Case]) -> None:
+    """One case more, or one problem."""
+    try:
+        if any(case == other["case"] for other in scan.cases):
+            raise InputError(image, f"is the second image of {case}", "keep one, or give it a name of its own")
+        check_header(image)
+        found: Case = {"case": case, "image": str(image), **extras(case, image)}
+        if contents:
+            check_contents(found)
+        scan.cases.append(found)
+    except InputError as error:
+        scan.problems.append(error)
 
 
 def _image_paths(folder: Path, suffixes: tuple[str, ...], scan: Scan) -> list[Path]:

@@ -69,6 +69,9 @@ def _open(path: Path) -> nib.Nifti1Image:
         volume = nib.load(path)
     if volume.ndim != 3:
         raise InputError(path, f"has {volume.ndim} dimensions {volume.shape}", "give one 3D volume per file")
+    if volume.get_data_dtype().fields:
+        channels = len(volume.get_data_dtype().fields)
+        raise InputError(path, f"has {channels} channels of colour", "give a volume of one grey value per voxel")
     return volume
 
 

@@ -25,7 +25,8 @@ from tanq_monai.transforms.geometry import plan_slices, slice_heights
 from tanq_monai.transforms.intensity import scale_to_unit_range
 
 Heights = NDArray[np.floating]
-_STEPS = 32767  # of the image on disk, int16: finer than any scanner's 12 bits
+STEPS = 32767  # of the image on disk, int16: finer than any scanner's 12 bits
+LABEL = 1  # channel of the label map; all others are images
 _HEIGHT_MM = 3.0  # a slice is paired with those of the other domain that lie this close
 
 
@@ -96,8 +97,25 @@ class SliceStore:
     def __getitem__(self, index: int) -> Tensor:
         """(2, H, W): image in [-1, 1], label map."""
         scan = int(np.searchsorted(self._first, index, side="right")) - 1
-        image, label = self._scan(scan)[index - self._first[scan]]
-        return torch.stack([torch.from_numpy(image / np.float32(_STEPS)), torch.from_numpy(label.astype(np.float32))])
+        slices = torch.from_numpy(self._scan(scan)[index - self._first[scan]].astype(np.float32))
+        slices[[channel for channel in range(len(slices)) if channel != LABEL]] /= STEPS
+        return slices
+
+    def require_structures(self, slices: int = 2) -> None:
+        """Read labels until ``slices`` slices with a structure are found: normally one.
+
+        Raises:
+            InputError: when there are not as many.
+        """
+        found = 0
+        for case in self.cases:
+            label = np.asanyarray(read_volume(case["label"])[0])
+            found += int((label > 0).any(axis=(0, 1)).sum())
+            if found >= slices:
+                return
+        folder = Path(self.cases[0]["label"]).parent
+        problem = f"has {found} slice{'' if found == 1 else 's'} with a structure in all its labels"
+        raise InputError(folder, problem, "add labelled scans")
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_scans": {}}  # every worker maps the files itself
@@ -113,7 +131,7 @@ class SliceStore:
     def _prepare(self, number: int) -> None:
         """Write the slices of a scan; where it cannot be used, say so of all the others that cannot, too."""
         try:
-            slices = _cut(self.cases[number], self.size)
+            slices = self._cut(self.cases[number])
         except InputError as error:
             others = [case for case in self.cases if case is not self.cases[number] and not self._file(case).exists()]
             raise InputErrors(
@@ -122,9 +140,12 @@ class SliceStore:
         with replacing(self._file(self.cases[number])) as temporary, temporary.open("wb") as stream:
             np.save(stream, slices)
 
+    def _cut(self, case: Case) -> NDArray[np.int16]:
+        return _cut(case, self.size)
+
     def _file(self, case: Case) -> Path:
         """Named by what its content follows from: the files as they are now, and the size."""
-        sources = [Path(case[key]) for key in ("image", "label") if key in case]
+        sources = [Path(case[key]) for key in ("image", "label", "ceT1") if key in case]
         stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in sources]
         key = hashlib.sha256(repr((stamps, astuple(self.size))).encode()).hexdigest()[:16]
         return self.folder / f"{case['case']}-{key}.npy"
@@ -134,8 +155,8 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
     """Pairs slices of the two domains that lie at the same height; an epoch is one pass over the larger domain.
 
     Both domains then show the discriminator the same parts of the head, and the translator has no reason to invent or
-    to drop any. Pairs, crops and flips follow from ``seed`` and the epoch alone, so that a resumed run sees what the
-    first would have seen.
+    to drop any. Pairs, crops and flips follow from ``seed``, epoch and index alone, so that a resumed run, and every
+    worker of a loader, sees what the first would have seen.
 
     Args:
         source: labelled ceT1.
@@ -153,31 +174,34 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
             raise InputError(f"crop {crop}", f"is larger than a slice of {pixels} pixels", "choose a smaller crop")
         self.source, self.target_domain = source, target_domain
         self.crop, self.seed = crop, seed
-        self.set_epoch(0)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Draw the pairs of an epoch."""
-        self.epoch = epoch
-        rng = np.random.default_rng([self.seed, epoch])
-        larger, smaller = self.source, self.target_domain
-        if len(smaller) > len(larger):
-            larger, smaller = smaller, larger
-        order = rng.permutation(len(larger))
-        partners = _partners(larger.heights[order], smaller.heights, rng)
-        self._pairs = (order, partners) if larger is self.source else (partners, order)
+        self._epoch, self._pairs = -1, np.empty((2, 0), dtype=np.int64)
 
     def __len__(self) -> int:
         return max(len(self.source), len(self.target_domain))
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """``image`` and ``target_domain``, each (2, crop, crop), and ``style``, the number of the latter's."""
-        rng = np.random.default_rng([self.seed, self.epoch, index])
-        source, target = (int(order[index]) for order in self._pairs)
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
+        """Of (epoch, index): ``image`` and ``target_domain``, each (2, crop, crop), and ``style``, the latter's."""
+        epoch, index = place
+        source, target = (int(number) for number in self._pairs_of(epoch)[:, index])
+        rng = np.random.default_rng([self.seed, epoch, index])
         return {
             "image": self._augment(self.source[source], rng),
             "target_domain": self._augment(self.target_domain[target], rng),
             "style": torch.tensor(int(self.target_domain.styles[target])),
         }
+
+    def _pairs_of(self, epoch: int) -> NDArray[np.int64]:
+        """Numbers of the source and the target slices of an epoch, (2, len)."""
+        if epoch != self._epoch:
+            rng = np.random.default_rng([self.seed, epoch])
+            larger, smaller = self.source.heights, self.target_domain.heights
+            swapped = len(smaller) > len(larger)
+            if swapped:
+                larger, smaller = smaller, larger
+            order = rng.permutation(len(larger))
+            pairs = np.stack([order, _partners(larger[order], smaller, rng)])
+            self._epoch, self._pairs = epoch, pairs[::-1] if swapped else pairs
+        return self._pairs
 
     def _augment(self, slice_: Tensor, rng: np.random.Generator) -> Tensor:
         """Crop and flip left-right; image and label are two channels of one tensor, so both alike."""
@@ -205,6 +229,6 @@ def _cut(case: Case, size: SliceSize) -> NDArray[np.int16]:
     array, affine = read_volume(case["image"])
     label = read_volume(case["label"])[0] if "label" in case else None
     grid = plan_slices(array, affine, size.pixels, size.pixel_mm, label, size.slab_mm)
-    image = scale_to_unit_range(grid.to_slices(array)) * _STEPS
+    image = scale_to_unit_range(grid.to_slices(array)) * STEPS
     structures = torch.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")
     return torch.stack([image, structures], dim=1).round().short().numpy()

@@ -17,7 +17,32 @@ def load_weights(network: nn.Module, model_file: str | Path) -> nn.Module:
     Raises:
         InputError: when the file is missing, no state dict, or of another network.
     """
-    weights = _read_state_dict(Path(model_file))
+    return _load(network, _read_state_dict(Path(model_file)), model_file)
+
+
+def warm_started(network: nn.Module, model_file: str | Path | None) -> nn.Module:
+    """``network`` with the weights of a pretraining, or as it is where there is none.
+
+    A pretraining of one style serves a network of several: all of them start from it.
+
+    Raises:
+        InputError: as in :func:`load_weights`.
+    """
+    if model_file is None:
+        return network
+    expected = network.state_dict()
+    weights = {name: _for_all_styles(w, expected.get(name)) for name, w in _read_state_dict(Path(model_file)).items()}
+    return _load(network, weights, model_file)
+
+
+def _for_all_styles(weight: torch.Tensor, expected: torch.Tensor | None) -> torch.Tensor:
+    """The affine of a norm of one style, (1, regions, C), for as many styles as ``expected`` has."""
+    if expected is None or weight.ndim != 3 or weight.shape != (1, *expected.shape[1:]):
+        return weight
+    return weight.expand_as(expected).clone()
+
+
+def _load(network: nn.Module, weights: dict[str, torch.Tensor], model_file: str | Path) -> nn.Module:
     given = {name: value.shape for name, value in weights.items()}
     expected = {name: value.shape for name, value in network.state_dict().items()}
     wrong = sorted(name for name in given.keys() | expected.keys() if given.get(name) != expected.get(name))

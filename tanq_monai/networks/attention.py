@@ -4,45 +4,88 @@ Axes: B batch, C channels, P = H W places of a feature map, N selected places.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 ROWS_AT_ONCE = 512  # of P x P attention: 8 MB per sample at 4096 places
 
+Attention = Literal["global", "local", "local+global"]
 
-def attention_entropy(rows: Tensor) -> Tensor:
-    """Entropy in nats of every place's attention over all places.
+
+@dataclass(frozen=True)
+class Window:
+    """The ``size`` x ``size`` places round each place of a map; at a border those of them that exist.
+
+    QS-Attn pads the map with zeros there, which draws attention away from the places that exist.
+
+    Attributes:
+        size: odd.
+        map_size: H and W.
+    """
+
+    size: int
+    map_size: tuple[int, int]
+
+    def leaves_out(self, chosen: Tensor) -> Tensor:
+        """Which of the P places are outside the windows of ``chosen``, numbers of places (..., N): (..., N, P)."""
+        height, width = self.map_size
+        rows, columns = self._too_far(chosen // width, height), self._too_far(chosen % width, width)
+        return (rows[..., :, None] | columns[..., None, :]).flatten(-2)
+
+    def _too_far(self, chosen: Tensor, length: int) -> Tensor:
+        """Which of ``length`` rows or columns are outside the windows of those chosen: (..., N, length)."""
+        return (chosen[..., None] - torch.arange(length, device=chosen.device)).abs() > self.size // 2
+
+
+def attention_entropy(rows: Tensor, window: Window | None = None) -> Tensor:
+    """Entropy in nats of every place's attention over all places, or over those in its window.
 
     ``A = softmax(R R^T)`` row by row, neither scaled nor normalised, ``H_i = -sum_j A_ij log A_ij``. Computed in chunks
     of rows, so that A never exists as a whole. Selection has no gradient.
 
     Args:
         rows: features (B, P, C).
+        window: None for all places.
 
     Returns:
         (B, P), at least float32.
     """
     with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
         rows = _widen(rows)
-        chunks = [_entropy(chunk @ rows.transpose(1, 2)) for chunk in torch.split(rows, ROWS_AT_ONCE, dim=1)]
-        return torch.cat(chunks, dim=1)
+        chunks = torch.split(torch.arange(rows.shape[1], device=rows.device), ROWS_AT_ONCE)  # type: ignore[no-untyped-call]
+        return torch.cat([_entropy(_products(rows[:, chunk], rows, chunk, window)) for chunk in chunks], dim=1)
 
 
-def select_attention(features: Tensor, num_queries: int = 256) -> Tensor:
+def select_attention(
+    features: Tensor, num_queries: int = 256, attention: Attention = "global", window: int = 7
+) -> Tensor:
     """The attention rows of the places with the lowest entropy, (B, N, P), with gradient to ``features`` (B, C, H, W).
 
     Products reach 24,000 at initialisation, so attention stays float32. Entropies tie at 0: the sort is stable.
 
+    Args:
+        features: of the source.
+        num_queries: N.
+        attention: "global", over all places; "local", over the window round the place; "local+global": the entropy is
+            local, the rows of the chosen places are global.
+        window: places across, odd.
+
     References:
-        Hu et al., "QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation", CVPR 2022 (global).
+        Hu et al., "QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation", CVPR 2022. How it
+        combines local and global, for selection and for routing, is our reading.
     """
+    height, width = features.shape[2:]
+    near = Window(window, (height, width))
     rows = places(features)
-    order = attention_entropy(rows).sort(dim=1, stable=True).indices[:, :num_queries]
+    entropies = attention_entropy(rows, None if attention == "global" else near)
+    order = entropies.sort(dim=1, stable=True).indices[:, :num_queries]
     with torch.autocast(features.device.type, enabled=False):
         rows = _widen(rows)
         chosen = rows.gather(1, order[..., None].expand(-1, -1, rows.shape[-1]))
-        return (chosen @ rows.transpose(1, 2)).softmax(dim=-1)
+        return _products(chosen, rows, order, near if attention == "local" else None).softmax(dim=-1)
 
 
 class FeatureSampler:
@@ -54,11 +97,24 @@ class FeatureSampler:
     Args:
         num_patches: N per layer, or all places where there are fewer.
         attended: how many of the last layers QS-Attn samples; 0 is CUT.
+        attention: of these layers, see :func:`select_attention`; TANQ's is "global".
+        window: places across of local attention, odd; QS-Attn has 7.
+
+    Raises:
+        ValueError: for an attention that is not there or a window without a middle.
     """
 
-    def __init__(self, num_patches: int = 256, attended: int = 2) -> None:
+    def __init__(
+        self, num_patches: int = 256, attended: int = 2, attention: Attention = "global", window: int = 7
+    ) -> None:
+        if attention not in ("global", "local", "local+global"):
+            raise ValueError(f'attention must be "global", "local" or "local+global", got {attention!r}')
+        if window < 1 or window % 2 == 0:
+            raise ValueError(f"window must be odd and positive, got {window}")
         self.num_patches = num_patches
         self.attended = attended
+        self.attention: Attention = attention
+        self.window = window
 
     def __call__(self, source: Sequence[Tensor], translated: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Keys and queries, each a list of (B, N, C), from two lists of feature maps (B, C, H, W)."""
@@ -69,7 +125,7 @@ class FeatureSampler:
                 keys.append(places(own)[:, chosen])
                 queries.append(places(other)[:, chosen])
             else:
-                attention = select_attention(own, self.num_patches)
+                attention = select_attention(own, self.num_patches, self.attention, self.window)
                 with torch.autocast(own.device.type, enabled=False):
                     keys.append(attention @ _widen(places(own)))
                     queries.append(attention @ _widen(places(other)))
@@ -84,6 +140,12 @@ def places(features: Tensor) -> Tensor:
 def _widen(x: Tensor) -> Tensor:
     """To float32; float64 stays."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _products(chosen: Tensor, rows: Tensor, numbers: Tensor, window: Window | None) -> Tensor:
+    """Of the features ``chosen`` (B, N, C) at the places ``numbers`` with all (B, P, C); -inf outside their windows."""
+    products = chosen @ rows.transpose(1, 2)
+    return products if window is None else products.masked_fill(window.leaves_out(numbers), -torch.inf)
 
 
 def _entropy(logits: Tensor) -> Tensor:

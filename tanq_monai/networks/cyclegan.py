@@ -9,6 +9,8 @@ from tanq_monai.networks.norms import InstanceNorm
 class CycleGanGenerator(nn.Module):
     """ResNet generator with strided and transposed convolutions and instance norm; 11,365,633 parameters.
 
+    Called like :class:`TanqGenerator`, but it pays no regard to structures and styles, and always returns the image.
+
     Args:
         width: channels of the stem; 2 x and 4 x of it follow.
         blocks: residual blocks.
@@ -41,9 +43,22 @@ class CycleGanGenerator(nn.Module):
         )
         init_normal(self)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 1, H, W) in [-1, 1] -> the same shape and range. H and W are multiples of 4."""
-        image: Tensor = self.layers(x)
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        """Translate.
+
+        Args:
+            x: (B, 1, H, W), the slice in [-1, 1]; or (B, 2, H, W) with its label map. H, W multiples of 4.
+            style: not used.
+
+        Returns:
+            (B, 1, H, W) in [-1, 1].
+
+        Raises:
+            ValueError: when x is neither, or H or W no multiple of 4.
+        """
+        if x.ndim != 4 or x.shape[1] not in (1, 2) or x.shape[2] % 4 or x.shape[3] % 4:
+            raise ValueError(f"expected (B, 1 or 2, H, W) with H and W multiples of 4, got {tuple(x.shape)}")
+        image: Tensor = self.layers(x[:, :1])
         return image
 
 

@@ -2,9 +2,11 @@
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from tanq_monai.networks.blocks import BlurPool, init_normal, init_xavier
+from tanq_monai.networks.norms import InstanceNorm
 
 
 class PatchDiscriminator(nn.Sequential):
@@ -26,12 +28,13 @@ class PatchDiscriminator(nn.Sequential):
             halves = number < 3
             layers.append(nn.Conv2d(before, after, 4, stride=2 if halves and not antialiased else 1, padding=1))
             if number > 0:
-                layers.append(nn.InstanceNorm2d(after))
-            layers.append(nn.LeakyReLU(0.2))
+                layers.append(InstanceNorm(after))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
             if halves and antialiased:
                 layers.append(BlurPool())
         super().__init__(*layers, nn.Conv2d(channels[-1], num_styles, 4, padding=1))
         (init_xavier if antialiased else init_normal)(self)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         """Slices (B, 1, H, W) and the numbers of their styles (B,), None for style 0, -> scores (B, 1, ~H/8, ~W/8)."""

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from tanq_monai.networks.norms import InstanceNorm
+
 
 class SegDecoder(nn.Sequential):
     """From the last residual block's output to class logits at full resolution; 378,243 parameters at 256 channels.
@@ -15,11 +17,11 @@ class SegDecoder(nn.Sequential):
         half, quarter = in_channels // 2, in_channels // 4
         super().__init__(
             nn.ConvTranspose2d(in_channels, half, 3, stride=2, padding=1, output_padding=1),
-            nn.InstanceNorm2d(half),
-            nn.ReLU(),
+            InstanceNorm(half),
+            nn.ReLU(inplace=True),
             nn.ConvTranspose2d(half, quarter, 3, stride=2, padding=1, output_padding=1),
-            nn.InstanceNorm2d(quarter),
-            nn.ReLU(),
+            InstanceNorm(quarter),
+            nn.ReLU(inplace=True),
             nn.Conv2d(quarter, classes, 7, padding=3, padding_mode="reflect"),
         )
 

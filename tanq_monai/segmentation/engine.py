@@ -10,8 +10,7 @@ from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from tanq_monai.files import replacing
-from tanq_monai.segmentation.folders import write_json
+from tanq_monai.files import replacing, write_json
 from tanq_monai.segmentation.nnunet import EpochLoader, finish_loaders, prepare_batch
 from tanq_monai.segmentation.plans import TRAINED
 

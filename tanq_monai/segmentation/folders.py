@@ -1,13 +1,9 @@
 """Where nnU-Net keeps things in one training run."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-from tanq_monai.files import replacing
 
 DATASET = "Dataset001_VSCochlea"
 PLANS = "nnUNetPlans"
@@ -67,9 +63,3 @@ class RunFolders:
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
-
-
-def write_json(content: Any, path: Path) -> None:
-    """Write JSON, completely or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -10,18 +10,16 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-import nibabel as nib
-import numpy as np
 from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
 from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
+from tanq_monai.data.raw_dataset import CHANNEL, ENDING, describe_dataset, write_label
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.folders import PLANS, RunFolders, write_json
+from tanq_monai.files import write_json
+from tanq_monai.segmentation.folders import PLANS, RunFolders
 from tanq_monai.segmentation.plans import read_json
 
-LABELS = {"background": 0, "VS": 1, "cochlea": 2}
-ENDING = ".nii.gz"
 Case = dict[str, str]
 Json = dict[str, Any]
 _MIN_FEATURE_MAP = 4  # nnU-Net pools no axis below four voxels
@@ -78,20 +76,11 @@ def write_raw_dataset(cases: Sequence[Case], folder: Path) -> None:
     (folder / "labelsTr").mkdir(parents=True)
     dataset = {}
     for case in cases:
-        name = Path(case["image"]).name.removesuffix(ENDING)
+        name = Path(case["image"]).name.removesuffix(ENDING).removesuffix(f"_{CHANNEL}")
         label = folder / "labelsTr" / f"{name}{ENDING}"
-        _write_label(Path(case["label"]), Path(case["image"]), label)
-        dataset[name] = {"images": [str(Path(case["image"]).resolve())], "label": f"labelsTr/{label.name}"}
-    content = {
-        "channel_names": {"0": "MR"},
-        "labels": LABELS,
-        "numTraining": len(dataset),
-        "file_ending": ENDING,
-        # SimpleITK, nnU-Net's default reader, refuses slightly sheared affines.
-        "overwrite_image_reader_writer": "NibabelIO",
-        "dataset": dataset,
-    }
-    write_json(content, folder / "dataset.json")
+        write_label(Path(case["label"]), Path(case["image"]), label)
+        dataset[name] = str(Path(case["image"]).resolve()), f"labelsTr/{label.name}"
+    write_json(describe_dataset(dataset), folder / "dataset.json")
 
 
 def override_plan(plan: Json, configuration: str, override: Json) -> Json:
@@ -157,11 +146,6 @@ def _threads_for_processes() -> Iterator[None]:
     """nnU-Net's pools of spawned processes become pools of threads: it has no switch for it."""
     with mock.patch.object(multiprocessing, "get_context", lambda *_: SimpleNamespace(Pool=ThreadPool)):
         yield
-
-
-def _write_label(source: Path, image: Path, target: Path) -> None:
-    label = np.rint(np.asanyarray(nib.load(source).dataobj)).astype(np.uint8)
-    nib.save(nib.Nifti1Image(label, nib.load(image).affine), target)
 
 
 def _settings(cases: Sequence[Case], configuration: str, override: Json | None) -> Json:

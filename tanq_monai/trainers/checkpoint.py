@@ -1,5 +1,7 @@
-"""Checkpoints that are there completely or not at all, and resuming from them."""
+"""Checkpoints that are there completely or not at all, and resuming from them at the very step."""
 
+import pickle
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,45 +12,68 @@ from torch import nn
 
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
+from tanq_monai.trainers.updates import is_first_rank
+
+_ELSEWHERE = "give the choices it was begun with, or another output folder"
 
 
-class EpochCheckpoint:
-    """Keeps the state of the last finished epoch in one file, and starts from it when it is there.
+class Checkpoint:
+    """Keeps the state of the training in one file, and goes on from it when it is there.
 
-    MONAI's ``CheckpointSaver`` removes the old file before it writes the new one, in place: killed in between, nothing
-    is left. Here the new file replaces the old one when it is complete.
+    Saved after every epoch, and within epochs every few minutes. Random draws follow from the number of the step
+    (:class:`SeededSteps`), so networks, optimizers and what else ``state`` names are all there is to save: a run that
+    was killed ends with the same bits as one that was not. MONAI's ``CheckpointSaver`` removes the old file before it
+    writes the new one, in place: killed in between, nothing is left. Here the new file replaces the old one when it is
+    complete. With several ranks the first one writes, and all read.
 
     Args:
         path: of the checkpoint.
         state: what is saved and restored, objects with ``state_dict`` and ``load_state_dict`` by name.
+        minutes: between two checkpoints within an epoch.
     """
 
-    def __init__(self, path: str | Path, state: Mapping[str, Any]) -> None:
-        self.path, self.state = Path(path), state
+    def __init__(self, path: str | Path, state: Mapping[str, Any], minutes: float = 10.0) -> None:
+        self.path, self.state, self.minutes = Path(path), state, minutes
+        self._saved_at = time.monotonic()
 
     def attach(self, engine: Engine) -> None:
-        """Load at the start of ``engine``, save after every epoch."""
+        """Load at the start of ``engine``; save after every epoch and every few minutes."""
         engine.add_event_handler(Events.STARTED, self.load)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._save_now_and_then)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self.save)
 
     def load(self, engine: Engine) -> None:
-        """Restore everything, and let ``engine`` go on after the checkpoint's epoch."""
+        """Restore everything, and let ``engine`` go on after the checkpoint's step.
+
+        Raises:
+            InputError: when the file is no checkpoint, or one of other networks, data or batch size.
+        """
+        self._saved_at = time.monotonic()
         if not self.path.exists():
             return
-        saved = torch.load(self.path, map_location="cpu", weights_only=True)
+        saved = _read(self.path)
         try:
             for name, item in self.state.items():
                 item.load_state_dict(saved[name])
+            iteration, epoch_length = saved["iteration"], saved["epoch_length"]
         except (KeyError, RuntimeError, ValueError) as error:
-            remedy = "give the choices it was begun with, or another output folder"
-            raise InputError(self.path, "does not fit these networks", remedy) from error
-        engine.state.epoch = saved["epoch"]
-        engine.state.iteration = saved["epoch"] * engine.state.epoch_length
+            raise InputError(self.path, "does not fit these networks", _ELSEWHERE) from error
+        if epoch_length != engine.state.epoch_length:
+            problem = f"has epochs of {epoch_length} steps, this run of {engine.state.epoch_length}"
+            raise InputError(self.path, problem, _ELSEWHERE)
+        engine.state.iteration, engine.state.epoch = iteration, iteration // epoch_length
 
     def save(self, engine: Engine) -> None:
-        """Write the state of the epoch that has finished."""
-        states = {name: item.state_dict() for name, item in self.state.items()}
-        save_atomically(states | {"epoch": engine.state.epoch}, self.path)
+        """Write the state after the step that has finished."""
+        self._saved_at = time.monotonic()
+        if is_first_rank():
+            states = {name: item.state_dict() for name, item in self.state.items()}
+            place = {"iteration": engine.state.iteration, "epoch_length": engine.state.epoch_length}
+            save_atomically(states | place, self.path)
+
+    def _save_now_and_then(self, engine: Engine) -> None:
+        if time.monotonic() - self._saved_at > 60 * self.minutes:
+            self.save(engine)
 
 
 class FinalModel:
@@ -64,10 +89,31 @@ class FinalModel:
 
     def attach(self, engine: Engine) -> None:
         """Write when ``engine`` has completed."""
-        engine.add_event_handler(Events.COMPLETED, lambda: save_atomically(self.network.state_dict(), self.path))
+        engine.add_event_handler(Events.COMPLETED, self._write)
+
+    def _write(self) -> None:
+        if is_first_rank():
+            save_atomically(self.network.state_dict(), self.path)
 
 
 def save_atomically(content: Mapping[str, Any], path: Path) -> None:
-    """``torch.save`` beside ``path``, then rename."""
-    with replacing(path) as temporary:
-        torch.save(dict(content), temporary)
+    """``torch.save`` beside ``path``, then rename.
+
+    Raises:
+        InputError: when it cannot be written, because the disk is full; what was at ``path`` is still there.
+    """
+    try:
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            torch.save(dict(content), stream)
+    except (OSError, RuntimeError) as error:  # torch's zip writer hides an OSError in a RuntimeError
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        remedy = "make room and start again: it goes on from the checkpoint before"
+        raise InputError(path, f"cannot be written ({reason})", remedy) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
+        raise InputError(path, "is no checkpoint", "remove it, training then starts anew") from error
+    return saved

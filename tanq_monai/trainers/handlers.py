@@ -9,38 +9,44 @@ import torch
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
 
-from tanq_monai.data.slices import UnpairedSlices
+from tanq_monai.data.batches import UnpairedBatches
 from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
+from tanq_monai.trainers.updates import is_first_rank
 from tanq_monai.transforms.intensity import to_magnitude
 
 
-class EpochSeed:
-    """Every epoch draws its pairs, flips and patches from the seed and its own number, also when it is resumed.
+class SeededSteps:
+    """Every step draws its slices and all else from the seed and its own number, also after a resume.
+
+    Attach it after the checkpoint, which says where the run starts.
 
     Args:
-        dataset: whose order is drawn.
+        batches: begin at the step where the run starts.
         seed: of the run.
     """
 
-    def __init__(self, dataset: UnpairedSlices, seed: int) -> None:
-        self.dataset, self.seed = dataset, seed
+    def __init__(self, batches: UnpairedBatches, seed: int) -> None:
+        self.batches, self.seed = batches, seed
 
     def attach(self, engine: Engine) -> None:
-        """Call before every epoch of ``engine``."""
-        engine.add_event_handler(Events.EPOCH_STARTED, self)
+        """Call at the start and before every step of ``engine``."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_STARTED, self._seed)
 
-    def __call__(self, engine: Engine) -> None:
-        """Seed the epoch that starts."""
-        self.dataset.set_epoch(engine.state.epoch)
-        torch.manual_seed(self.seed * 100_003 + engine.state.epoch)
+    def _start(self, engine: Engine) -> None:
+        self.batches.first_step = engine.state.iteration
+
+    def _seed(self, engine: Engine) -> None:
+        torch.manual_seed(self.seed * 1_000_003 + engine.state.iteration)
 
 
 class History:
     """One row an epoch in a CSV file: mean losses, and how bright the structures are in the translation.
 
     Looking like hrT2 is not enough: watch ``level_VS`` and ``level_cochlea``, the mean magnitude in [0, 1] over the
-    pixels of the structures.
+    pixels of the structures. Its state belongs into the checkpoint: an epoch may be resumed in its middle. With several
+    ranks it is about the first one's share of the batches.
 
     Args:
         path: of the CSV file; rows of epochs that are repeated after a resume are replaced.
@@ -55,6 +61,14 @@ class History:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
 
+    def state_dict(self) -> dict[str, list[float]]:
+        """The values of the epoch so far."""
+        return dict(self._values)
+
+    def load_state_dict(self, state: dict[str, list[float]]) -> None:
+        """Go on with the values of an epoch so far."""
+        self._values = defaultdict(list, {name: list(values) for name, values in state.items()})
+
     def _collect(self, engine: Engine) -> None:
         output = engine.state.output
         for name, value in losses_of(output).items():
@@ -67,6 +81,8 @@ class History:
     def _write(self, engine: Engine) -> None:
         row = {"epoch": engine.state.epoch} | {name: sum(v) / len(v) for name, v in self._values.items()}
         self._values.clear()
+        if not is_first_rank():
+            return
         rows = pd.DataFrame([row])
         if self.path.exists():
             before = pd.read_csv(self.path)
@@ -77,4 +93,4 @@ class History:
 
 def losses_of(output: dict[str, Any]) -> dict[str, float]:
     """The losses by name, of what :class:`TanqTrainer` puts out."""
-    return {name: float(value) for name, value in output.items() if name.startswith("loss")}
+    return {str(name): float(value) for name, value in output.items() if name.startswith("loss")}

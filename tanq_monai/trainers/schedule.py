@@ -33,6 +33,7 @@ class LearningRate:
     def __call__(self, engine: Engine) -> None:
         """Set the rate of the epoch that starts."""
         rate = self.learning_rate * constant_then_linear(engine.state.epoch, engine.state.max_epochs)
+        engine.state.learning_rate = rate  # for handlers that log it
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate

@@ -46,7 +46,7 @@ class TanqWeights:
         adversarial: of L_adv.
         contrastive: of the mean of L_con^X (translation) and L_con^Y (identity). Eq. 10 writes their sum; the mean is
             QS-Attn's default, which the paper follows.
-        segmentation: of L_seg.
+        segmentation: of L_seg; 0 for a generator without SegDecoder.
         levels: of :func:`level_loss`, which is ours; 0 is the paper.
         classes: of background, VS and cochlea in L_seg. Eq. 8 has none; the structures are 0.03 % of the pixels.
     """
@@ -79,6 +79,9 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         train_handlers: MONAI's or Ignite's.
         amp: autocast to bfloat16; statistics and attention stay float32.
 
+    Raises:
+        ValueError: for a weight of L_seg where the generator has no SegDecoder.
+
     References:
         TANQ, Eq. 10, and its algorithm of alternating steps.
     """
@@ -99,6 +102,8 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         self.networks = networks
         self.optimizers = optimizers
         self.weights = weights or TanqWeights()
+        if networks.generator.seg_decoder is None and self.weights.segmentation:
+            raise ValueError(f"without SegDecoder weights.segmentation must be 0, got {self.weights.segmentation}")
         self.sampler = sampler or FeatureSampler()
         self.level_ranges = level_ranges
         device = torch.device(device)
@@ -131,7 +136,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         output["loss_discriminator"] = loss.item()
 
         networks.discriminator.requires_grad_(False)
-        terms = self._generator_terms(source, style, translation, identity, features, logits[: len(source)])
+        terms = self._generator_terms(source, style, translation, identity, features, logits)
         total = torch.stack(list(terms.values())).sum()
         engine.fire_event(IterationEvents.LOSS_COMPLETED)
         update(total, optimizers.generator, optimizers.projector)
@@ -154,7 +159,7 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         translation: Tensor,
         identity: Tensor,
         features: list[Tensor],
-        logits: Tensor,
+        logits: Tensor | None,
     ) -> dict[str, Tensor]:
         """The weighted terms of L_G by name."""
         weights, generator = self.weights, self.networks.generator
@@ -163,18 +168,21 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
             again = torch.cat([torch.cat([translation, source[:, 1:]], dim=1), empty_label(identity)])
             keys, queries = self.sampler(features, generator.encode(again))
             keys, queries = self.networks.projector(keys), self.networks.projector(queries)
-        structures = source[:, 1].round().long()
         levels = sum(
             level_loss(to_magnitude(translation), source[:, 1:], ranges)[style == number].sum() / len(style)
             for number, ranges in enumerate(self.level_ranges)
         )
-        return {
+        terms = {
             "adversarial": weights.adversarial * generator_loss(scores.float()),
             # Mean over source and target slices of one batch = (L_con^X + L_con^Y) / 2.
             "contrastive": weights.contrastive * contrastive_loss(queries, keys),
-            "segmentation": weights.segmentation * _weighted_cross_entropy(logits.float(), structures, weights.classes),
             "levels": weights.levels * levels + translation.new_zeros(()),
         }
+        if logits is not None:
+            structures = source[:, 1].round().long()
+            cross_entropy = _weighted_cross_entropy(logits[: len(source)].float(), structures, weights.classes)
+            terms["segmentation"] = weights.segmentation * cross_entropy
+        return terms
 
 
 def _weighted_cross_entropy(logits: Tensor, truth: Tensor, classes: Sequence[float]) -> Tensor:

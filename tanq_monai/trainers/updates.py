@@ -16,6 +16,11 @@ def update(loss: Tensor, *optimizers: Optimizer) -> None:
         optimizer.step()
 
 
+def is_first_rank() -> bool:
+    """Whether this process is the one that writes files: the only one, or rank 0."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
 def mean_over_ranks(value: Tensor) -> Tensor:
     """The mean of ``value`` over all ranks, without gradient."""
     value = value.detach().clone()

@@ -37,6 +37,7 @@ def test_bad_cases_are_all_told_and_good_ones_still_listed(tmp_path):
     missing = write_nifti(tmp_path / "crossmoda2021_ldn_2_ceT1.nii.gz", scan())
     array = scan()
     array[0, 0, 0] = np.nan
+    write_case(tmp_path, "crossmoda2021_ldn_3")
     write_nifti(tmp_path / "crossmoda2021_ldn_3_ceT1.nii.gz", array)
     write_case(tmp_path, "crossmoda2021_ldn_4")[1].write_bytes(b"")
     write_nifti(tmp_path / "scan7.nii.gz", scan())

@@ -3,11 +3,24 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from files import scan, structures, write_case, write_nifti
 
-from tanq_monai.data.cases import find_images, find_labelled
-from tanq_monai.data.slices import SliceSize, UnpairedSlices, load_slices
+from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.errors import InputError
+
+
+class InMemory:
+    """Slices (N, 2, H, W) of one domain, all at one height and of style 0 unless told otherwise."""
+
+    def __init__(self, slices, heights=None, styles=None):
+        self.slices = slices
+        self.heights = np.zeros(len(slices)) if heights is None else np.asarray(heights)
+        self.styles = np.zeros(len(slices), dtype=np.int64) if styles is None else np.asarray(styles)
+
+    def __len__(self):
+        return len(self.slices)
+
+    def __getitem__(self, index):
+        return self.slices[index].clone()
 
 
 def _numbered(count, size=8, offset=0.0):
@@ -19,13 +32,12 @@ def _numbered(count, size=8, offset=0.0):
 
 
 def _dataset(source=5, target=8, crop=8, seed=3):
-    return UnpairedSlices(_numbered(source), _numbered(target, offset=100), crop=crop, seed=seed)
+    return UnpairedSlices(InMemory(_numbered(source)), InMemory(_numbered(target, offset=100)), crop=crop, seed=seed)
 
 
 def _pairs(dataset, epoch):
-    """Which slice of each domain the epoch shows at every index, and whether it is flipped."""
-    dataset.set_epoch(epoch)
-    items = [dataset[i] for i in range(len(dataset))]
+    """Which slice of each domain the epoch shows at every index, and the items."""
+    items = [dataset[epoch, i] for i in range(len(dataset))]
     return [tuple(item[key][0].min().item() for key in ("image", "target_domain")) for item in items], items
 
 
@@ -77,10 +89,9 @@ def test_source_and_target_domain_flip_independently():
 
 def test_crops_are_parts_of_the_slice_anywhere_in_it():
     source = torch.stack([torch.arange(64.0).reshape(8, 8), torch.arange(64.0).reshape(8, 8)])[None]
-    dataset, corners = UnpairedSlices(source, source, crop=6), set()
+    dataset, corners = UnpairedSlices(InMemory(source), InMemory(source), crop=6), set()
     for epoch in range(60):
-        dataset.set_epoch(epoch)
-        image, label = dataset[0]["image"]
+        image, label = dataset[epoch, 0]["image"]
         assert torch.equal(image, label)
         upright = image if image[0, 0] < image[0, 1] else image.flip(-1)
         row, column = divmod(int(upright[0, 0]), 8)
@@ -89,35 +100,34 @@ def test_crops_are_parts_of_the_slice_anywhere_in_it():
     assert corners == {(row, column) for row in range(3) for column in range(3)}
 
 
-def test_augmentation_leaves_the_slices_as_they_are():
-    source = _numbered(3)
-    dataset = UnpairedSlices(source, source, crop=8)
-    for index in range(3):
-        dataset[index]["image"].zero_()
-    assert torch.equal(source, _numbered(3))
+def test_pairs_lie_at_the_same_height():
+    heights = np.arange(40) * 1.5 - 29.25
+    source, target = _numbered(40), _numbered(20, offset=100)
+    dataset = UnpairedSlices(InMemory(source, heights), InMemory(target, heights[10:30]), crop=8)
+    for shown, other in _pairs(dataset, epoch=1)[0]:
+        wanted = np.clip(heights[int(shown)], heights[10], heights[29])  # the slab of the target domain ends there
+        assert abs(heights[10 + int(other - 100)] - wanted) <= 3
+
+
+def test_slices_at_a_height_are_used_equally_often():
+    dataset = UnpairedSlices(InMemory(_numbered(60)), InMemory(_numbered(20, offset=100)), crop=8)
+    times = Counter(target for _, target in _pairs(dataset, epoch=1)[0])
+    assert set(times.values()) == {3}
+
+
+def test_style_is_that_of_the_slice_of_the_target_domain():
+    source, target = InMemory(_numbered(6)), InMemory(_numbered(6, offset=100), styles=[0, 1, 2, 0, 1, 2])
+    for pair, item in zip(*_pairs(UnpairedSlices(source, target, crop=8), epoch=2), strict=True):
+        assert item["style"] == int(pair[1] - 100) % 3
+
+
+def test_items_come_in_any_order_of_the_epochs():
+    dataset = _dataset()
+    first = dataset[1, 3]["image"].clone()
+    dataset[2, 3]
+    assert torch.equal(dataset[1, 3]["image"], first)
 
 
 def test_a_crop_larger_than_the_slices_is_refused():
     with pytest.raises(InputError, match="crop 9: is larger than a slice of 8 pixels"):
         _dataset(crop=9)
-
-
-def test_slices_of_all_labelled_cases_are_stacked(tmp_path):
-    for name in ("crossmoda2021_ldn_1", "crossmoda2021_ldn_2"):
-        write_case(tmp_path, name)
-    size = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=4.5)
-    slices = load_slices(find_labelled(tmp_path).cases, size)
-    assert slices.shape == (2 * 3, 2, 16, 16)
-    assert set(slices[:, 1].unique().tolist()) == {0, 1, 2}
-    assert (slices[:3, 1] > 0).sum() == (structures() > 0).sum()
-    assert (slices[:, 0].min().item(), slices[:, 0].max().item()) == (-1, 1)
-
-
-def test_slices_without_label_have_an_empty_label_map(tmp_path):
-    write_nifti(tmp_path / "crossmoda2021_ldn_106_hrT2.nii.gz", scan())
-    slices = load_slices(find_images(tmp_path).cases, SliceSize(pixels=16, pixel_mm=0.5, slab_mm=None))
-    assert slices.shape == (6, 2, 16, 16)
-    assert slices[:, 1].abs().max() == 0
-    inside = slices[:, 0, 3:13, 2:14].permute(2, 1, 0).numpy()
-    expected = 2 * np.clip(scan() / np.sort(scan(), axis=None)[round(0.995 * scan().size) - 1], 0, 1) - 1
-    np.testing.assert_allclose(inside, expected, atol=1e-4)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from tanq_monai.networks import FeatureSampler, attention
-from tanq_monai.networks.attention import attention_entropy, places, select_attention
+from tanq_monai.networks.attention import Window, attention_entropy, places, select_attention
 
 
 def _features(seed=0, batch=2, channels=6, size=(5, 7), dtype=torch.float64):
@@ -16,6 +16,23 @@ def _attention(rows):
     products = rows @ rows.T
     weights = np.exp(products - products.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _local_attention(features, size):
+    """One sample (C, H, W): the attention of every place (H, W) over its window, place by place, as (P, P)."""
+    _, height, width = features.shape
+    weights = np.zeros((height, width, height, width))
+    for y in range(height):
+        for x in range(width):
+            for v in range(max(0, y - size // 2), min(height, y + size // 2 + 1)):
+                for u in range(max(0, x - size // 2), min(width, x + size // 2 + 1)):
+                    weights[y, x, v, u] = np.exp(features[:, y, x] @ features[:, v, u])
+    weights = weights.reshape(height * width, height * width)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _entropies(attention):
+    return np.array([-sum(a * np.log(a) for a in row if a > 0) for row in attention])
 
 
 def test_places_are_the_pixels_row_by_row():
@@ -111,6 +128,94 @@ def test_queries_carry_gradient_to_source_and_translation():
     queries[0].sum().backward()
     assert source.grad.abs().max() > 0
     assert translated.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_local_attention_equals_its_definition_place_by_place(size):
+    features = _features()
+    entropies = attention_entropy(places(features), Window(size, (5, 7)))
+    chosen = select_attention(features, num_queries=8, attention="local", window=size)
+    for sample, found, rows in zip(features.numpy(), entropies.numpy(), chosen.numpy(), strict=True):
+        expected = _local_attention(sample, size)
+        np.testing.assert_allclose(found, _entropies(expected), atol=1e-10)
+        order = np.argsort(_entropies(expected), kind="stable")[:8]
+        np.testing.assert_allclose(rows, expected[order], atol=1e-10)
+
+
+def test_local_and_global_selects_by_the_window_and_routes_from_everywhere():
+    features = _features()
+    chosen = select_attention(features, num_queries=8, attention="local+global", window=3)
+    for sample, rows in zip(features.numpy(), chosen.numpy(), strict=True):
+        order = np.argsort(_entropies(_local_attention(sample, 3)), kind="stable")[:8]
+        np.testing.assert_allclose(rows, _attention(sample.reshape(6, -1).T)[order], atol=1e-10)
+
+
+@pytest.mark.parametrize("attention", ["local", "local+global"])
+def test_a_window_larger_than_the_map_is_global_attention(attention):
+    features = _features()
+    wide = select_attention(features, num_queries=8, attention=attention, window=15)
+    torch.testing.assert_close(wide, select_attention(features, num_queries=8), rtol=0, atol=0)
+
+
+def test_a_window_of_one_place_returns_the_features_themselves():
+    source, translated = _features(1), _features(2)
+    keys, queries = FeatureSampler(num_patches=35, attended=1, attention="local", window=1)([source], [translated])
+    torch.testing.assert_close(keys[0], places(source))
+    torch.testing.assert_close(queries[0], places(translated))
+
+
+def test_windows_in_chunks_are_those_of_the_whole_map(monkeypatch):
+    rows, window = places(_features()), Window(3, (5, 7))
+    whole = attention_entropy(rows, window)
+    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 4)
+    torch.testing.assert_close(attention_entropy(rows, window), whole, rtol=1e-12, atol=1e-12)
+
+
+def test_local_attention_does_not_see_places_outside_the_window():
+    features = _features()
+    changed = features.clone()
+    changed[:, :, :, 4:] += 100  # three columns from column 0 are left alone
+    near = attention_entropy(places(features), Window(7, (5, 7))).reshape(2, 5, 7)
+    again = attention_entropy(places(changed), Window(7, (5, 7))).reshape(2, 5, 7)
+    torch.testing.assert_close(again[:, :, 0], near[:, :, 0], rtol=0, atol=0)
+    assert (again[:, :, 1] != near[:, :, 1]).all()
+
+
+@pytest.mark.parametrize("attention", ["global", "local", "local+global"])
+def test_large_products_leave_no_nan_in_any_attention(attention):
+    features = (150 * torch.eye(6)).reshape(1, 6, 2, 3).requires_grad_()
+    rows = select_attention(features, num_queries=4, attention=attention, window=3)
+    rows.square().sum().backward()
+    assert torch.isfinite(rows).all()
+    assert torch.isfinite(features.grad).all()
+
+
+@pytest.mark.parametrize("attention", ["local", "local+global"])
+def test_gradient_of_the_windows_equals_finite_differences(attention):
+    source = _features(1, batch=1, channels=3, size=(3, 4)).requires_grad_()
+    translated = _features(2, batch=1, channels=3, size=(3, 4)).requires_grad_()
+    sampler = FeatureSampler(num_patches=5, attended=1, attention=attention, window=3)
+    assert torch.autograd.gradcheck(lambda s, t: sampler([s], [t])[1][0], (source, translated))
+
+
+@pytest.mark.parametrize("attention", ["global", "local", "local+global"])
+def test_keys_and_queries_are_routed_by_the_same_attention_of_the_source(attention):
+    source, translated = _features(1), _features(2)
+    rows = select_attention(source, 8, attention, window=3)
+    keys, queries = FeatureSampler(8, 1, attention, window=3)([source], [translated])
+    torch.testing.assert_close(keys[0], rows @ places(source), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(queries[0], rows @ places(translated), rtol=1e-10, atol=1e-10)
+
+
+def test_an_unknown_attention_is_refused():
+    with pytest.raises(ValueError, match=r'attention must be "global", "local" or "local\+global", got \'near\''):
+        FeatureSampler(attention="near")
+
+
+@pytest.mark.parametrize("window", [0, 4, -1])
+def test_a_window_without_a_middle_is_refused(window):
+    with pytest.raises(ValueError, match=f"window must be odd and positive, got {window}"):
+        FeatureSampler(window=window)
 
 
 @pytest.mark.parametrize("attended", [0, 1])

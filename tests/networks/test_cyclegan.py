@@ -42,3 +42,19 @@ def test_weights_start_normal_with_standard_deviation_002():
     network = CycleGanGenerator(width=32, blocks=1)
     weights = torch.cat([m.weight.flatten() for m in network.modules() if isinstance(m, nn.Conv2d)])
     assert weights.std().item() == pytest.approx(0.02, rel=0.02)
+
+
+def test_label_map_and_style_make_no_difference():
+    network, generator = CycleGanGenerator(width=4, blocks=1), torch.Generator().manual_seed(0)
+    image = torch.rand(2, 1, 16, 16, generator=generator) * 2 - 1
+    labels = torch.randint(3, (2, 1, 16, 16), generator=generator).float()
+    with torch.no_grad():
+        expected = network(image)
+        assert torch.equal(network(torch.cat([image, labels], dim=1), torch.tensor([1, 0])), expected)
+        assert torch.equal(network.eval()(torch.cat([image, 0 * labels], dim=1)), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 16, 16), (1, 1, 18, 16), (1, 2, 16, 18), (2, 16, 16)])
+def test_other_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match=r"expected \(B, 1 or 2, H, W\) with H and W multiples of 4"):
+        CycleGanGenerator(width=4, blocks=1)(torch.zeros(shape))

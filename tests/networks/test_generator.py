@@ -56,6 +56,12 @@ def test_parameters_are_as_many_as_published(published):
     assert _count(published) - 378_243 - 14_080 - 1_152 == 7_825_153
 
 
+@pytest.mark.parametrize(("normalization", "parameters"), [("instance", 7_825_153), ("tanq", 7_840_385)])
+def test_without_seg_decoder_only_trunk_and_norms_are_left(normalization, parameters):
+    network = TanqGenerator(normalization=normalization, seg_decoder=False)
+    assert _count(network) == parameters
+
+
 def test_trunk_has_the_golden_output(golden_trunk):
     network, blocks = golden_trunk
     with torch.no_grad():
@@ -147,6 +153,15 @@ def test_seg_decoder_runs_once_in_training_and_never_otherwise():
     assert len(calls) == 0
     network.train()(_slices())
     assert len(calls) == 1
+
+
+def test_without_seg_decoder_the_training_pass_has_no_logits_and_the_same_image():
+    network, without = _small(), _small(seg_decoder=False)
+    without.load_state_dict({k: v for k, v in network.state_dict().items() if not k.startswith("seg_decoder")})
+    translation = without.train()(_slices())
+    assert translation.logits is None
+    torch.testing.assert_close(translation.image, network.train()(_slices()).image, rtol=0, atol=0)
+    torch.testing.assert_close(without.eval()(_slices()), network.eval()(_slices()), rtol=0, atol=0)
 
 
 def test_seg_decoder_has_as_many_classes_as_wanted():

@@ -1,10 +1,12 @@
+import resource
+
 import pandas as pd
 import pytest
 import torch
 from ignite.engine import Events
 from tiny import trainer_that_resumes
 
-from tanq_monai.trainers import checkpoint
+from tanq_monai.errors import InputError
 from tanq_monai.trainers.checkpoint import save_atomically
 
 
@@ -40,11 +42,14 @@ def uninterrupted(tmp_path_factory):
     return folder, trainer
 
 
+@pytest.mark.parametrize("minutes", [10.0, 0.0], ids=["saved after epochs", "saved after every step"])
 @pytest.mark.parametrize("iteration", [3, 6, 8])
-def test_an_interrupted_run_that_goes_on_ends_with_the_same_bits(tmp_path, uninterrupted, iteration):
+def test_an_interrupted_run_that_goes_on_ends_with_the_same_bits(tmp_path, uninterrupted, iteration, minutes):
     folder, expected = uninterrupted
     with pytest.raises(Interruption):
-        trainer_that_resumes(tmp_path, max_epochs=4, extra_handlers=(InterruptAt(iteration),)).run()
+        trainer_that_resumes(tmp_path, max_epochs=4, extra_handlers=(InterruptAt(iteration),), minutes=minutes).run()
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["iteration"]
+    assert saved == (iteration - 1 if minutes == 0 else (iteration - 1) // 2 * 2)
     assert not (tmp_path / "model.pt").exists()
     resumed = trainer_that_resumes(tmp_path, max_epochs=4)
     resumed.run()
@@ -79,23 +84,41 @@ def test_final_model_is_the_plain_state_dict_of_the_generator(uninterrupted):
     assert all(torch.equal(model[name], value) for name, value in trainer.network.state_dict().items())
 
 
-def test_checkpoint_holds_the_epoch_and_nothing_is_left_beside_it(uninterrupted):
+def test_checkpoint_holds_the_step_and_nothing_is_left_beside_it(uninterrupted):
     folder, _ = uninterrupted
-    assert torch.load(folder / "checkpoint.pt", weights_only=True)["epoch"] == 4
+    assert torch.load(folder / "checkpoint.pt", weights_only=True)["iteration"] == 8
     assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.pt", "history.csv", "model.pt"]
 
 
-def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path, monkeypatch):
-    path = tmp_path / "models" / "model.pt"
+def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):
+    path = tmp_path / "checkpoint.pt"
     save_atomically({"a": torch.ones(1)}, path)
-
-    def fail(content, file):
-        file.write_bytes(b"half a fi")
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(checkpoint.torch, "save", fail)
-    with pytest.raises(OSError, match="No space left"):
-        save_atomically({"a": torch.zeros(1)}, path)
-    monkeypatch.undo()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # no file may grow further: as on a full disk
+    try:
+        with pytest.raises(InputError, match=r"checkpoint.pt: cannot be written \(.+\); make room and start again"):
+            save_atomically({"a": torch.zeros(100_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert torch.load(path, weights_only=True) == {"a": torch.ones(1)}
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no checkpoint", "is no checkpoint; remove it, training then starts anew"),
+        ({"generator": {}}, "does not fit these networks; give the choices it was begun with"),
+        ({"iteration": 2, "epoch_length": 5}, "has epochs of 5 steps, this run of 2; give the choices"),
+    ],
+    ids=["damaged", "other networks", "other data"],
+)
+def test_a_checkpoint_that_does_not_fit_is_told(tmp_path, uninterrupted, content, message):
+    path = tmp_path / "checkpoint.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(torch.load(uninterrupted[0] / "checkpoint.pt", weights_only=True) | content, path)
+    trainer = trainer_that_resumes(tmp_path, max_epochs=4)
+    with pytest.raises(InputError, match=message):
+        trainer.run()

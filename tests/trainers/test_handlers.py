@@ -2,10 +2,9 @@ import pandas as pd
 import torch
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
-from tiny import InMemory, slices
 
-from tanq_monai.data.slices import UnpairedSlices
-from tanq_monai.trainers.handlers import EpochSeed, History, losses_of
+from tanq_monai.data.batches import UnpairedBatches
+from tanq_monai.trainers.handlers import History, SeededSteps, losses_of
 
 
 def _engine(outputs):
@@ -43,38 +42,37 @@ def test_losses_are_told_by_their_names():
     assert losses_of(output) == {"loss": 1.0, "loss_adversarial": 2.0}
 
 
-def test_every_epoch_has_its_own_seed_whatever_came_before():
-    dataset = UnpairedSlices(
-        InMemory(slices(3, 1, labelled=True)), InMemory(slices(9, 2, labelled=False)), crop=16, seed=5
-    )
-    drawn = {}
+def test_history_goes_on_with_the_values_of_an_epoch_that_was_interrupted(tmp_path):
+    first, second = History(tmp_path / "history.csv"), History(tmp_path / "history.csv")
+    engine = _engine([_output(1.0, 0.0), _output(3.0, 0.0)])
+    first.attach(engine)
+    engine.add_event_handler(Events.ITERATION_COMPLETED(once=2), engine.terminate)
+    engine.run([0] * 3)
+    second.load_state_dict(first.state_dict())
+    engine = _engine([_output(8.0, 0.0)])
+    second.attach(engine)
+    engine.run([0])
+    assert pd.read_csv(tmp_path / "history.csv")["loss"].tolist() == [4.0]
 
-    def run(name, first_epoch):
-        engine = Engine(lambda engine, batch: None)
-        engine.state.max_epochs, engine.state.epoch_length = 3, 1
-        EpochSeed(dataset, seed=5).attach(engine)
-        engine.state.epoch = first_epoch - 1
-        engine.add_event_handler(Events.ITERATION_STARTED, lambda e: drawn.update({(name, e.state.epoch): _draw()}))
-        engine.run([0])
 
-    def _draw():
-        return torch.rand(2).tolist(), dataset[0]["image"].sum().item()
-
+def _draws(seed, first_step=0):
+    """What every step of two epochs of two draws: batch and a random number, by the step's number."""
+    batches, drawn = UnpairedBatches(range(4), batch_size=2), {}
+    engine = Engine(lambda engine, batch: drawn.update({engine.state.iteration: (batch, torch.rand(1).item())}))
+    engine.add_event_handler(Events.STARTED, lambda e: setattr(e.state, "iteration", first_step))
+    engine.add_event_handler(Events.STARTED, lambda e: setattr(e.state, "epoch", first_step // 2))
+    SeededSteps(batches, seed).attach(engine)
     with torch.random.fork_rng():
-        run("whole", 1)
-        torch.rand(100)
-        run("resumed", 3)
-    assert ("resumed", 2) not in drawn
-    assert drawn["whole", 3] == drawn["resumed", 3]
-    assert drawn["whole", 2] != drawn["whole", 3]
+        engine.run(batches, max_epochs=2, epoch_length=2)
+    return drawn
+
+
+def test_every_step_draws_the_same_whatever_came_before():
+    whole, resumed = _draws(seed=5), _draws(seed=5, first_step=1)
+    assert sorted(whole) == [1, 2, 3, 4]
+    assert resumed == {step: whole[step] for step in (2, 3, 4)}
+    assert len({number for _, number in whole.values()}) == 4
 
 
 def test_different_seeds_draw_differently():
-    dataset = UnpairedSlices(InMemory(slices(3, 1, labelled=True)), InMemory(slices(9, 2, labelled=False)), crop=16)
-    engine, numbers = Engine(lambda engine, batch: None), []
-    engine.state.epoch = 1
-    with torch.random.fork_rng():
-        for seed in (0, 1):
-            EpochSeed(dataset, seed)(engine)
-            numbers.append(torch.rand(1).item())
-    assert numbers[0] != numbers[1]
+    assert {step: number for step, (_, number) in _draws(0).items()} != {s: n for s, (_, n) in _draws(1).items()}

@@ -16,6 +16,7 @@ def _rates(max_epochs, first=1):
         Events.EPOCH_COMPLETED, lambda _: rates.append([o.param_groups[0]["lr"] for o in optimizers])
     )
     engine.run([0], max_epochs=max_epochs)
+    assert engine.state.learning_rate == rates[-1][0]  # where handlers that log it find it
     assert all(one == other for one, other in rates)
     return [rate for rate, _ in rates]
 

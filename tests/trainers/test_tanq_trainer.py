@@ -202,3 +202,27 @@ def test_autocast_to_bfloat16_stays_near_the_exact_losses():
     exact, rounded = (_run(_trainer(networks(), amp=amp)) for amp in (False, True))
     names = [name for name in exact if name.startswith("loss")]
     assert [float(rounded[n]) for n in names] == pytest.approx([float(exact[n]) for n in names], rel=0.15, abs=0.02)
+
+
+def _without_seg_decoder():
+    parts = networks()
+    parts.generator.seg_decoder = None
+    return parts
+
+
+def test_without_seg_decoder_the_other_terms_are_what_they_were():
+    with_decoder, without = (
+        _run(_trainer(networks())),
+        _run(_trainer(_without_seg_decoder(), TanqWeights(segmentation=0))),
+    )
+    assert "loss_segmentation" not in without
+    names = [name for name in without if name.startswith("loss_")]
+    assert {name: without[name] for name in names} == pytest.approx({name: with_decoder[name] for name in names})
+    assert float(without[Keys.LOSS]) == pytest.approx(
+        float(with_decoder[Keys.LOSS]) - with_decoder["loss_segmentation"], rel=1e-5
+    )
+
+
+def test_a_weight_of_the_segmentation_without_seg_decoder_is_refused():
+    with pytest.raises(ValueError, match=r"without SegDecoder weights\.segmentation must be 0, got 1\.0"):
+        _trainer(_without_seg_decoder())

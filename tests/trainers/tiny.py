@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from monai.data import DataLoader
 
+from tanq_monai.data.batches import UnpairedBatches
 from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.networks import FeatureProjector, FeatureSampler, PatchDiscriminator, TanqGenerator
-from tanq_monai.trainers.checkpoint import EpochCheckpoint, FinalModel
-from tanq_monai.trainers.handlers import EpochSeed, History
+from tanq_monai.trainers.checkpoint import Checkpoint, FinalModel
+from tanq_monai.trainers.handlers import History, SeededSteps
 from tanq_monai.trainers.schedule import LearningRate
 from tanq_monai.trainers.tanq import TanqNetworks, TanqOptimizers, TanqTrainer
 
@@ -55,7 +56,9 @@ def slices(count: int, seed: int, labelled: bool) -> torch.Tensor:
     return torch.cat([images, labels], dim=1)
 
 
-def trainer_that_resumes(folder: Path, max_epochs: int, extra_handlers: tuple = ()) -> TanqTrainer:
+def trainer_that_resumes(
+    folder: Path, max_epochs: int, extra_handlers: tuple = (), minutes: float = 10.0
+) -> TanqTrainer:
     """All that ``train.yaml`` puts together: rates, seeds, history, checkpoint of the epoch and the last model."""
     parts = networks()
     optimizers = [
@@ -65,22 +68,22 @@ def trainer_that_resumes(folder: Path, max_epochs: int, extra_handlers: tuple = 
     names = ("generator", "discriminator", "projector")
     state = {name: getattr(parts, name) for name in names}
     state |= {f"optimizer_{name}": optimizer for name, optimizer in zip(names, optimizers, strict=True)}
-    dataset = UnpairedSlices(
-        InMemory(slices(3, 1, labelled=True)), InMemory(slices(4, 2, labelled=False)), crop=SIZE - 4, seed=5
-    )
+    source, target = InMemory(slices(3, 1, labelled=True)), InMemory(slices(4, 2, labelled=False))
+    dataset = UnpairedSlices(source, target, crop=SIZE - 4, seed=5)
+    batches, history = UnpairedBatches(dataset, batch_size=2), History(folder / "history.csv")
     return TanqTrainer(
         device=torch.device("cpu"),
         max_epochs=max_epochs,
-        train_data_loader=DataLoader(dataset, batch_size=2, shuffle=False),
+        train_data_loader=DataLoader(dataset, batch_sampler=batches),
         networks=parts,
         optimizers=TanqOptimizers(*optimizers),
         sampler=FeatureSampler(num_patches=16),
         train_handlers=[
             *extra_handlers,
-            EpochCheckpoint(folder / "checkpoint.pt", state),
-            EpochSeed(dataset, seed=5),
+            history,
+            Checkpoint(folder / "checkpoint.pt", state | {"history": history}, minutes=minutes),
+            SeededSteps(batches, seed=5),
             LearningRate(optimizers, 0.002),
-            History(folder / "history.csv"),
             FinalModel(folder / "model.pt", parts.generator),
         ],
     )

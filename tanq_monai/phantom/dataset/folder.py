@@ -25,6 +25,7 @@ def write_dataset(
     seed: int,
     num_paired: int = 0,
     workers: int | None = None,
+    random_protocols: bool = False,
 ) -> None:
     """Write labelled ceT1, unlabelled hrT2, and test hrT2 of different patients; hrT2 labels lie apart.
 
@@ -44,6 +45,7 @@ def write_dataset(
         num_paired: patients with both contrasts.
         workers: threads, one case each, with less than 0.5 GB at full size; None: as many as there are cores. The bytes
             do not depend on it.
+        random_protocols: sequences with settings of no site, another draw for every scan; the patients are the same.
 
     Raises:
         InputError: when a number is negative, the size unknown, the folder cannot be written, or holds scans that are
@@ -60,12 +62,12 @@ def write_dataset(
     root = Path(output_dir)
     cases = [Case(subset, index) for subset in SUBSETS for index in range(numbers[subset])]
     _make_folders(root, cases)
-    write = partial(_write_case, root=root, size=size, seed=seed)
+    write = partial(_write_case, root=root, size=size, seed=seed, random_protocols=random_protocols)
     write_tables(root, in_threads(write, cases, workers, "virtual patients", "patient"))
 
 
-def _write_case(case: Case, root: Path, size: str, seed: int) -> PatientRow:
-    scans = scan_case(case, size, seed)
+def _write_case(case: Case, root: Path, size: str, seed: int, random_protocols: bool) -> PatientRow:
+    scans = scan_case(case, size, seed, random_protocols)
     affine = scans.grid.affine
     for contrast, path in case.image_paths(root).items():
         write_nifti(path, scans.images[contrast], affine, _description(scans.protocols[contrast]))

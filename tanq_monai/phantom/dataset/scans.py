@@ -10,6 +10,7 @@ from tanq_monai.phantom.anatomy.patient import Patient, draw_patient
 from tanq_monai.phantom.dataset.cases import Case
 from tanq_monai.phantom.scanner.acquisition import Grid, render
 from tanq_monai.phantom.scanner.protocols import Contrast, draw_grid, draw_protocol
+from tanq_monai.phantom.scanner.random_protocols import randomized
 from tanq_monai.phantom.scanner.sequences import Protocol
 
 
@@ -32,7 +33,7 @@ class CaseScans:
     grid: Grid
 
 
-def scan_case(case: Case, size: str, seed: int) -> CaseScans:
+def scan_case(case: Case, size: str, seed: int, random_protocols: bool = False) -> CaseScans:
     """Scan the patient that belongs to a case.
 
     The two contrasts of a paired case have their own coil shading and noise, but lie on the grid of the site's hrT2:
@@ -43,10 +44,13 @@ def scan_case(case: Case, size: str, seed: int) -> CaseScans:
         case: of the data set.
         size: of the scan's matrix, a member of ``SIZES``.
         seed: of the data set.
+        random_protocols: the site's sequences with settings that no site has, see :func:`randomized`.
     """
     patient_seed, scan_seed = case.seeds(seed)
     patient, rng = draw_patient(patient_seed), np.random.default_rng(scan_seed)
     protocols = {contrast: draw_protocol(rng, case.site, contrast) for contrast in case.contrasts}
+    if random_protocols:
+        protocols = {contrast: randomized(protocol, rng) for contrast, protocol in protocols.items()}
     grid = draw_grid(rng, size, case.site, case.contrasts[-1])
     scans = {contrast: render(patient, protocol, grid, rng) for contrast, protocol in protocols.items()}
     return CaseScans(

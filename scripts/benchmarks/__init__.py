@@ -1,0 +1,1 @@
+"""What ``python scripts/bench.py`` measures."""

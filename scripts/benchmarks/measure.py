@@ -1,0 +1,92 @@
+"""Seconds and memory, and how they are told."""
+
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+Result = TypeVar("Result")
+
+
+def alternate(works: Sequence[Callable[[], object]], repeats: int) -> list[float]:
+    """Median seconds of each work, run in turn after two warm-up rounds."""
+    seconds: list[list[float]] = [[] for _ in works]
+    for round_number in range(repeats + 2):
+        for work, record in zip(works, seconds, strict=True):
+            start = time.perf_counter()
+            work()
+            if round_number >= 2:
+                record.append(time.perf_counter() - start)
+    return [statistics.median(record) for record in seconds]
+
+
+def in_own_process(work: Callable[[], Result]) -> Result:
+    """Result of a work whose memory nothing else shares."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(work).result()
+
+
+class PeakMemory:
+    """The memory in use (resident, Linux) while the block runs, read every few milliseconds.
+
+    Attributes:
+        before: in GB of 10^9 bytes.
+        highest: in GB, the process and all it has loaded included.
+    """
+
+    def __enter__(self) -> "PeakMemory":
+        self.before = self.highest = _resident()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.002):
+            self.highest = max(self.highest, _resident())
+
+
+def largest_deviation_from_a_line(x: Sequence[float], y: Sequence[float]) -> float:
+    """Of a least-squares fit, as a share of the fitted value."""
+    line = np.polyval(np.polyfit(x, y, 1), x)
+    return float(np.max(np.abs(np.asarray(y) / line - 1)))
+
+
+def report(what: str, value: float, unit: str = "", bar: float | None = None, at_least: bool = False) -> None:
+    """One line; with a bar also whether it holds."""
+    verdict = "" if bar is None else f", bar {bar:g}: {_verdict(value >= bar if at_least else value <= bar)}"
+    tell(f"{what}: {value:.3g}{unit and ' '}{unit}{verdict}")
+
+
+def machine() -> str:
+    """Kind, cores and date."""
+    return f"{platform.processor() or platform.machine()} with {os.cpu_count()} cores, {date.today()}"
+
+
+def tell(line: str) -> None:
+    """To the standard output, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _verdict(holds: bool) -> str:
+    return "holds" if holds else "missed"
+
+
+def _resident() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e9

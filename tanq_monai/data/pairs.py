@@ -1,0 +1,150 @@
+"""Slices of patients who have both contrasts, for supervised pretraining. The phantom makes such pairs.
+
+Axes: channels (ceT1, label map, hrT2), H x W pixels.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from tanq_monai.data.cases import ENDING, TARGET_DOMAIN, Case, Scan, check_contents, find_labelled
+from tanq_monai.data.checks import check_header, check_image
+from tanq_monai.data.slices import STEPS, Slices, SliceStore
+from tanq_monai.data.volumes import read_volume
+from tanq_monai.errors import InputError
+from tanq_monai.transforms.geometry import plan_slices
+from tanq_monai.transforms.intensity import scale_to_unit_range, to_magnitude
+
+_SAME_MM = 1e-3  # grids that differ by less are one
+
+
+def find_pairs(folder: str | Path) -> Scan:
+    """The patients of ``folder`` with ``{case}_hrT2``, ``{case}_Label``, on its grid, and ``{case}_ceT1.nii.gz``.
+
+    Returns:
+        cases with ``image``, which is hrT2, ``label`` and ``ceT1``; voxels are not checked yet.
+
+    Raises:
+        InputError: when the folder does not exist or holds no hrT2.
+    """
+    hr_t2 = find_labelled(folder, suffixes=TARGET_DOMAIN, contents=False)
+    scan = Scan(problems=hr_t2.problems)
+    for case in hr_t2.cases:
+        path = Path(folder) / f"{case['case']}_ceT1{ENDING}"
+        try:
+            check_header(path)
+            scan.cases.append(case | {"ceT1": str(path)})
+        except InputError as error:
+            scan.problems.append(error)
+    return scan
+
+
+class PairStore(SliceStore):
+    """Slices (3, H, W) of the cases of :func:`find_pairs`: ceT1 in [-1, 1], label map, hrT2 in [-1, 1].
+
+    Both contrasts are cut alike, on the slices of hrT2, to which ceT1 is resampled where it has a grid of its own; the
+    slices are centred on the head as ceT1 shows it, as in a translation.
+    """
+
+    def _cut(self, case: Case) -> NDArray[np.int16]:
+        check_contents(case)
+        check_image(Path(case["ceT1"]))
+        target, affine = read_volume(case["image"])
+        source = _on_grid(*read_volume(case["ceT1"]), target.shape, affine)
+        if not source.any():
+            raise InputError(case["ceT1"], "shows nothing where hrT2 lies", "give scans of one session")
+        label = read_volume(case["label"])[0]
+        grid = plan_slices(source, affine, self.size.pixels, self.size.pixel_mm, label, self.size.slab_mm)
+        ce_t1, hr_t2 = (scale_to_unit_range(grid.to_slices(image)) * STEPS for image in (source, target))
+        return torch.stack([ce_t1, grid.to_slices(label, mode="nearest"), hr_t2], dim=1).round().short().numpy()
+
+
+@dataclass(frozen=True)
+class Variation:
+    """How much the look of ceT1 is varied, beyond what its sequences do. 0: not at all.
+
+    Attributes:
+        gamma: magnitudes in [0, 1] are raised to a power between exp(-gamma) and exp(gamma).
+        bias: they are multiplied by a smooth field between exp(-bias) and exp(bias).
+        noise: largest standard deviation of the noise added to them.
+    """
+
+    gamma: float = 0.4
+    bias: float = 0.3
+    noise: float = 0.05
+
+
+class PairedSlices(Dataset[dict[str, Tensor]]):
+    """Slices of both contrasts of one patient, cropped and flipped alike, the look of ceT1 varied.
+
+    Order, crops, flips and looks follow from ``seed``, epoch and index alone, as in
+    :class:`tanq_monai.data.slices.UnpairedSlices`.
+
+    Args:
+        pairs: slices (3, H, W).
+        crop: pixels, both ways.
+        variation: of ceT1.
+        seed: of everything random.
+
+    Raises:
+        InputError: when the crop is larger than the slices.
+    """
+
+    def __init__(self, pairs: Slices, crop: int, variation: Variation | None = None, seed: int = 0) -> None:
+        pixels = min(pairs[0].shape[1:])
+        if crop > pixels:
+            raise InputError(f"crop {crop}", f"is larger than a slice of {pixels} pixels", "choose a smaller crop")
+        self.pairs, self.crop, self.seed = pairs, crop, seed
+        self.variation = variation or Variation()
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
+        """Of (epoch, index): ``image`` (2, crop, crop), ceT1 and label map; ``target_domain`` (1, crop, crop), hrT2."""
+        epoch, index = place
+        number = int(np.random.default_rng([self.seed, epoch]).permutation(len(self))[index])
+        rng = np.random.default_rng([self.seed, epoch, index])
+        slice_ = self._augment(self.pairs[number], rng)
+        source = vary(slice_[:1], self.variation, rng)
+        return {
+            "image": torch.cat([source, slice_[1:2]]),
+            "target_domain": slice_[2:],
+            "style": torch.tensor(int(self.pairs.styles[number])),
+        }
+
+    def _augment(self, slice_: Tensor, rng: np.random.Generator) -> Tensor:
+        top, left = rng.integers(0, np.array(slice_.shape[1:]) - self.crop + 1)
+        cropped = slice_[:, top : top + self.crop, left : left + self.crop]
+        return cropped.flip(-1) if rng.random() < 0.5 else cropped.clone()
+
+
+def vary(image: Tensor, variation: Variation, rng: np.random.Generator) -> Tensor:
+    """``image`` (1, H, W) in [-1, 1] with another gamma, coil shading and noise; clipped to [-1, 1]."""
+    power = float(np.exp(rng.uniform(-variation.gamma, variation.gamma)))
+    knots = torch.from_numpy(rng.uniform(-variation.bias, variation.bias, (1, 1, 3, 3))).float()
+    sigma = float(rng.uniform(0, variation.noise))
+    noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
+    field = F.interpolate(knots, image.shape[-2:], mode="bilinear", align_corners=True)[0].exp()
+    magnitude = to_magnitude(image) ** power * field + sigma * noise
+    return magnitude.abs().clamp(max=1) * 2 - 1  # noise of a magnitude image has no sign
+
+
+def _on_grid(
+    volume: NDArray[np.generic], affine: NDArray[np.float64], shape: tuple[int, ...], wanted: NDArray[np.float64]
+) -> NDArray[np.generic]:
+    """``volume`` at the voxels of the grid ``wanted``, linearly; 0 outside. Unchanged where it has that grid."""
+    if volume.shape == shape and np.allclose(affine, wanted, atol=_SAME_MM):
+        return volume
+    index = np.linalg.inv(affine) @ wanted
+    resampled: NDArray[np.float32] = ndimage.affine_transform(
+        volume.astype(np.float32), index[:3, :3], index[:3, 3], output_shape=shape, order=1
+    )
+    return resampled

@@ -1,0 +1,190 @@
+"""One training step of CycleGAN, the second view, as an Ignite engine."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from monai.engines import IterationEvents, SupervisedTrainer
+from monai.utils.enums import CommonKeys as Keys
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
+from tanq_monai.losses.cycle import cycle_loss, identity_loss
+from tanq_monai.trainers.image_pool import ImagePool
+from tanq_monai.trainers.updates import update
+
+
+@dataclass(frozen=True)
+class CycleGanNetworks:
+    """The four networks that are trained together.
+
+    Attributes:
+        generator: ceT1 -> hrT2, the translator that is wanted.
+        inverse_generator: hrT2 -> ceT1.
+        discriminator: of hrT2, by style.
+        source_discriminator: of ceT1.
+    """
+
+    generator: nn.Module
+    inverse_generator: nn.Module
+    discriminator: nn.Module
+    source_discriminator: nn.Module
+
+
+@dataclass(frozen=True)
+class CycleGanOptimizers:
+    """One optimizer for both generators, one for both discriminators."""
+
+    generators: Optimizer
+    discriminators: Optimizer
+
+
+@dataclass(frozen=True)
+class CycleGanPools:
+    """Earlier translations to hrT2 and to ceT1, for the discriminator of each."""
+
+    discriminator: ImagePool = field(default_factory=ImagePool)
+    source_discriminator: ImagePool = field(default_factory=ImagePool)
+
+
+@dataclass(frozen=True)
+class CycleGanWeights:
+    """Weights of the terms of L_G, each of which is the sum of its two directions."""
+
+    adversarial: float = 1.0
+    cycle: float = 10.0
+    identity: float = 5.0
+
+
+@dataclass(frozen=True)
+class _Views:
+    """The slices of a step, real and translated, (B, 1, H, W): ``pseudo`` once, ``again`` there and back."""
+
+    source: Tensor
+    target: Tensor
+    pseudo_target: Tensor
+    pseudo_source: Tensor
+    source_again: Tensor
+    target_again: Tensor
+    source_kept: Tensor
+    target_kept: Tensor
+
+
+class CycleGanTrainer(SupervisedTrainer):  # type: ignore[misc]
+    """Trains two generators and two discriminators on unpaired slices.
+
+    A step: both domains are translated there and back; step of the generators against the frozen discriminators; step
+    of the discriminators, on the translations from before it and earlier ones. Batches and ``engine.state.output`` are
+    those of :class:`TanqTrainer`; label maps are not looked at. The style of an hrT2 slice is told to the
+    discriminator alone: the generator makes of all sources what passes best for the styles they are paired with.
+
+    Args:
+        device: of networks and batches.
+        max_epochs: an epoch is one pass over ``train_data_loader``.
+        train_data_loader: of the batches above.
+        networks: trained in place; ``.network`` is the generator of hrT2.
+        optimizers: one for each step.
+        weights: of the generators' loss.
+        pools: of earlier translations.
+        train_handlers: MONAI's or Ignite's.
+        amp: autocast to bfloat16; losses stay float32.
+
+    References:
+        Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", ICCV 2017.
+    """
+
+    def __init__(
+        self,
+        device: torch.device | str,
+        max_epochs: int,
+        train_data_loader: Iterable[dict[str, Tensor]],
+        networks: CycleGanNetworks,
+        optimizers: CycleGanOptimizers,
+        weights: CycleGanWeights | None = None,
+        pools: CycleGanPools | None = None,
+        train_handlers: Sequence[Any] | None = None,
+        amp: bool = False,
+    ) -> None:
+        self.networks = networks
+        self.optimizers = optimizers
+        self.weights = weights or CycleGanWeights()
+        self.pools = pools or CycleGanPools()
+        device = torch.device(device)
+        self.autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
+        super().__init__(
+            device=device,
+            max_epochs=max_epochs,
+            train_data_loader=train_data_loader,
+            network=networks.generator,
+            optimizer=optimizers.generators,
+            loss_function=F.l1_loss,
+            train_handlers=train_handlers,
+            decollate=False,
+        )
+
+    def _iteration(self, engine: "CycleGanTrainer", batchdata: dict[str, Tensor]) -> dict[str, Any]:
+        device = engine.state.device
+        source, target, style = (batchdata[key].to(device) for key in (Keys.IMAGE, "target_domain", "style"))
+        networks, optimizers = self.networks, self.optimizers
+        networks.generator.train()
+        views = self._translate(source[:, :1], target[:, :1])
+        output: dict[str, Any] = {Keys.IMAGE: source, Keys.PRED: views.pseudo_target.detach()}
+        engine.state.output = output
+        engine.fire_event(IterationEvents.FORWARD_COMPLETED)
+
+        discriminators = nn.ModuleList([networks.discriminator, networks.source_discriminator])
+        discriminators.requires_grad_(False)
+        terms = self._generator_terms(views, style)
+        total = torch.stack(list(terms.values())).sum()
+        engine.fire_event(IterationEvents.LOSS_COMPLETED)
+        update(total, optimizers.generators)
+        engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        discriminators.requires_grad_(True)
+
+        loss = self._discriminator_loss(views, style)
+        update(loss, optimizers.discriminators)
+        output |= {f"loss_{name}": term.item() for name, term in terms.items()}
+        output |= {"loss_discriminator": loss.item(), Keys.LOSS: total.detach()}
+        engine.fire_event(IterationEvents.MODEL_COMPLETED)
+        return output
+
+    def _translate(self, source: Tensor, target: Tensor) -> _Views:
+        """Two passes of each generator: what is real goes through both at once, for translation and identity."""
+        forward, inverse = self.networks.generator, self.networks.inverse_generator
+        with self.autocast:
+            pseudo_target, target_kept = forward(torch.cat([source, target])).float().chunk(2)
+            pseudo_source, source_kept = inverse(torch.cat([target, source])).float().chunk(2)
+            source_again, target_again = inverse(pseudo_target).float(), forward(pseudo_source).float()
+        return _Views(
+            source, target, pseudo_target, pseudo_source, source_again, target_again, source_kept, target_kept
+        )
+
+    def _generator_terms(self, views: _Views, style: Tensor) -> dict[str, Tensor]:
+        """The weighted terms of L_G by name."""
+        weights, networks = self.weights, self.networks
+        with self.autocast:
+            scores = networks.discriminator(views.pseudo_target, style)
+            source_scores = networks.source_discriminator(views.pseudo_source)
+        adversarial = generator_loss(scores.float()) + generator_loss(source_scores.float())
+        cycle = cycle_loss(views.source, views.source_again) + cycle_loss(views.target, views.target_again)
+        identity = identity_loss(views.source, views.source_kept) + identity_loss(views.target, views.target_kept)
+        return {
+            "adversarial": weights.adversarial * adversarial,
+            "cycle": weights.cycle * cycle,
+            "identity": weights.identity * identity,
+        }
+
+    def _discriminator_loss(self, views: _Views, style: Tensor) -> Tensor:
+        """The sum over both discriminators, each with its own pool."""
+        networks, pools = self.networks, self.pools
+        fake, fake_style = pools.discriminator.exchange(views.pseudo_target, style)
+        fake_source, _ = pools.source_discriminator.exchange(views.pseudo_source, torch.zeros_like(style))
+        with self.autocast:
+            scores = networks.discriminator(torch.cat([views.target, fake]), torch.cat([style, fake_style]))
+            source_scores = networks.source_discriminator(torch.cat([views.source, fake_source]))
+        real, of_fake = scores.float().chunk(2)
+        real_source, of_fake_source = source_scores.float().chunk(2)
+        return discriminator_loss(real, of_fake) + discriminator_loss(real_source, of_fake_source)

@@ -1,0 +1,103 @@
+"""The raw data set as it grows, with the provenance of every file: what is there already is not made again."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from tanq_monai.data.raw_dataset import CHANNEL, DESCRIPTION, ENDING, IMAGES, LABELS, describe_dataset, write_label
+from tanq_monai.errors import InputError
+from tanq_monai.files import replacing, write_json
+
+Facts = Mapping[str, Any]
+PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True)
+class VolumeFiles:
+    """What is written for one translation.
+
+    Attributes:
+        voxels: (i, j, k).
+        affine: voxel to mm.
+        label: file of the label map, on the same grid.
+    """
+
+    voxels: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    label: Path
+
+
+class RawDatasetWriter:
+    """Fills a folder with images, labels and ``provenance.json``; ``dataset.json`` comes last.
+
+    A file counts as there when it was completed, from what it would be made of now: a run that was interrupted goes on,
+    and a new model makes new files. Every file is there completely or not at all.
+
+    Args:
+        folder: of the data set.
+
+    Raises:
+        InputError: when its ``provenance.json`` cannot be read.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.records = self._read_records()
+
+    def has(self, name: str, facts: Facts, measured: Iterable[str] = ()) -> bool:
+        """Whether ``name`` is complete, made of ``facts``, with the ``measured`` in its record."""
+        record = self.records.get(name, {})
+        complete = all((self.folder / path).is_file() for path in _paths(name))
+        known = {key: record.get(key) for key in facts}
+        return complete and known == dict(facts) and all(key in record for key in measured)
+
+    def write(self, name: str, files: VolumeFiles, facts: Facts, measured: Facts | None = None) -> None:
+        """Image, label and record of ``name``, in this order; what is measured is kept beside the facts."""
+        if self.records.pop(name, None) is not None:
+            self._write_records()  # from here on the old image may be a new one
+        image, label = (self.folder / path for path in _paths(name))
+        with replacing(image) as temporary:
+            nib.save(nib.Nifti1Image(files.voxels, files.affine), temporary)
+        write_label(files.label, image, label)
+        self.records[name] = {**facts, **(measured or {}), "date": date.today().isoformat()}
+        self._write_records()
+
+    def finish(self, names: Iterable[str]) -> None:
+        """Declare that the data set consists of ``names``."""
+        files = {name: _paths(name) for name in sorted(names)}
+        write_json(describe_dataset(files), self.folder / DESCRIPTION)
+
+    def _read_records(self) -> dict[str, dict[str, Any]]:
+        path = self.folder / PROVENANCE
+        if not path.exists():
+            return {}
+        try:
+            records: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["files"]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise InputError(path, "cannot be read", "choose another output folder, or remove this one") from error
+        return records
+
+    def _write_records(self) -> None:
+        write_json({"files": dict(sorted(self.records.items()))}, self.folder / PROVENANCE)
+
+
+def source_of(path: str | Path) -> dict[str, str]:
+    """Name and SHA-256 of a file, or of the files of a folder in the order of their names."""
+    path, digest = Path(path), hashlib.sha256()
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return {"file": path.name, "sha256": digest.hexdigest()}
+
+
+def _paths(name: str) -> tuple[str, str]:
+    return f"{IMAGES}/{name}_{CHANNEL}{ENDING}", f"{LABELS}/{name}{ENDING}"

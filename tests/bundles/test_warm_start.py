@@ -1,0 +1,172 @@
+"""Pretraining on pairs and the training that starts from it, through MONAI's workflows; the experiment's arithmetic."""
+
+import runpy
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from bundle_workflow import BUNDLES, workflow
+from ignite.engine import Events
+
+from tanq_monai.errors import mistake_behind
+from tanq_monai.networks import TanqGenerator
+from tanq_monai.phantom import write_dataset
+
+SMALL = {"pixels": 64, "pixel_mm": 1.4, "slab_mm": 12.0, "crop": 32, "width": 4, "blocks": 2, "batch_size": 2}
+SMALL |= {"max_epochs": 2, "device": "$torch.device('cpu')"}
+SCRIPT = BUNDLES.parent / "scripts" / "warm_start.py"
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pairs")
+    write_dataset(folder, 0, 0, 0, size="tiny", seed=7, num_paired=2, random_protocols=True)
+    return folder
+
+
+def _flow(config, data, output, *overlays, **choices):
+    folders = {"dataset_dir": str(data), "output_dir": str(output)}
+    return workflow("tanq_translation", config, *overlays, **(SMALL | folders | choices))
+
+
+@pytest.fixture(scope="module")
+def pretrained(pairs, tmp_path_factory):
+    output = tmp_path_factory.mktemp("pretraining")
+    _flow("pretrain", pairs, output, "keep_epochs").run()
+    return output
+
+
+def _weights(path):
+    return torch.load(path, weights_only=True)
+
+
+def _equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_pretraining_leaves_a_model_and_a_history_of_finite_losses(pretrained):
+    TanqGenerator(width=4, blocks=2).load_state_dict(_weights(pretrained / "models" / "model.pt"))
+    history = pd.read_csv(pretrained / "history.csv")
+    assert history["epoch"].tolist() == [1, 2]
+    assert np.isfinite(history.to_numpy()).all()
+    terms = ("difference", "gradient", "structures", "segmentation")
+    total = sum(history[f"loss_{name}"] for name in terms)
+    np.testing.assert_allclose(history["loss"], total, rtol=1e-5)
+
+
+def test_the_overlay_keeps_the_generator_of_every_epoch(pretrained):
+    epochs = [_weights(pretrained / "epochs" / f"generator_epoch={number}.pt") for number in (1, 2)]
+    assert not _equal(*epochs)
+    assert _equal(epochs[1], _weights(pretrained / "models" / "model.pt"))
+
+
+def test_a_pretraining_stopped_after_an_epoch_and_resumed_ends_with_the_same_weights(pairs, pretrained, tmp_path):
+    halted = _flow("pretrain", pairs, tmp_path)
+    trainer = halted.parser.get_parsed_content("train#trainer")
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: engine.terminate())
+    trainer.run()
+    _flow("pretrain", pairs, tmp_path).run()
+    assert _equal(*(_weights(folder / "models" / "model.pt") for folder in (tmp_path, pretrained)))
+
+
+def test_training_starts_from_the_pretraining_and_a_resumed_one_from_its_checkpoint(tiny_phantom, pretrained, tmp_path):
+    warm = str(pretrained / "models" / "model.pt")
+    seen = []
+
+    def note(engine):
+        seen.append({name: value.clone() for name, value in engine.network.state_dict().items()})
+
+    def run(stop):
+        flow = _flow("train", tiny_phantom, tmp_path, warm_start=warm)
+        trainer = flow.parser.get_parsed_content("train#trainer")
+        with trainer.add_event_handler(Events.EPOCH_STARTED, note):
+            if stop:
+                trainer.add_event_handler(Events.ITERATION_COMPLETED(once=trainer.state.epoch_length), note)
+                trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: engine.terminate())
+            trainer.run()
+
+    run(stop=True)
+    run(stop=False)
+    first, after_one_epoch, resumed = seen
+    assert _equal(first, _weights(warm))
+    assert not _equal(first, after_one_epoch)
+    assert _equal(resumed, after_one_epoch)
+
+
+def test_a_pretraining_of_another_width_is_told_in_one_line(tiny_phantom, pretrained, tmp_path):
+    flow = _flow("train", tiny_phantom, tmp_path, width=8, warm_start=str(pretrained / "models" / "model.pt"))
+    with pytest.raises(Exception) as error:
+        flow.run()
+    assert "model.pt: does not fit the network" in str(mistake_behind(error.value))
+
+
+def test_choices_that_pretraining_and_training_share_are_equal():
+    configs = [
+        yaml.safe_load((BUNDLES / f"tanq_translation/configs/{n}.yaml").read_text()) for n in ("pretrain", "train")
+    ]
+    names = ("pixels", "pixel_mm", "slab_mm", "styles", "crop", "batch_size", "width", "blocks", "network_def")
+    for name in names:
+        assert configs[0][name] == configs[1][name], name
+    assert configs[0]["weights"]["classes"] == configs[1]["weights"]["classes"]
+    assert configs[1]["warm_start"] is None
+
+
+def _courses(**runs):
+    """SSIM of each run at every 10th step, of two cases that lie round it; the errors are 1 - SSIM."""
+    rows = []
+    for name, values in runs.items():
+        for number, value in enumerate(values, start=1):
+            for case, offset in (("a", 0.01), ("b", -0.01)):
+                errors = {f"contrast error {s}": 1 - value + offset for s in ("VS", "cochlea")}
+                row = {"run": name.replace("_", ", "), "step": 10 * number, "case": case, "SSIM": value + offset}
+                rows.append(row | errors)
+    return pd.DataFrame(rows)
+
+
+def test_the_experiment_counts_steps_until_warm_is_as_good_as_cold_ends():
+    compare = runpy.run_path(str(SCRIPT))["compare"]
+    quality = _courses(
+        pretraining=[0.1, 0.3],
+        cold=[0.2, 0.3, 0.4, 0.7, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6],
+        warm=[0.61, 0.55, 0.62, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7],
+        cold_short=[0.2, 0.35],
+        warm_short=[0.5, 0.65],
+    )
+    table = compare(quality)
+    for measure, level in (
+        ("SSIM", lambda v: v),
+        *((f"contrast error {s}", lambda v: 1 - v) for s in ("VS", "cochlea")),
+    ):
+        column = table[measure]
+        ends = {"cold": 0.6, "cold, best epoch": 0.7, "pretrained alone": 0.3, "warm": 0.7}
+        for row, value in (ends | {"cold, short": 0.35, "warm, short": 0.65}).items():
+            assert column[row] == pytest.approx(level(value)), (measure, row)
+        assert (column["steps of cold"], column["warm as good after"]) == (100, 10)
+        assert (column["and from then on after"], column["share of cold's steps"]) == (30, 0.3)
+        assert not column["at most a fifth"]
+        assert column["short warm as good"]
+
+
+def test_a_warm_start_that_never_gets_there_is_told_as_infinite():
+    quality = _courses(pretraining=[0.9], cold=[0.5, 0.95], warm=[0.96, 0.94], cold_short=[0.4], warm_short=[0.94])
+    column = runpy.run_path(str(SCRIPT))["compare"](quality)["SSIM"]
+    assert column["warm as good after"] == 10
+    assert column["and from then on after"] == float("inf")
+    assert not column["at most a fifth"]
+    assert not column["short warm as good"]
+
+
+def test_a_translation_equal_to_the_truth_has_no_errors():
+    measure = runpy.run_path(str(SCRIPT))["measure"]
+    truth = np.random.default_rng(0).uniform(0.2, 0.8, (3, 32, 32)).astype(np.float32)
+    labels = np.zeros((3, 32, 32), dtype=np.float32)
+    labels[1, 4:10, 4:10] = 1
+    found = measure(truth, truth, labels)
+    assert found["SSIM"] == pytest.approx(1, abs=1e-6)
+    assert found["contrast error VS"] == 0
+    assert np.isnan(found["contrast error cochlea"])
+    darker = np.where(labels == 1, truth / 2, truth)
+    ratio = truth[labels == 1].mean() / np.median(truth[labels == 0])
+    assert measure(darker, truth, labels)["contrast error VS"] == pytest.approx(ratio / 2, rel=0.02)

@@ -1,0 +1,83 @@
+"""nnU-Net's raw data set as a source of cases."""
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from files import scan, structures, write_nifti
+
+from tanq_monai.data.cases import find_labelled
+from tanq_monai.data.raw_dataset import describe_dataset, write_label
+from tanq_monai.errors import InputError, InputErrors
+
+
+def write_raw(folder, names, listed=True):
+    for name in names:
+        image = write_nifti(folder / "imagesTr" / f"{name}_0000.nii.gz", scan())
+        label = write_nifti(folder / "float" / f"{name}.nii.gz", structures())
+        write_label(label, image, folder / "labelsTr" / f"{name}.nii.gz")
+    content = describe_dataset({name: (f"imagesTr/{name}_0000.nii.gz", f"labelsTr/{name}.nii.gz") for name in names})
+    if not listed:
+        del content["dataset"]
+    (folder / "dataset.json").write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_its_cases_come_with_their_labels(tmp_path, listed):
+    folder = write_raw(tmp_path, ["b_1_tanq", "a_tanq-etz"], listed)
+    expected = [
+        {"case": n, "image": f"{folder}/imagesTr/{n}_0000.nii.gz", "label": f"{folder}/labelsTr/{n}.nii.gz"}
+        for n in ("a_tanq-etz", "b_1_tanq")
+    ]
+    assert find_labelled(folder, folder).cases == expected
+
+
+def test_a_relative_folder_is_read_as_well(tmp_path, monkeypatch):
+    write_raw(tmp_path / "raw", ["a"], listed=False)
+    monkeypatch.chdir(tmp_path)
+    found = find_labelled("raw")
+    assert found.problems == []
+    assert found.cases[0]["image"] == "raw/imagesTr/a_0000.nii.gz"
+
+
+def test_only_what_is_listed_belongs_to_it(tmp_path):
+    write_raw(tmp_path, ["a", "b"])
+    write_raw(tmp_path, ["b"])
+    assert [case["case"] for case in find_labelled(tmp_path).cases] == ["b"]
+
+
+def test_bad_cases_are_told_and_good_ones_listed(tmp_path):
+    write_raw(tmp_path, ["a", "b", "c"])
+    (tmp_path / "labelsTr" / "a.nii.gz").unlink()
+    (tmp_path / "imagesTr" / "b_0000.nii.gz").write_bytes(b"")
+    found = find_labelled(tmp_path)
+    assert [case["case"] for case in found.cases] == ["c"]
+    with pytest.raises(InputErrors, match=r"a\.nii\.gz: does not exist.*\n.*b_0000\.nii\.gz: is empty"):
+        found.raise_problems()
+
+
+def test_several_channels_are_told(tmp_path):
+    write_raw(tmp_path, ["a"], listed=False)
+    write_nifti(tmp_path / "imagesTr" / "a_0001.nii.gz", scan())
+    with pytest.raises(InputError, match=r"dataset.json: a has 2 channels; give one image per case"):
+        find_labelled(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"dataset": {"a": {}}}'])
+def test_a_description_of_something_else_is_told(tmp_path, text):
+    write_raw(tmp_path, ["a"])
+    (tmp_path / "dataset.json").write_text(text)
+    with pytest.raises(InputError, match=r"dataset.json: is no description of nnU-Net's; write the data set again"):
+        find_labelled(tmp_path)
+
+
+def test_labels_become_integers_with_the_affine_of_the_image(tmp_path):
+    label = write_nifti(tmp_path / "label.nii.gz", structures() * (1 - 1e-9), np.eye(4))
+    image = write_nifti(tmp_path / "image.nii.gz", scan())
+    write_label(label, image, tmp_path / "new" / "a.nii.gz")
+    written = nib.load(tmp_path / "new" / "a.nii.gz")
+    assert written.get_data_dtype() == np.uint8
+    assert np.array_equal(written.dataobj, structures())
+    assert np.array_equal(written.affine, nib.load(image).affine)

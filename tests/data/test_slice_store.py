@@ -1,0 +1,144 @@
+import pickle
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from files import LPS, SHAPE, scan, structures, write_case, write_nifti
+
+from tanq_monai.data.cases import find_images, find_labelled
+from tanq_monai.data.slices import SliceSize, SliceStore
+from tanq_monai.errors import InputError, InputErrors
+
+SIZE = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=4.5)
+WHOLE = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=None)
+
+
+@pytest.fixture
+def scans(tmp_path):
+    for name in ("crossmoda2021_ldn_1", "crossmoda2022_etz_2"):
+        write_case(tmp_path / "scans", name)
+    return tmp_path / "scans"
+
+
+def _store(scans, folder, size=SIZE, **choices):
+    return SliceStore(find_labelled(scans, contents=False).cases, size, folder, **choices)
+
+
+def test_slices_of_all_labelled_cases_are_there(scans, tmp_path):
+    store = _store(scans, tmp_path / "slices")
+    assert len(store) == 2 * 3
+    slices = torch.stack([store[n] for n in range(len(store))])
+    assert slices.shape == (6, 2, 16, 16)
+    assert set(slices[:, 1].unique().tolist()) == {0, 1, 2}
+    assert (slices[:3, 1] > 0).sum() == (structures() > 0).sum()
+    assert (slices[:, 0].min().item(), slices[:, 0].max().item()) == (-1, 1)
+
+
+def test_slices_without_label_have_an_empty_label_map_and_the_scaled_image(tmp_path):
+    write_nifti(tmp_path / "crossmoda2021_ldn_106_hrT2.nii.gz", scan())
+    store = SliceStore(find_images(tmp_path).cases, WHOLE, tmp_path / "slices")
+    slices = torch.stack([store[n] for n in range(len(store))])
+    assert slices.shape == (6, 2, 16, 16)
+    assert slices[:, 1].abs().max() == 0
+    inside = slices[:, 0, 3:13, 2:14].permute(2, 1, 0).numpy()
+    expected = 2 * np.clip(scan() / np.sort(scan(), axis=None)[round(0.995 * scan().size) - 1], 0, 1) - 1
+    np.testing.assert_allclose(inside, expected, atol=1e-4)
+
+
+def test_the_number_of_slices_and_their_heights_follow_from_the_headers_alone(scans, tmp_path):
+    store = _store(scans, tmp_path / "slices")
+    assert store.heights.tolist() == [-1.5, 0.0, 1.5] * 2
+    assert not (tmp_path / "slices").exists()
+    assert (
+        _store(scans, tmp_path / "slices", size=WHOLE).heights.tolist() == [-3.75, -2.25, -0.75, 0.75, 2.25, 3.75] * 2
+    )
+
+
+def test_a_scan_is_read_once_and_only_when_it_is_asked_for(scans, tmp_path):
+    store = _store(scans, tmp_path / "slices")
+    expected = store[4]
+    (file,) = (tmp_path / "slices").iterdir()
+    assert file.name.startswith("crossmoda2022_etz_2-")
+    written = file.stat().st_mtime_ns
+    again = _store(scans, tmp_path / "slices")
+    assert torch.equal(again[4], expected)
+    assert file.stat().st_mtime_ns == written
+
+
+def test_slices_on_disk_are_not_used_for_another_size_or_a_changed_scan(scans, tmp_path):
+    _store(scans, tmp_path / "slices")[0]
+    assert _store(scans, tmp_path / "slices", SliceSize(pixels=12, pixel_mm=0.5, slab_mm=4.5))[0].shape == (2, 12, 12)
+    image = scans / "crossmoda2021_ldn_1_ceT1.nii.gz"
+    before = _store(scans, tmp_path / "slices")[0]
+    write_nifti(image, scan(seed=1))
+    assert not torch.equal(_store(scans, tmp_path / "slices")[0], before)
+
+
+def test_a_slice_may_be_changed_without_changing_the_store(scans, tmp_path):
+    store = _store(scans, tmp_path / "slices")
+    expected = store[1].clone()
+    store[1].zero_()
+    assert torch.equal(store[1], expected)
+
+
+def test_workers_map_the_files_themselves(scans, tmp_path):
+    store = _store(scans, tmp_path / "slices")
+    expected = store[0]
+    pickled = pickle.dumps(store)
+    assert len(pickled) < 2000
+    assert torch.equal(pickle.loads(pickled)[0], expected)
+
+
+def test_memory_is_mapped_not_read(scans, tmp_path):
+    store = _store(scans, tmp_path / "slices")
+    store[0]
+    assert all(isinstance(scan, np.memmap) for scan in store._scans.values())
+
+
+def test_styles_come_from_the_names(scans, tmp_path):
+    assert _store(scans, tmp_path, styles=("ldn", "etz")).styles.tolist() == [0, 0, 0, 1, 1, 1]
+    assert _store(scans, tmp_path).styles.tolist() == [0] * 6
+    with pytest.raises(InputError, match=r"crossmoda2022_etz_2: has none of the styles \['ldn'\] in its name"):
+        _store(scans, tmp_path, styles=("ldn",))
+
+
+def test_stored_axes_and_integers_do_not_matter(tmp_path):
+    volume = np.round(scan() * 100)
+    turned = nib.Nifti1Image(volume.astype(np.float32), LPS).as_reoriented([[2, 1], [0, -1], [1, 1]])
+    for folder, array, affine in (
+        ("a", volume.astype(np.uint16), LPS),
+        ("b", np.ascontiguousarray(turned.get_fdata(dtype=np.float32)), turned.affine),
+    ):
+        write_nifti(tmp_path / folder / "crossmoda2021_ldn_106_hrT2.nii.gz", array, affine)
+    one, other = (SliceStore(find_images(tmp_path / f).cases, WHOLE, tmp_path / "slices" / f) for f in "ab")
+    assert one.heights.tolist() == other.heights.tolist()
+    assert SHAPE[2] == len(one)
+    for number in range(len(one)):
+        torch.testing.assert_close(one[number], other[number], rtol=0, atol=1e-4)
+
+
+def test_all_scans_that_cannot_be_used_are_told_when_the_first_one_is_met(scans, tmp_path):
+    array = scan()
+    array[0, 0, 0] = np.nan
+    write_nifti(scans / "crossmoda2021_ldn_1_ceT1.nii.gz", array)
+    write_nifti(scans / "crossmoda2022_etz_2_Label.nii.gz", structures() + 4)
+    store = _store(scans, tmp_path / "slices")
+    with pytest.raises(InputErrors) as error:
+        store[0]
+    lines = str(error.value).splitlines()
+    assert len(lines) == 2
+    assert "crossmoda2021_ldn_1_ceT1.nii.gz: has 1 NaN or infinite voxels" in lines[0]
+    assert "crossmoda2022_etz_2_Label.nii.gz" in lines[1]
+
+
+def test_fewer_than_two_slices_with_structures_are_refused(tmp_path):
+    image, label = write_case(tmp_path / "scans")
+    one_slice = structures()
+    one_slice[:, :, [0, 1, 3, 4, 5]] = 0
+    write_nifti(label, one_slice)
+    with pytest.raises(InputError, match="scans: has 1 slice with a structure in all its labels; add labelled scans"):
+        _store(tmp_path / "scans", tmp_path / "slices").require_structures()
+    write_nifti(label, structures())
+    _store(tmp_path / "scans", tmp_path / "slices").require_structures()
+    assert image.exists()
