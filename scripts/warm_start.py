@@ -39,8 +39,8 @@ def warm_start(
     output_dir: str,
     num_pairs: int = 24,
     num_test: int = 8,
-    pretraining_epochs: int = 8,
-    max_epochs: int = 20,
+    pretraining_epochs: int = 6,
+    max_epochs: int = 15,
     size: str = "tiny",
     seed: int = 0,
 ) -> None:

@@ -36,7 +36,9 @@ def phantom(workers: int = 2, repeats: int = 3, scaling_size: str = "crop", seed
     works = [partial(_write_patients, 4, scaling_size, seed, number) for _ in range(repeats) for number in (1, workers)]
     times, _ = in_own_process(partial(_measure, works))
     ratio = statistics.median(times[::2]) / statistics.median(times[1::2])
-    report(f"{scaling_size}, speed of {workers} workers over that of 1", ratio, bar=SCALING_BAR * workers, at_least=True)
+    report(
+        f"{scaling_size}, speed of {workers} workers over that of 1", ratio, bar=SCALING_BAR * workers, at_least=True
+    )
     tell(f"n = {repeats} each, seed {seed}, {workers} workers, {machine()}")
 
 

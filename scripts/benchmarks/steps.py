@@ -79,7 +79,9 @@ def _tanq(step: Step) -> TanqTrainer:
 def _cyclegan(step: Step) -> CycleGanTrainer:
     kinds = 2 * [CycleGanGenerator] + 2 * [partial(PatchDiscriminator, antialiased=False)]
     networks = [kind(width=step.width).to(step.device) for kind in kinds]
-    optimizers = CycleGanOptimizers(*(_adam(chain(*(n.parameters() for n in part))) for part in (networks[:2], networks[2:])))
+    optimizers = CycleGanOptimizers(
+        *(_adam(chain(*(n.parameters() for n in part))) for part in (networks[:2], networks[2:]))
+    )
     return CycleGanTrainer(step.device, 1, [{}], CycleGanNetworks(*networks), optimizers, amp=step.amp)
 
 

@@ -66,7 +66,9 @@ def translation(
         _on_cuda(replace(step, device="cuda", amp=True), peak_tflops)
     else:
         tell("CUDA: no device here, not measured")
-    tell(f"n = {repeats} forward passes each, 1 training step after a first; width {width}, {size} x {size}, seed {seed}")
+    tell(
+        f"n = {repeats} forward passes each, 1 training step after a first; width {width}, {size} x {size}, seed {seed}"
+    )
     tell(f"{threads} threads, {machine()}, torch {torch.__version__}")
 
 
@@ -88,7 +90,7 @@ def attention_against_naive(num_places: int, channels: int, seed: int) -> tuple[
     lowest = [entropies.sort().values[:, :256] for entropies in (attention_entropy(rows), _naive_attention(rows)[1])]
     measure = [partial(_attention_memory, way, num_places, channels, seed) for way in ("selected", "naive")]
     selected, naive = (in_own_process(work) for work in measure)
-    return (lowest[0] - lowest[1]).abs().max().item(), selected / naive
+    return (lowest[0] - lowest[1]).abs().max().item(), selected / max(naive, 1e-9)
 
 
 def _features(num_places: int, channels: int, seed: int) -> Tensor:

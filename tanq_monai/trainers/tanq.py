@@ -187,6 +187,6 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
 
 def _weighted_cross_entropy(logits: Tensor, truth: Tensor, classes: Sequence[float]) -> Tensor:
     """Mean over the pixels of the whole batch, weighted by class, also where several ranks share the batch."""
-    weight = torch.tensor(classes, device=logits.device)
+    weight = logits.new_tensor(classes)
     total = mean_over_ranks(weight[truth].sum())
     return F.cross_entropy(logits, truth, weight=weight, reduction="sum") / total

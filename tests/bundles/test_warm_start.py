@@ -79,7 +79,7 @@ def test_training_starts_from_the_pretraining_and_a_resumed_one_from_its_checkpo
         seen.append({name: value.clone() for name, value in engine.network.state_dict().items()})
 
     def run(stop):
-        flow = _flow("train", tiny_phantom, tmp_path, warm_start=warm)
+        flow = _flow("train", tiny_phantom, tmp_path, warm_start=warm, validate_every=0)
         trainer = flow.parser.get_parsed_content("train#trainer")
         with trainer.add_event_handler(Events.EPOCH_STARTED, note):
             if stop:
