@@ -19,7 +19,7 @@ DOCUMENTS = [
     *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
     *CARDS,
 ]
-MONAIS_OWN = {"config_file", "meta_file", "logging_file"}
+MONAIS_OWN = {"config_file", "meta_file", "logging_file", "tracking"}
 OPTION = re.compile(r"--([\w#-]+)")
 
 
@@ -88,6 +88,11 @@ def ids_of_bundle(bundle: str) -> list[Any]:
     return [yaml.safe_load(path.read_text()) for path in (ROOT / "bundles" / bundle / "configs").glob("*.yaml")]
 
 
+def files_of(value: str) -> list[str]:
+    """One path, or a list of configs that lie over each other."""
+    return yaml.safe_load(value) if value.startswith("[") else [value]
+
+
 def test_every_document_that_should_hold_commands_holds_them():
     runs = [run.document for run in BUNDLE_RUNS]
     assert runs.count("README.md") == 5
@@ -98,10 +103,12 @@ def test_every_document_that_should_hold_commands_holds_them():
 @pytest.mark.parametrize("run", BUNDLE_RUNS, ids=lambda run: f"{run.document}-{run.options()['config_file']}")
 def test_files_and_options_of_a_bundle_command_are_those_of_the_bundle(run):
     options = run.options()
-    for name in MONAIS_OWN & set(options):
-        assert (ROOT / run.folder / options[name]).is_file(), options[name]
-    config = yaml.safe_load((ROOT / run.folder / options["config_file"]).read_text())
-    assert [name for name in options if name not in MONAIS_OWN and not holds(config, name)] == []
+    files = {name: files_of(options[name]) for name in MONAIS_OWN & set(options)}
+    for file in (file for several in files.values() for file in several):
+        assert (ROOT / run.folder / file).is_file(), file
+    configs = [yaml.safe_load((ROOT / run.folder / file).read_text()) for file in files["config_file"]]
+    own = [name for name in options if name not in MONAIS_OWN]
+    assert [name for name in own if not any(holds(config, name) for config in configs)] == []
 
 
 @pytest.mark.parametrize("document", ["README.md", *CARDS])
@@ -115,7 +122,7 @@ def test_options_named_in_the_text_belong_to_a_config_or_the_command_line(docume
     parameters = {name for function in cli.COMMANDS.values() for name in inspect.signature(function).parameters}
     typed = {name.replace("_", "-") for name in parameters}
     assert options
-    unknown = [option for option in options if not any(holds(config, option) for config in configs)]
+    unknown = [o for o in options if o not in MONAIS_OWN and not any(holds(config, o) for config in configs)]
     assert [option for option in unknown if option not in typed] == []
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import partial
 
 from benchmarks.measure import PeakMemory, in_own_process, machine, report, tell
-
 from tanq_monai.phantom import write_dataset
 
 FULL_SECONDS_BAR = 20.0

@@ -6,9 +6,9 @@ from functools import partial
 from itertools import chain
 
 import torch
-from benchmarks.measure import PeakMemory
 from torch import Tensor, nn
 
+from benchmarks.measure import PeakMemory
 from tanq_monai.networks import CycleGanGenerator, FeatureProjector, PatchDiscriminator, TanqGenerator
 from tanq_monai.trainers.cyclegan import CycleGanNetworks, CycleGanOptimizers, CycleGanTrainer
 from tanq_monai.trainers.tanq import TanqNetworks, TanqOptimizers, TanqTrainer

@@ -4,6 +4,8 @@ from dataclasses import replace
 from functools import partial
 
 import torch
+from torch import Tensor
+
 from benchmarks.measure import (
     PeakMemory,
     alternate,
@@ -14,8 +16,6 @@ from benchmarks.measure import (
     tell,
 )
 from benchmarks.steps import Step, made_up_slices, measure_step
-from torch import Tensor
-
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.networks.attention import attention_entropy, places, select_attention
 
