@@ -53,8 +53,7 @@ class ResidualBlock(nn.Module):
 def recomputed(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """``function(x)``, of which autograd keeps ``x`` alone: the rest is computed again on the way back.
 
-    For chains of cheap operations between two convolutions: half of the memory of a training step for a few percent of
-    its time. No random numbers inside.
+    For chains of cheap operations between two convolutions, with no random numbers inside.
     """
     if not (torch.is_grad_enabled() and x.requires_grad):
         return function(x)

@@ -85,7 +85,7 @@ class TanqGenerator(nn.Module):
         self.seg_decoder = SegDecoder(4 * width, classes) if seg_decoder else None
         self.blur_pool = BlurPool()
         init_xavier(self)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a tenth faster, and less memory
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def feature_channels(self) -> tuple[int, ...]:

@@ -123,7 +123,7 @@ class RegionNorm(nn.Module):
             features = x.to(torch.promote_types(x.dtype, torch.float32))
             pixels = _all_pixels(structures)
             mean, variance, values = take_moments(features, pixels)
-            parts = values.split([len(s.pixels[0]) for s in structures])
+            parts = torch.split(values, [len(s.pixels[0]) for s in structures])  # type: ignore[no-untyped-call]
             moments = [_moments(v, s) for v, s in zip(parts, structures, strict=True)]
             others = _moments_of_others(mean, variance, x.shape[2] * x.shape[3], structures, moments)
             rewritten = []

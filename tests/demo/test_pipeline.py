@@ -66,7 +66,7 @@ def test_options_of_the_bundle_steps_are_ids_of_their_configs(steps):
 
 def test_options_of_the_phantom_step_are_parameters_of_its_command(steps):
     options = {name.replace("-", "_") for name in options_of(steps["phantom"])}
-    assert options == set(inspect.signature(cli.phantom).parameters) - {"paired", "workers"}
+    assert options == set(inspect.signature(cli.phantom).parameters) - {"paired", "workers", "random_protocols"}
 
 
 def test_training_and_inference_of_the_translator_agree_on_slices_and_network(steps):
