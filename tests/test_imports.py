@@ -20,6 +20,7 @@ ALLOWED = {
     "trainers": PARTS | BASE | {"data"},
     "segmentation": PARTS | BASE | {"data"},
     "views": PARTS | BASE | {"data", "inferers"},
+    "deploy": PARTS | BASE,
     "demo": PARTS | BASE | {"data", "trainers", "segmentation"},
     "cli": PARTS | BASE | {"data", "trainers", "segmentation", "demo"},
     "__main__": frozenset({"cli"}),

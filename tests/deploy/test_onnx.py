@@ -1,0 +1,77 @@
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from tanq_monai.deploy.onnx import export_onnx
+from tanq_monai.networks import TanqGenerator
+
+
+def _generator():
+    """Small, with weights large enough for everything to show in the output."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        generator = TanqGenerator(width=8, blocks=2, num_styles=2).eval()
+        for parameter in generator.parameters():
+            parameter.data += 0.1 * torch.randn(parameter.shape)
+    return generator
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return _generator()
+
+
+@pytest.fixture(scope="module")
+def session(generator, tmp_path_factory):
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    export_onnx(generator, path, style=1)
+    assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def _slices(batch, height, width, labelled=True):
+    slices = torch.rand(batch, 2, height, width, generator=torch.Generator().manual_seed(batch)) * 2 - 1
+    slices[:, 1] = 0
+    if labelled:
+        slices[:, 1, 4:14, 4:15] = 1
+        slices[:, 1, 12:20, 13:17] = 2  # touches the VS
+        slices[-1, 1, 4:14, 4:15] = 0  # samples differ in what they hold
+        slices[0, 1, 26, 26] = 1
+    return slices
+
+
+def _compare(session, generator, slices):
+    with torch.no_grad():
+        expected = generator(slices, torch.tensor([1])).numpy()
+    (translation,) = session.run(["translation"], {"image": slices.numpy()})
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(translation, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("batch", "height", "width"), [(1, 32, 32), (3, 40, 28), (2, 64, 96)])
+def test_onnx_runtime_translates_like_torch_whatever_batch_and_size(session, generator, batch, height, width):
+    _compare(session, generator, _slices(batch, height, width))
+
+
+def test_slices_without_structures_come_out_alike(session, generator):
+    _compare(session, generator, _slices(2, 32, 32, labelled=False))
+
+
+def test_slices_of_nothing_but_a_structure_come_out_alike(session, generator):
+    slices = _slices(1, 32, 32)
+    slices[:, 1] = 1
+    _compare(session, generator, slices)
+
+
+def test_the_file_names_its_axes_and_ends(session):
+    (image,), (translation,) = session.get_inputs(), session.get_outputs()
+    assert (image.name, translation.name) == ("image", "translation")
+    assert image.shape[0] == translation.shape[0] == "batch"
+    assert image.shape[1] == 2
+    assert translation.shape[1] == 1
+
+
+def test_the_generator_is_left_as_it_was(generator):
+    for (name, value), other in zip(generator.state_dict().items(), _generator().state_dict().values(), strict=True):
+        assert torch.equal(value, other), name
