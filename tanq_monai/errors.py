@@ -20,10 +20,19 @@ class InputError(ValueError):
 
 
 class InputErrors(ValueError):
-    """Several mistakes, one line each."""
+    """Several mistakes, one line each.
 
-    def __init__(self, errors: Iterable[InputError]) -> None:
-        super().__init__("\n".join(str(error) for error in errors))
+    Args:
+        errors: the mistakes; or the text that torch makes of this very exception when a worker of a loader has raised
+            it, traceback and all.
+    """
+
+    def __init__(self, errors: Iterable[InputError] | str) -> None:
+        if isinstance(errors, str):
+            lines = errors.rpartition(f"{type(self).__qualname__}: ")[2].strip()
+        else:
+            lines = "\n".join(str(error) for error in errors)
+        super().__init__(lines)
 
 
 def print_mistakes_in_one_line() -> None:

@@ -1,11 +1,14 @@
 """Files that are there completely or not at all."""
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tanq_monai.errors import InputError
 
 
 @contextlib.contextmanager
@@ -24,6 +27,10 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise InputError(path, f"cannot be written ({error.strerror})", "make room and start again") from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -12,7 +12,7 @@ BASE = frozenset({"errors", "files"})
 PARTS = frozenset({"networks", "losses", "transforms", "metrics", "phantom"})  # import nothing of each other
 ALLOWED = {
     "errors": frozenset(),
-    "files": frozenset(),
+    "files": frozenset({"errors"}),
     "progress": frozenset(),
     "inferers": frozenset({"errors"}),
     **{part: BASE for part in PARTS},

@@ -129,9 +129,9 @@ def attention_against_naive(num_places: int, channels: int, seed: int) -> tuple[
 
 
 def _features(num_places: int, channels: int, seed: int) -> Tensor:
-    """(4, C, sqrt P, sqrt P), of a spread at which some places attend to themselves alone, and others to many."""
+    """(4, C, sqrt P, sqrt P), of a spread at which places attend to many others, so that no entropy is 0."""
     across = round(num_places**0.5)
-    spread = torch.linspace(0.05, 0.4, across)[:, None]
+    spread = torch.linspace(0.05, 0.15, across)[:, None]
     return torch.randn(4, channels, across, across, generator=torch.Generator().manual_seed(seed)) * spread
 
 

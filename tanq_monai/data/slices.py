@@ -109,6 +109,7 @@ class SliceStore:
         """
         found = 0
         for case in self.cases:
+            check_contents(case)
             label = np.asanyarray(read_volume(case["label"])[0])
             found += int((label > 0).any(axis=(0, 1)).sum())
             if found >= slices:
@@ -172,6 +173,8 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         pixels = min(*source[0].shape[1:], *target_domain[0].shape[1:])
         if crop > pixels:
             raise InputError(f"crop {crop}", f"is larger than a slice of {pixels} pixels", "choose a smaller crop")
+        if crop % 4:
+            raise InputError(f"crop {crop}", "is no multiple of 4", f"choose {crop // 4 * 4}")
         self.source, self.target_domain = source, target_domain
         self.crop, self.seed = crop, seed
         self._epoch, self._pairs = -1, np.empty((2, 0), dtype=np.int64)

@@ -183,6 +183,6 @@ def _norms(normalization: Normalization, num_styles: int) -> tuple[NormFactory, 
         return RegionNorm, partial(RegionNorm, num_structures=2, num_styles=num_styles)
     if normalization == "instance":
         if num_styles > 1:
-            raise ValueError(f'"instance" has no affine and so no styles, got {num_styles}')
+            raise InputError(f"{num_styles} styles", '"instance" norm has no affine and so no styles', "choose ['']")
         return InstanceNorm, InstanceNorm
     raise ValueError(f'normalization must be "tanq", "region" or "instance", got {normalization!r}')

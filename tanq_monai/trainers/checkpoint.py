@@ -30,10 +30,19 @@ class Checkpoint:
         path: of the checkpoint.
         state: what is saved and restored, objects with ``state_dict`` and ``load_state_dict`` by name.
         minutes: between two checkpoints within an epoch.
+        choices: what the training follows from, by name; a checkpoint of other ones is refused. Methods whose networks
+            have the same shapes differ in nothing else.
     """
 
-    def __init__(self, path: str | Path, state: Mapping[str, Any], minutes: float = 10.0) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        state: Mapping[str, Any],
+        minutes: float = 10.0,
+        choices: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path, self.state, self.minutes = Path(path), state, minutes
+        self.choices = {name: repr(value) for name, value in (choices or {}).items()}
         self._saved_at = time.monotonic()
 
     def attach(self, engine: Engine) -> None:
@@ -46,7 +55,7 @@ class Checkpoint:
         """Restore everything, and let ``engine`` go on after the checkpoint's step.
 
         Raises:
-            InputError: when the file is no checkpoint, or one of other networks, data or batch size.
+            InputError: when the file is no checkpoint, or one of other networks, choices, data or batch size.
         """
         self._saved_at = time.monotonic()
         if not self.path.exists():
@@ -55,9 +64,12 @@ class Checkpoint:
         try:
             for name, item in self.state.items():
                 item.load_state_dict(saved[name])
-            iteration, epoch_length = saved["iteration"], saved["epoch_length"]
+            iteration, epoch_length, choices = saved["iteration"], saved["epoch_length"], saved["choices"]
         except (KeyError, RuntimeError, ValueError) as error:
             raise InputError(self.path, "does not fit these networks", _ELSEWHERE) from error
+        others = [name for name, value in self.choices.items() if choices.get(name) != value]
+        if others:
+            raise InputError(self.path, f"was begun with another choice of {', '.join(others)}", _ELSEWHERE)
         if epoch_length != engine.state.epoch_length:
             problem = f"has epochs of {epoch_length} steps, this run of {engine.state.epoch_length}"
             raise InputError(self.path, problem, _ELSEWHERE)
@@ -69,10 +81,13 @@ class Checkpoint:
         if is_first_rank():
             states = {name: item.state_dict() for name, item in self.state.items()}
             place = {"iteration": engine.state.iteration, "epoch_length": engine.state.epoch_length}
-            save_atomically(states | place, self.path)
+            save_atomically(states | place | {"choices": self.choices}, self.path)
 
     def _save_now_and_then(self, engine: Engine) -> None:
-        if time.monotonic() - self._saved_at > 60 * self.minutes:
+        ends_epoch = (
+            engine.state.iteration % engine.state.epoch_length == 0
+        )  # first what is due after it
+        if not ends_epoch and time.monotonic() - self._saved_at > 60 * self.minutes:
             self.save(engine)
 
 

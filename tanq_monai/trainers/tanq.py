@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from tanq_monai.errors import InputError
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
 from tanq_monai.losses.contrastive import contrastive_loss
 from tanq_monai.losses.levels import LevelRanges, level_loss
@@ -168,6 +169,9 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
             again = torch.cat([torch.cat([translation, source[:, 1:]], dim=1), empty_label(identity)])
             keys, queries = self.sampler(features, generator.encode(again))
             keys, queries = self.networks.projector(keys), self.networks.projector(queries)
+        if weights.levels and int(style.max()) >= len(self.level_ranges):
+            problem = f"has {len(self.level_ranges)} entries, and there is a style number {int(style.max())}"
+            raise InputError("level_ranges", problem, "give one entry for each style")
         levels = sum(
             level_loss(to_magnitude(translation), source[:, 1:], ranges)[style == number].sum() / len(style)
             for number, ranges in enumerate(self.level_ranges)

@@ -61,6 +61,7 @@ class RawDatasetWriter:
 
     def write(self, name: str, files: VolumeFiles, facts: Facts, measured: Facts | None = None) -> None:
         """Image, label and record of ``name``, in this order; what is measured is kept beside the facts."""
+        (self.folder / DESCRIPTION).unlink(missing_ok=True)  # no finished data set while its files change
         if self.records.pop(name, None) is not None:
             self._write_records()  # from here on the old image may be a new one
         image, label = (self.folder / path for path in _paths(name))

@@ -142,3 +142,25 @@ def test_fewer_than_two_slices_with_structures_are_refused(tmp_path):
     write_nifti(label, structures())
     _store(tmp_path / "scans", tmp_path / "slices").require_structures()
     assert image.exists()
+
+
+def test_scans_that_a_worker_of_the_loader_cannot_use_are_told_in_one_line_each(scans, tmp_path):
+    array = scan()
+    array[0, 0, 0] = np.nan
+    write_nifti(scans / "crossmoda2021_ldn_1_ceT1.nii.gz", array)
+    (scans / "crossmoda2022_etz_2_Label.nii.gz").write_bytes(b"")
+    store = _store(scans, tmp_path / "slices")
+    loader = torch.utils.data.DataLoader(store, batch_size=2, num_workers=1)
+    with pytest.raises(InputErrors) as error:
+        next(iter(loader))
+    lines = str(error.value).splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith("crossmoda2021_ldn_1_ceT1.nii.gz: has 1 NaN or infinite voxels; replace them, e.g. by 0")
+    assert lines[1].endswith("crossmoda2022_etz_2_Label.nii.gz: is empty; copy it again")
+
+
+def test_a_damaged_label_is_told_before_training(tmp_path):
+    _, label = write_case(tmp_path / "scans")
+    label.write_bytes(b"no label")
+    with pytest.raises(InputError, match=r"_Label\.nii\.gz: cannot be read as NIfTI"):
+        _store(tmp_path / "scans", tmp_path / "slices").require_structures()

@@ -52,7 +52,7 @@ def test_entropies_equal_their_definition():
 def test_chunks_of_rows_change_nothing(monkeypatch):
     rows = places(_features())
     whole = attention_entropy(rows)
-    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 4)
+    monkeypatch.setitem(attention.VALUES_AT_ONCE, "cpu", 1)
     torch.testing.assert_close(attention_entropy(rows), whole, rtol=1e-12, atol=1e-12)
 
 
@@ -167,7 +167,7 @@ def test_a_window_of_one_place_returns_the_features_themselves():
 def test_windows_in_chunks_are_those_of_the_whole_map(monkeypatch):
     rows, window = places(_features()), Window(3, (5, 7))
     whole = attention_entropy(rows, window)
-    monkeypatch.setattr(attention, "ROWS_AT_ONCE", 4)
+    monkeypatch.setitem(attention.VALUES_AT_ONCE, "cpu", 1)
     torch.testing.assert_close(attention_entropy(rows, window), whole, rtol=1e-12, atol=1e-12)
 
 

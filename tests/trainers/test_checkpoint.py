@@ -60,6 +60,22 @@ def test_an_interrupted_run_that_goes_on_ends_with_the_same_bits(tmp_path, unint
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), pd.read_csv(folder / "history.csv"))
 
 
+class InterruptAfterEpoch(InterruptAt):
+    """Stops when an epoch's last step is done, before anything is written of it."""
+
+    def attach(self, engine):
+        engine.add_event_handler(Events.EPOCH_COMPLETED(once=self.iteration // 2), self._stop)
+
+
+def test_a_run_stopped_between_the_last_step_of_an_epoch_and_its_rows_repeats_that_step(tmp_path, uninterrupted):
+    folder, _ = uninterrupted
+    with pytest.raises(Interruption):
+        trainer_that_resumes(tmp_path, max_epochs=4, extra_handlers=(InterruptAfterEpoch(4),), minutes=0).run()
+    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["iteration"] == 3
+    trainer_that_resumes(tmp_path, max_epochs=4).run()
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "history.csv"), pd.read_csv(folder / "history.csv"))
+
+
 def test_training_changes_every_network(tmp_path, uninterrupted):
     untrained = _weights(trainer_that_resumes(tmp_path, max_epochs=1))
     for name, value in _weights(uninterrupted[1]).items():
@@ -110,8 +126,9 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path)
         (b"no checkpoint", "is no checkpoint; remove it, training then starts anew"),
         ({"generator": {}}, "does not fit these networks; give the choices it was begun with"),
         ({"iteration": 2, "epoch_length": 5}, "has epochs of 5 steps, this run of 2; give the choices"),
+        ({"choices": {"seed": "4"}}, "was begun with another choice of seed; give the choices it was begun with"),
     ],
-    ids=["damaged", "other networks", "other data"],
+    ids=["damaged", "other networks", "other data", "another choice"],
 )
 def test_a_checkpoint_that_does_not_fit_is_told(tmp_path, uninterrupted, content, message):
     path = tmp_path / "checkpoint.pt"

@@ -81,7 +81,7 @@ def trainer_that_resumes(
         train_handlers=[
             *extra_handlers,
             history,
-            Checkpoint(folder / "checkpoint.pt", state | {"history": history}, minutes=minutes),
+            Checkpoint(folder / "checkpoint.pt", state | {"history": history}, minutes, {"seed": 5}),
             SeededSteps(batches, seed=5),
             LearningRate(optimizers, 0.002),
             FinalModel(folder / "model.pt", parts.generator),
