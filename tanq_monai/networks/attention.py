@@ -57,8 +57,10 @@ def attention_entropy(rows: Tensor, window: Window | None = None) -> Tensor:
     with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
         rows = _widen(rows)
         rows_at_once = max(1, VALUES_AT_ONCE[rows.device.type] // (len(rows) * rows.shape[1]))
-        chunks = torch.split(torch.arange(rows.shape[1], device=rows.device), rows_at_once)  # type: ignore[no-untyped-call]
-        return torch.cat([_entropy(_products(rows[:, chunk], rows, chunk, window)) for chunk in chunks], dim=1)
+        entropies = rows.new_empty(rows.shape[:2])  # one: small ones in between would keep memory in use
+        for chunk in torch.split(torch.arange(rows.shape[1], device=rows.device), rows_at_once):  # type: ignore[no-untyped-call]
+            entropies[:, chunk] = _entropy(_products(rows[:, chunk], rows, chunk, window))
+        return entropies
 
 
 def select_attention(

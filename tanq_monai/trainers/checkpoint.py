@@ -84,9 +84,7 @@ class Checkpoint:
             save_atomically(states | place | {"choices": self.choices}, self.path)
 
     def _save_now_and_then(self, engine: Engine) -> None:
-        ends_epoch = (
-            engine.state.iteration % engine.state.epoch_length == 0
-        )  # first what is due after it
+        ends_epoch = engine.state.iteration % engine.state.epoch_length == 0  # first what is due after it
         if not ends_epoch and time.monotonic() - self._saved_at > 60 * self.minutes:
             self.save(engine)
 
