@@ -4,14 +4,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
 
 from tanq_monai.data.batches import UnpairedBatches
-from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
+from tanq_monai.trainers.rows import add_row
 from tanq_monai.trainers.updates import is_first_rank
 from tanq_monai.transforms.intensity import to_magnitude
 
@@ -81,14 +80,8 @@ class History:
     def _write(self, engine: Engine) -> None:
         row = {"epoch": engine.state.epoch} | {name: sum(v) / len(v) for name, v in self._values.items()}
         self._values.clear()
-        if not is_first_rank():
-            return
-        rows = pd.DataFrame([row])
-        if self.path.exists():
-            before = pd.read_csv(self.path)
-            rows = pd.concat([before[before["epoch"] < row["epoch"]], rows])
-        with replacing(self.path) as temporary:
-            rows.to_csv(temporary, index=False)
+        if is_first_rank():
+            add_row(self.path, row)
 
 
 def losses_of(output: dict[str, Any]) -> dict[str, float]:

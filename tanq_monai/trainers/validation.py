@@ -4,15 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from ignite.engine import Engine, Events
 from monai.networks.utils import eval_mode
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from tanq_monai.files import replacing
 from tanq_monai.trainers.quality import Check, Findings
+from tanq_monai.trainers.rows import add_row
 from tanq_monai.trainers.updates import is_first_rank
 
 
@@ -64,7 +63,7 @@ class Validation:
             return
         findings = [check(self._translate) for check in self.checks]
         values = {name: value for found in findings for name, value in found.values.items()}
-        _add_row(self.path, {"epoch": epoch} | values)
+        add_row(self.path, {"epoch": epoch} | values)
         self._reported = [name for name, value in values.items() if np.isfinite(value)]
         engine.state.metrics.update({name: values[name] for name in self._reported})
         if self.log_dir is not None:
@@ -80,15 +79,6 @@ class Validation:
                 for part, numbers in zip(slices.split(self.batch_size), style.split(self.batch_size), strict=True)  # type: ignore[no-untyped-call]
             ]
         return torch.cat(parts)
-
-
-def _add_row(path: Path, row: dict[str, float]) -> None:
-    rows = pd.DataFrame([row])
-    if path.exists():
-        before = pd.read_csv(path)
-        rows = pd.concat([before[before["epoch"] < row["epoch"]], rows])
-    with replacing(path) as temporary:
-        rows.to_csv(temporary, index=False)
 
 
 def _show(log_dir: str | Path, findings: Sequence[Findings], epoch: int) -> None:

@@ -7,6 +7,7 @@ import pytest
 from files import LPS, SHAPE, scan, structures, write_nifti, write_series
 
 from tanq_monai.data.checks import (
+    check_header,
     check_image,
     check_label,
     check_output_dir,
@@ -108,6 +109,15 @@ def test_other_than_three_dimensions_are_told(tmp_path, shape):
     path = write_nifti(tmp_path / "a_ceT1.nii.gz", np.ones(shape))
     with pytest.raises(InputError, match=_told(path, f"has {len(shape)} dimensions", "give one 3D volume per file")):
         check_image(path)
+
+
+@pytest.mark.parametrize("channels", ["RGB", "RGBA"])
+def test_an_image_of_several_channels_is_told(tmp_path, channels):
+    colours = np.zeros(SHAPE, dtype=[(channel, np.uint8) for channel in channels])
+    path = write_nifti(tmp_path / "a_ceT1.nii.gz", colours)
+    for check in (check_image, check_header):
+        with pytest.raises(InputError, match=_told(path, f"has {len(channels)} channels", "one grey value per voxel")):
+            check(path)
 
 
 def test_a_label_of_another_size_is_told(tmp_path, image):
