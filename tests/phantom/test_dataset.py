@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -98,11 +99,11 @@ def test_an_error_in_one_case_surfaces_and_no_further_case_is_begun(
 ) -> None:
     begun = []
 
-    def fail(case: Case, size: str, seed: int) -> CaseScans:
+    def fail(case: Case, *choices: Any) -> CaseScans:
         begun.append(case)
         if case.index == 1:
             raise RuntimeError(f"no scan of {case.name}")
-        return scan_case(case, size, seed)
+        return scan_case(case, *choices)
 
     monkeypatch.setattr(folder_module, "scan_case", fail)
     with pytest.raises(RuntimeError, match="no scan of crossmoda2022_etz_0"):
