@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 
 from tanq_monai.data.cases import ENDING, TARGET_DOMAIN, Case, Scan, check_contents, find_labelled
 from tanq_monai.data.checks import check_header, check_image
-from tanq_monai.data.slices import STEPS, Slices, SliceStore
+from tanq_monai.data.slices import STEPS, Slices, SliceStore, check_crop, crop_and_flip
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError
 from tanq_monai.transforms.geometry import plan_slices
@@ -94,13 +94,11 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
         seed: of everything random.
 
     Raises:
-        InputError: when the crop is larger than the slices.
+        InputError: when the crop is larger than the slices, or no multiple of 4.
     """
 
     def __init__(self, pairs: Slices, crop: int, variation: Variation | None = None, seed: int = 0) -> None:
-        pixels = min(pairs[0].shape[1:])
-        if crop > pixels:
-            raise InputError(f"crop {crop}", f"is larger than a slice of {pixels} pixels", "choose a smaller crop")
+        check_crop(crop, pairs[0])
         self.pairs, self.crop, self.seed = pairs, crop, seed
         self.variation = variation or Variation()
 
@@ -112,18 +110,13 @@ class PairedSlices(Dataset[dict[str, Tensor]]):
         epoch, index = place
         number = int(np.random.default_rng([self.seed, epoch]).permutation(len(self))[index])
         rng = np.random.default_rng([self.seed, epoch, index])
-        slice_ = self._augment(self.pairs[number], rng)
+        slice_ = crop_and_flip(self.pairs[number], self.crop, rng)
         source = vary(slice_[:1], self.variation, rng)
         return {
             "image": torch.cat([source, slice_[1:2]]),
             "target_domain": slice_[2:],
             "style": torch.tensor(int(self.pairs.styles[number])),
         }
-
-    def _augment(self, slice_: Tensor, rng: np.random.Generator) -> Tensor:
-        top, left = rng.integers(0, np.array(slice_.shape[1:]) - self.crop + 1)
-        cropped = slice_[:, top : top + self.crop, left : left + self.crop]
-        return cropped.flip(-1) if rng.random() < 0.5 else cropped.clone()
 
 
 def vary(image: Tensor, variation: Variation, rng: np.random.Generator) -> Tensor:

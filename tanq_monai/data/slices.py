@@ -166,15 +166,11 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         seed: of everything random.
 
     Raises:
-        InputError: when the crop is larger than the slices.
+        InputError: when the crop is larger than the slices, or no multiple of 4.
     """
 
     def __init__(self, source: Slices, target_domain: Slices, crop: int, seed: int = 0) -> None:
-        pixels = min(*source[0].shape[1:], *target_domain[0].shape[1:])
-        if crop > pixels:
-            raise InputError(f"crop {crop}", f"is larger than a slice of {pixels} pixels", "choose a smaller crop")
-        if crop % 4:
-            raise InputError(f"crop {crop}", "is no multiple of 4", f"choose {crop // 4 * 4}")
+        check_crop(crop, source[0], target_domain[0])
         self.source, self.target_domain = source, target_domain
         self.crop, self.seed = crop, seed
         self._epoch, self._pairs = -1, np.empty((2, 0), dtype=np.int64)
@@ -188,8 +184,8 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
         source, target = (int(number) for number in self._pairs_of(epoch)[:, index])
         rng = np.random.default_rng([self.seed, epoch, index])
         return {
-            "image": self._augment(self.source[source], rng),
-            "target_domain": self._augment(self.target_domain[target], rng),
+            "image": crop_and_flip(self.source[source], self.crop, rng),
+            "target_domain": crop_and_flip(self.target_domain[target], self.crop, rng),
             "style": torch.tensor(int(self.target_domain.styles[target])),
         }
 
@@ -206,11 +202,21 @@ class UnpairedSlices(Dataset[dict[str, Tensor]]):
             self._epoch, self._pairs = epoch, pairs[::-1] if swapped else pairs
         return self._pairs
 
-    def _augment(self, slice_: Tensor, rng: np.random.Generator) -> Tensor:
-        """Crop and flip left-right; image and label are two channels of one tensor, so both alike."""
-        top, left = rng.integers(0, np.array(slice_.shape[1:]) - self.crop + 1)
-        cropped = slice_[:, top : top + self.crop, left : left + self.crop]
-        return cropped.flip(-1) if rng.random() < 0.5 else cropped.clone()
+
+def check_crop(crop: int, *slices: Tensor) -> None:
+    """Raise :class:`InputError` unless slices (..., H, W) have ``crop`` pixels, a multiple of 4."""
+    pixels = min(length for slice_ in slices for length in slice_.shape[-2:])
+    if crop > pixels:
+        raise InputError(f"crop {crop}", f"is larger than a slice of {pixels} pixels", "choose a smaller crop")
+    if crop % 4:
+        raise InputError(f"crop {crop}", "is no multiple of 4", f"choose {crop // 4 * 4}")
+
+
+def crop_and_flip(slice_: Tensor, crop: int, rng: np.random.Generator) -> Tensor:
+    """A random part (C, crop, crop) of a slice (C, H, W), half of the time flipped left-right, all channels alike."""
+    top, left = rng.integers(0, np.array(slice_.shape[1:]) - crop + 1)
+    cropped = slice_[:, top : top + crop, left : left + crop]
+    return cropped.flip(-1) if rng.random() < 0.5 else cropped.clone()
 
 
 def _partners(wanted: Heights, heights: Heights, rng: np.random.Generator) -> NDArray[np.int64]:

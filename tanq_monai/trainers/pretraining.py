@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.networks.generator import TanqGenerator
+from tanq_monai.trainers.tanq import weighted_cross_entropy
 from tanq_monai.trainers.updates import update
 
 
@@ -115,8 +116,7 @@ def pair_terms(
         "structures": weights.structures * _difference_inside(image, truth, labels),
     }
     if logits is not None:
-        classes = torch.tensor(weights.classes, device=logits.device)
-        cross_entropy = F.cross_entropy(logits.float(), labels[:, 0].round().long(), weight=classes)
+        cross_entropy = weighted_cross_entropy(logits.float(), labels[:, 0].round().long(), weights.classes)
         terms["segmentation"] = weights.segmentation * cross_entropy
     return terms
 

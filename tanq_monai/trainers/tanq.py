@@ -184,12 +184,12 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
         }
         if logits is not None:
             structures = source[:, 1].round().long()
-            cross_entropy = _weighted_cross_entropy(logits[: len(source)].float(), structures, weights.classes)
+            cross_entropy = weighted_cross_entropy(logits[: len(source)].float(), structures, weights.classes)
             terms["segmentation"] = weights.segmentation * cross_entropy
         return terms
 
 
-def _weighted_cross_entropy(logits: Tensor, truth: Tensor, classes: Sequence[float]) -> Tensor:
+def weighted_cross_entropy(logits: Tensor, truth: Tensor, classes: Sequence[float]) -> Tensor:
     """Mean over the pixels of the whole batch, weighted by class, also where several ranks share the batch."""
     weight = logits.new_tensor(classes)
     total = mean_over_ranks(weight[truth].sum())

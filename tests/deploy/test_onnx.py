@@ -41,27 +41,40 @@ def _slices(batch, height, width, labelled=True):
     return slices
 
 
-def _compare(session, generator, slices):
+def _translations(session, generator, slices):
+    """By ONNX Runtime and by torch."""
     with torch.no_grad():
         expected = generator(slices, torch.tensor([1])).numpy()
-    (translation,) = session.run(["translation"], {"image": slices.numpy()})
-    assert expected.std() > 0.1
-    np.testing.assert_allclose(translation, expected, rtol=0, atol=1e-4)
+    return session.run(["translation"], {"image": slices.numpy()})[0], expected
 
 
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 32, 32), (3, 40, 28), (2, 64, 96)])
 def test_onnx_runtime_translates_like_torch_whatever_batch_and_size(session, generator, batch, height, width):
-    _compare(session, generator, _slices(batch, height, width))
+    translation, expected = _translations(session, generator, _slices(batch, height, width))
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(translation, expected, rtol=0, atol=1e-4)
 
 
 def test_slices_without_structures_come_out_alike(session, generator):
-    _compare(session, generator, _slices(2, 32, 32, labelled=False))
+    translation, expected = _translations(session, generator, _slices(2, 32, 32, labelled=False))
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(translation, expected, rtol=0, atol=1e-4)
 
 
 def test_slices_of_nothing_but_a_structure_come_out_alike(session, generator):
     slices = _slices(1, 32, 32)
     slices[:, 1] = 1
-    _compare(session, generator, slices)
+    translation, expected = _translations(session, generator, slices)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(translation, expected, rtol=0, atol=1e-4)
+
+
+def test_the_label_map_shows_in_the_translation(session):
+    slices = _slices(1, 32, 32)
+    with_label, without = (
+        session.run(None, {"image": s.numpy()})[0] for s in (slices, slices * torch.tensor([1.0, 0.0])[:, None, None])
+    )
+    assert np.abs(with_label - without).max() > 0.1
 
 
 def test_the_file_names_its_axes_and_ends(session):
