@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from monai.engines import IterationEvents, SupervisedTrainer
+from monai.engines import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
 from tanq_monai.losses.cycle import cycle_loss, identity_loss
+from tanq_monai.trainers.base import TranslatorTrainer
 from tanq_monai.trainers.image_pool import ImagePool
 from tanq_monai.trainers.updates import update
 
@@ -73,7 +73,7 @@ class _Views:
     target_kept: Tensor
 
 
-class CycleGanTrainer(SupervisedTrainer):  # type: ignore[misc]
+class CycleGanTrainer(TranslatorTrainer):
     """Trains two generators and two discriminators on unpaired slices.
 
     A step: both domains are translated there and back; step of the generators against the frozen discriminators; step
@@ -112,17 +112,8 @@ class CycleGanTrainer(SupervisedTrainer):  # type: ignore[misc]
         self.optimizers = optimizers
         self.weights = weights or CycleGanWeights()
         self.pools = pools or CycleGanPools()
-        device = torch.device(device)
-        self.autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
         super().__init__(
-            device=device,
-            max_epochs=max_epochs,
-            train_data_loader=train_data_loader,
-            network=networks.generator,
-            optimizer=optimizers.generators,
-            loss_function=F.l1_loss,
-            train_handlers=train_handlers,
-            decollate=False,
+            device, max_epochs, train_data_loader, networks.generator, optimizers.generators, train_handlers, amp
         )
 
     def _iteration(self, engine: "CycleGanTrainer", batchdata: dict[str, Tensor]) -> dict[str, Any]:
@@ -138,16 +129,12 @@ class CycleGanTrainer(SupervisedTrainer):  # type: ignore[misc]
         discriminators = nn.ModuleList([networks.discriminator, networks.source_discriminator])
         discriminators.requires_grad_(False)
         terms = self._generator_terms(views, style)
-        total = torch.stack(list(terms.values())).sum()
-        engine.fire_event(IterationEvents.LOSS_COMPLETED)
-        update(total, optimizers.generators)
-        engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        output |= self.minimize(terms, optimizers.generators)
         discriminators.requires_grad_(True)
 
         loss = self._discriminator_loss(views, style)
         update(loss, optimizers.discriminators)
-        output |= {f"loss_{name}": term.item() for name, term in terms.items()}
-        output |= {"loss_discriminator": loss.item(), Keys.LOSS: total.detach()}
+        output["loss_discriminator"] = loss.item()
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return output
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from monai.engines import IterationEvents, SupervisedTrainer
+from monai.engines import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.networks.generator import TanqGenerator
+from tanq_monai.trainers.base import TranslatorTrainer
 from tanq_monai.trainers.tanq import weighted_cross_entropy
-from tanq_monai.trainers.updates import update
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PairWeights:
     classes: Sequence[float] = (0.01, 0.6, 1.2)
 
 
-class PairTrainer(SupervisedTrainer):  # type: ignore[misc]
+class PairTrainer(TranslatorTrainer):
     """Trains a generator to turn ceT1 into the hrT2 of the same patient.
 
     Batches are dicts with ``image``, ceT1 and label map (B, 2, H, W), ``target_domain``, the true hrT2 (B, 1, H, W),
@@ -66,18 +66,7 @@ class PairTrainer(SupervisedTrainer):  # type: ignore[misc]
         amp: bool = False,
     ) -> None:
         self.weights = weights or PairWeights()
-        device = torch.device(device)
-        self.autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
-        super().__init__(
-            device=device,
-            max_epochs=max_epochs,
-            train_data_loader=train_data_loader,
-            network=network,
-            optimizer=optimizer,
-            loss_function=F.l1_loss,
-            train_handlers=train_handlers,
-            decollate=False,
-        )
+        super().__init__(device, max_epochs, train_data_loader, network, optimizer, train_handlers, amp)
 
     def _iteration(self, engine: "PairTrainer", batchdata: dict[str, Tensor]) -> dict[str, Any]:
         device = engine.state.device
@@ -89,11 +78,7 @@ class PairTrainer(SupervisedTrainer):  # type: ignore[misc]
         engine.state.output = output
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
         terms = pair_terms(image.float(), truth, source[:, 1:], logits, self.weights)
-        total = torch.stack(list(terms.values())).sum()
-        engine.fire_event(IterationEvents.LOSS_COMPLETED)
-        update(total, engine.optimizer)
-        engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
-        output |= {f"loss_{name}": term.item() for name, term in terms.items()} | {Keys.LOSS: total.detach()}
+        output |= self.minimize(terms, engine.optimizer)
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return output
 

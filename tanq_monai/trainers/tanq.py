@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from monai.engines import IterationEvents, SupervisedTrainer
+from monai.engines import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -17,6 +17,7 @@ from tanq_monai.losses.contrastive import contrastive_loss
 from tanq_monai.losses.levels import LevelRanges, level_loss
 from tanq_monai.networks.attention import FeatureSampler
 from tanq_monai.networks.generator import TanqGenerator, empty_label
+from tanq_monai.trainers.base import TranslatorTrainer
 from tanq_monai.trainers.updates import mean_over_ranks, update
 from tanq_monai.transforms.intensity import to_magnitude
 
@@ -59,7 +60,7 @@ class TanqWeights:
     classes: Sequence[float] = (0.01, 0.6, 1.2)
 
 
-class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
+class TanqTrainer(TranslatorTrainer):
     """Trains generator, discriminator and projector on unpaired slices.
 
     A step: one generator pass over source and target domain together; discriminator step on the detached translation;
@@ -107,17 +108,8 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
             raise ValueError(f"without SegDecoder weights.segmentation must be 0, got {self.weights.segmentation}")
         self.sampler = sampler or FeatureSampler()
         self.level_ranges = level_ranges
-        device = torch.device(device)
-        self.autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
         super().__init__(
-            device=device,
-            max_epochs=max_epochs,
-            train_data_loader=train_data_loader,
-            network=networks.generator,
-            optimizer=optimizers.generator,
-            loss_function=F.cross_entropy,
-            train_handlers=train_handlers,
-            decollate=False,
+            device, max_epochs, train_data_loader, networks.generator, optimizers.generator, train_handlers, amp
         )
 
     def _iteration(self, engine: "TanqTrainer", batchdata: dict[str, Tensor]) -> dict[str, Any]:
@@ -138,12 +130,8 @@ class TanqTrainer(SupervisedTrainer):  # type: ignore[misc]
 
         networks.discriminator.requires_grad_(False)
         terms = self._generator_terms(source, style, translation, identity, features, logits)
-        total = torch.stack(list(terms.values())).sum()
-        engine.fire_event(IterationEvents.LOSS_COMPLETED)
-        update(total, optimizers.generator, optimizers.projector)
-        engine.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        output |= self.minimize(terms, optimizers.generator, optimizers.projector)
         networks.discriminator.requires_grad_(True)
-        output |= {f"loss_{name}": term.item() for name, term in terms.items()} | {Keys.LOSS: total.detach()}
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return output
 

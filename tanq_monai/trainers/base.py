@@ -1,0 +1,58 @@
+"""What the trainers of all translators share."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.engines import IterationEvents, SupervisedTrainer
+from monai.utils.enums import CommonKeys as Keys
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Optimizer
+
+from tanq_monai.trainers.updates import update
+
+
+class TranslatorTrainer(SupervisedTrainer):  # type: ignore[misc]
+    """A MONAI trainer whose subclasses say what one step is (``_iteration``).
+
+    Args:
+        device: of networks and batches.
+        max_epochs: an epoch is one pass over ``train_data_loader``.
+        train_data_loader: of the batches.
+        network: the translator that is wanted.
+        optimizer: of it.
+        train_handlers: MONAI's or Ignite's.
+        amp: autocast to bfloat16.
+    """
+
+    def __init__(
+        self,
+        device: torch.device | str,
+        max_epochs: int,
+        train_data_loader: Iterable[dict[str, Tensor]],
+        network: nn.Module,
+        optimizer: Optimizer,
+        train_handlers: Sequence[Any] | None = None,
+        amp: bool = False,
+    ) -> None:
+        device = torch.device(device)
+        self.autocast = torch.autocast(device.type, dtype=torch.bfloat16, enabled=amp)
+        super().__init__(
+            device=device,
+            max_epochs=max_epochs,
+            train_data_loader=train_data_loader,
+            network=network,
+            optimizer=optimizer,
+            loss_function=F.l1_loss,  # MONAI wants one; the steps have their own
+            train_handlers=train_handlers,
+            decollate=False,
+        )
+
+    def minimize(self, terms: Mapping[str, Tensor], *optimizers: Optimizer) -> dict[str, Any]:
+        """One step on the sum of ``terms``, with MONAI's events; their values by ``loss_{name}``, and ``loss``."""
+        total = torch.stack(list(terms.values())).sum()
+        self.fire_event(IterationEvents.LOSS_COMPLETED)
+        update(total, *optimizers)
+        self.fire_event(IterationEvents.BACKWARD_COMPLETED)
+        return {f"loss_{name}": term.item() for name, term in terms.items()} | {Keys.LOSS: total.detach()}
