@@ -18,8 +18,8 @@ import torch
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.demo.pipeline import SEGMENTERS, segmentation_steps, translation_steps
 from tanq_monai.demo.settings import SEGMENTER, DemoSettings
-from tanq_monai.demo.steps import StepRunner
 from tanq_monai.errors import print_mistakes_in_one_line
+from tanq_monai.steps import StepRunner
 
 COMPARED = [segmenter for segmenter in reversed(SEGMENTERS) if segmenter.name in ("no_adaptation", "supervised")]
 # Dice by segmenter and structure, and whether it must lie above.

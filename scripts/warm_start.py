@@ -22,11 +22,11 @@ from tanq_monai.data.pairs import PairStore, find_pairs
 from tanq_monai.data.slices import SliceSize
 from tanq_monai.data.weights import load_weights
 from tanq_monai.demo.settings import DemoSettings, settings_of
-from tanq_monai.demo.steps import Step, StepRunner, bundle_step
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, ssim
 from tanq_monai.networks import TanqGenerator
+from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.transforms.intensity import to_magnitude
 
 Array = NDArray[np.floating]

@@ -20,15 +20,20 @@ CHANNEL = "0000"  # of the only channel
 ENDING = ".nii.gz"
 
 
-def describe_dataset(files: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+def describe_dataset(
+    files: Mapping[str, tuple[str, str]], structures: Mapping[str, int] = STRUCTURES, ignore: bool = False
+) -> dict[str, Any]:
     """The content of ``dataset.json``.
 
     Args:
         files: image and label of every name, absolute or relative to the data set.
+        structures: names and label values.
+        ignore: whether labels hold nnU-Net's ignore label, one more than the highest value.
     """
+    ignored = {"ignore": max(structures.values()) + 1} if ignore else {}
     return {
         "channel_names": {"0": "MR"},
-        "labels": {"background": 0, **STRUCTURES},
+        "labels": {"background": 0, **structures, **ignored},
         "numTraining": len(files),
         "file_ending": ENDING,
         # SimpleITK, nnU-Net's default reader, refuses slightly sheared affines.

@@ -15,8 +15,8 @@ from tanq_monai.data.checks import check_output_dir
 from tanq_monai.demo.album import draw_album
 from tanq_monai.demo.report import NO_ADAPTATION, SUPERVISED_BOUND, TANQ, gap_closed, write_report
 from tanq_monai.demo.settings import DemoSettings, settings_of
-from tanq_monai.demo.steps import Step, StepRunner, bundle_step
 from tanq_monai.files import replacing
+from tanq_monai.steps import Step, StepRunner, bundle_step
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
     root = check_output_dir(output_dir).resolve()
     translation = translation_steps(root, settings, seed)
     segmentation = {s: segmentation_steps(root, settings, s) for s in SEGMENTERS}
-    runner = StepRunner(root / "steps", len(translation) + sum(map(len, segmentation.values())))
+    runner = StepRunner(root / "steps", len(translation) + sum(map(len, segmentation.values())), "demo")
     phantom, *translator = translation
     runner.run(phantom)
     shared = sum(runner.run(step) for step in translator)

@@ -11,7 +11,9 @@ from monai.engines.utils import IterationEvents
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from tanq_monai.files import replacing, write_json
-from tanq_monai.segmentation.nnunet import EpochLoader, finish_loaders, prepare_batch
+from tanq_monai.ranks import average_gradients, is_first_rank
+from tanq_monai.segmentation.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
+from tanq_monai.segmentation.nnunet import EpochLoader, finish_loaders, prepare_batch, validate
 from tanq_monai.segmentation.plans import TRAINED
 
 MAX_GRADIENT_NORM = 12.0  # nnU-Net's
@@ -22,14 +24,16 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
     """MONAI's supervised trainer doing nnU-Net's steps: deep supervision, gradient clipping, poly schedule.
 
     After every epoch ``fold_{f}/checkpoint_latest.pth`` is replaced, at the end ``checkpoint_final.pth`` is
-    written, both in nnU-Net's format and layout, and the model folder is filled. A run that is started again
-    continues after its latest epoch; the order of random draws is not restored.
+    written, both in nnU-Net's format and layout; a fold is validated as nnU-Net does, and the model folder is filled.
+    A run that is started again continues after its latest epoch; the order of random draws is not restored. With
+    several ranks the gradients are averaged, and the first one writes.
 
     Args:
         nnunet: of :func:`tanq_monai.segmentation.nnunet.set_up_nnunet`.
         train_data_loader: batches.
         max_epochs: how many epochs in all.
         model_dir: gets ``model.pt``, ``plans.json``, ``dataset.json``.
+        num_processes: for the validation; 0 = threads.
         **kwargs: as in :class:`monai.engines.SupervisedTrainer`.
     """
 
@@ -39,6 +43,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         train_data_loader: EpochLoader,
         max_epochs: int,
         model_dir: str | Path,
+        num_processes: int = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -58,6 +63,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         if nnunet.grad_scaler is not None:  # the one that nnU-Net's checkpoints keep
             self.scaler = nnunet.grad_scaler
         self.model_dir = Path(model_dir)
+        self.num_processes = num_processes
         self.result_dir = Path(nnunet.output_folder)
         self.add_event_handler(Events.EPOCH_STARTED, NnUNetEngine._start_epoch)
         self.add_event_handler(IterationEvents.BACKWARD_COMPLETED, NnUNetEngine._clip_gradients)
@@ -71,29 +77,42 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             finish_loaders(self.nnunet)
 
     def _run(self) -> None:
-        _write_nnunet_folder(self.nnunet)
+        if is_first_rank():
+            _write_nnunet_folder(self.nnunet)
         done = self._resume()
         if done < self.state.max_epochs:
             self.state.epoch = done
             self.state.iteration = done * self.state.epoch_length
             super().run()
             self._save(FINAL)
+        if is_first_rank():
             (self.result_dir / LATEST).unlink(missing_ok=True)
-        export_model(self.nnunet, self.model_dir)
+            if self.nnunet.fold != "all" and not (self.result_dir / "validation" / "summary.json").exists():
+                validate(self.nnunet, self.num_processes)
+            export_model(self.nnunet, self.model_dir)
 
     def _resume(self) -> int:
         """Load the newest checkpoint; how many epochs it has seen."""
         for name in (FINAL, LATEST):
             if (self.result_dir / name).exists():
-                self.nnunet.load_checkpoint(str(self.result_dir / name))
-                return int(self.nnunet.current_epoch)
+                return self._load(read_checkpoint(self.result_dir / name, self.nnunet.device))
         return 0
+
+    def _load(self, checkpoint: dict[str, Any]) -> int:
+        """Not by nnU-Net's own function, which unpickles whatever the file holds."""
+        unwrapped(self.network).load_state_dict(plain_weights(checkpoint))
+        self.optimizer.load_state_dict(checkpoint["optimizer_state"])
+        if self.nnunet.grad_scaler is not None and checkpoint["grad_scaler_state"] is not None:
+            self.nnunet.grad_scaler.load_state_dict(checkpoint["grad_scaler_state"])
+        self.nnunet.logger.load_checkpoint(checkpoint["logging"])
+        return int(checkpoint[EPOCH])
 
     def _start_epoch(self) -> None:
         self.nnunet.current_epoch = self.state.epoch - 1
         self.nnunet.lr_scheduler.step(self.nnunet.current_epoch)
 
     def _clip_gradients(self) -> None:
+        average_gradients(self.network.parameters())  # before unscaling, so that all ranks skip the same steps
         if self.amp and self.scaler is not None:
             self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
@@ -102,6 +121,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self._save(LATEST)
 
     def _save(self, name: str) -> None:
+        if not is_first_rank():
+            return
         self.nnunet.current_epoch = self.state.epoch - 1  # nnU-Net adds the 1 when it saves
         with replacing(self.result_dir / name) as temporary:
             self.nnunet.save_checkpoint(str(temporary))
@@ -109,7 +130,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
 
 def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:
     """Write the model folder that ``inference.yaml`` reads: weights, plan and labels."""
-    network = getattr(nnunet.network, "_orig_mod", nnunet.network)  # torch.compile wraps on CUDA
+    network = unwrapped(nnunet.network)
     with replacing(folder / "model.pt") as temporary:  # last of the three: its presence means that all are there
         torch.save({key: value.cpu() for key, value in network.state_dict().items()}, temporary)
         write_json(nnunet.plans_manager.plans | {TRAINED: nnunet.configuration_name}, folder / "plans.json")

@@ -1,39 +1,49 @@
 """nnU-Net's own trainer, set up for one run: the source of batches, network, loss, optimizer and schedule."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import nnunetv2
 import torch
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+from torch import distributed as dist
 
+from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import InputError
+from tanq_monai.metrics import STRUCTURES
+from tanq_monai.ranks import first_rank_first, share_first_weights
+from tanq_monai.segmentation.checkpoints import unwrapped
 from tanq_monai.segmentation.folders import RunFolders
-from tanq_monai.segmentation.plans import read_json
-from tanq_monai.segmentation.preparation import prepare
+from tanq_monai.segmentation.plans import check_model_folder, read_json
+from tanq_monai.segmentation.preparation import FOLDS, Case, PlanWish, identifier, prepare, processes_or_threads
 
 Batch = dict[str, Any]
-FOLDS = 5
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a user chooses; the defaults are nnU-Net's.
+    """What a user chooses; the defaults are nnU-Net's, but for the paper's batch size.
 
     Args:
         configuration: ``2d`` or ``3d_fullres``.
-        fold: 0-4 of nnU-Net's five-fold split, or ``all`` cases.
+        fold: 0-4 of nnU-Net's five-fold split, drawn over patients, or ``all`` cases.
         max_epochs: length of the poly schedule.
         trainer: one of nnU-Net's own trainers by name, for its optimizer, loss or augmentation.
         learning_rate: at the start.
         foreground_fraction: share of every batch whose patches must hold a structure.
-        plans_override: see :func:`tanq_monai.segmentation.preparation.override_plan`.
-        num_processes: for planning and preprocessing; 0 = threads.
+        batch_size: of all ranks together; None = nnU-Net's own.
+        plans_override: see :func:`tanq_monai.segmentation.overrides.override_plan`.
+        initial_model: a model folder whose plan is taken and whose weights are the first ones.
+        structures: names and label values.
+        num_processes: for planning, preprocessing and validation; 0 = threads.
         num_workers: processes that load and augment; 0 = in the training process.
     """
 
@@ -43,43 +53,70 @@ class Settings:
     trainer: str = "nnUNetTrainer"
     learning_rate: float = 0.01
     foreground_fraction: float = 0.33
+    batch_size: int | None = 8
     plans_override: dict[str, Any] | None = None
+    initial_model: str | None = None
+    structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
     num_processes: int = 2
     num_workers: int = 0
 
+    @property
+    def plan(self) -> PlanWish:
+        """What of it concerns the plan."""
+        plans_file = None if self.initial_model is None else Path(self.initial_model) / "plans.json"
+        return PlanWish(self.configuration, self.batch_size, self.plans_override, plans_file, self.structures)
+
 
 def set_up_nnunet(
-    cases: Sequence[dict[str, str]], output_dir: str | Path, settings: Settings, device: torch.device | str
+    cases: Sequence[Case], output_dir: str | Path, settings: Settings, device: torch.device | str
 ) -> nnUNetTrainer:
     """Plan, preprocess and build what a training needs, with nnU-Net's own code.
 
+    As one of several ranks, it gets a share of every batch; averaging the gradients is left to the caller.
+
     Args:
-        cases: dicts with ``image`` and ``label``.
+        cases: dicts with ``image`` and ``label``; ``patient``, whose scan it is; ``weight``, how often it is drawn.
         output_dir: of the run; a finished preparation in it is used again.
         settings: the user's choices.
         device: of the network.
 
     Raises:
-        InputError: when nnU-Net's split has no such fold.
+        InputError: when nnU-Net's split has no such fold, or there is no such initial model.
     """
-    _check_fold(settings.fold, len(cases))
+    cases = [case for case in cases if case.get("weight", 1) > 0]
+    _check_fold(settings.fold, len({case.get("patient", identifier(case)) for case in cases}))
+    if settings.initial_model is not None:
+        check_model_folder(settings.initial_model)
     folders = RunFolders(output_dir)
     device = torch.device(device)
-    prepare(cases, folders, settings.configuration, settings.plans_override, settings.num_processes)
+    with first_rank_first():
+        prepare(cases, folders, settings.plan, settings.num_processes)
     plans = read_json(folders.plans_file) | {"continue_training": False}
     # Without the paths of the images, which end up in every result folder otherwise.
     dataset = {k: v for k, v in read_json(folders.preprocessed / "dataset.json").items() if k != "dataset"}
     environment = {"nnUNet_n_proc_DA": str(settings.num_workers)}
     if device.type == "cpu":
         environment["nnUNet_compile"] = "f"
-    with folders.active(**environment):
-        trainer = find_trainer(settings.trainer)(plans, settings.configuration, settings.fold, dataset, device)
+    with folders.active(**environment), _sampled_by(cases):
+        with mock.patch.object(dist, "is_initialized", lambda: False):  # nnU-Net's own ranks want CUDA
+            trainer = find_trainer(settings.trainer)(plans, settings.configuration, settings.fold, dataset, device)
+        trainer.device = device  # nnU-Net takes the first GPU
         trainer.num_epochs = settings.max_epochs
         trainer.initial_lr = settings.learning_rate
         trainer.oversample_foreground_percent = settings.foreground_fraction
         trainer.initialize()
+        _share_batches(trainer)
         trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
+    if settings.initial_model is not None:
+        load_weights(unwrapped(trainer.network), Path(settings.initial_model) / "model.pt")
+    share_first_weights(trainer.network)
     return trainer
+
+
+def validate(trainer: nnUNetTrainer, num_processes: int) -> None:
+    """nnU-Net's validation of a fold: labels, probabilities and ``summary.json`` in ``fold_{f}/validation``."""
+    with contextlib.redirect_stdout(None), processes_or_threads(num_processes):
+        trainer.perform_actual_validation(save_probabilities=True)
 
 
 def find_trainer(name: str) -> type[nnUNetTrainer]:
@@ -140,11 +177,40 @@ def training_data(trainer: nnUNetTrainer) -> Any:
         return trainer.get_tr_and_val_datasets()[0]
 
 
-def _check_fold(fold: int | str, num_cases: int) -> None:
+def _check_fold(fold: int | str, num_patients: int) -> None:
     if fold == "all":
         return
     if fold not in range(FOLDS):
         raise InputError("fold", f"{fold!r} is not in nnU-Net's split", f"choose all or 0-{FOLDS - 1}")
-    if num_cases < FOLDS:
-        problem = f"{fold} of {FOLDS} needs at least {FOLDS} cases, there are {num_cases}"
-        raise InputError("fold", problem, "give more cases or choose --fold all")
+    if num_patients < FOLDS:
+        problem = f"{fold} of {FOLDS} needs at least {FOLDS} patients, there are {num_patients}"
+        raise InputError("fold", problem, "give more patients or choose --fold all")
+
+
+def _share_batches(trainer: nnUNetTrainer) -> None:
+    """As one of several ranks: a part of the batch, and Dice over the whole batch where the plan wants that."""
+    if not dist.is_initialized():
+        return
+    if trainer.configuration_manager.batch_size < dist.get_world_size():
+        problem = f"{trainer.configuration_manager.batch_size} is less than the {dist.get_world_size()} processes"
+        raise InputError("batch_size", problem, "choose a larger one, or start fewer processes")
+    trainer.is_ddp, trainer.local_rank = True, dist.get_rank()
+    trainer._set_batch_size_and_oversample()
+    trainer.loss = trainer._build_loss()
+    trainer.is_ddp = False  # else it looks for torch's wrapper round the network
+
+
+@contextlib.contextmanager
+def _sampled_by(cases: Sequence[Case]) -> Iterator[None]:
+    """nnU-Net's loaders draw every case as often as its weight says: nnU-Net can, but has no way to ask for it."""
+    weights = {identifier(case): float(case.get("weight", 1)) for case in cases}
+    if len(set(weights.values())) == 1:
+        yield
+        return
+
+    def loader(data: Any, *args: Any, sampling_probabilities: None = None, **kwargs: Any) -> nnUNetDataLoader:
+        drawn = torch.tensor([weights[name] for name in data.identifiers], dtype=torch.float64)
+        return nnUNetDataLoader(data, *args, sampling_probabilities=(drawn / drawn.sum()).numpy(), **kwargs)
+
+    with mock.patch.object(nnunet_module, "nnUNetDataLoader", loader):
+        yield

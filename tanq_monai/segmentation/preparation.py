@@ -3,155 +3,165 @@
 import contextlib
 import multiprocessing
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-from nnunetv2.experiment_planning.experiment_planners.network_topology import get_pool_and_conv_props
 from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments
+from nnunetv2.utilities.crossval_split import generate_crossval_split
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from tanq_monai.data.raw_dataset import CHANNEL, ENDING, describe_dataset, write_label
+from tanq_monai.data.raw_dataset import CHANNEL, DESCRIPTION, ENDING, LABELS, describe_dataset, write_label
 from tanq_monai.errors import InputError
 from tanq_monai.files import write_json
-from tanq_monai.segmentation.folders import PLANS, RunFolders
-from tanq_monai.segmentation.plans import read_json
+from tanq_monai.metrics import STRUCTURES
+from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
+from tanq_monai.segmentation.overrides import override_plan
+from tanq_monai.segmentation.plans import TRAINED, read_json
 
-Case = dict[str, str]
+Case = Mapping[str, Any]
 Json = dict[str, Any]
-_MIN_FEATURE_MAP = 4  # nnU-Net pools no axis below four voxels
-_PER_STAGE = ("kernel_sizes", "strides", "n_conv_per_stage", "n_blocks_per_stage")
+FOLDS = 5
 
 
-def prepare(
-    cases: Sequence[Case],
-    folders: RunFolders,
-    configuration: str,
-    plans_override: Json | None = None,
-    num_processes: int = 2,
-) -> None:
-    """Bring ``folders.preprocessed`` into being, unless this very preparation is there already.
+@dataclass(frozen=True)
+class PlanWish:
+    """What a run wants of nnU-Net's plan.
 
     Args:
-        cases: dicts with ``image`` and ``label`` (files on one grid).
-        folders: of the run.
         configuration: ``2d`` or ``3d_fullres``.
-        plans_override: see :func:`override_plan`.
+        batch_size: in place of nnU-Net's own; None keeps it.
+        override: see :func:`~tanq_monai.segmentation.overrides.override_plan`.
+        plans_file: a plan to take in place of a new one.
+        structures: names and label values.
+    """
+
+    configuration: str
+    batch_size: int | None = None
+    override: Json | None = None
+    plans_file: str | Path | None = None
+    structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
+
+    @property
+    def overrides(self) -> Json:
+        """All that differs from the plan, in JSON's types."""
+        batch_size = {} if self.batch_size is None else {"batch_size": self.batch_size}
+        plain: Json = _plain(batch_size | (self.override or {}))
+        return plain
+
+
+def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_processes: int = 2) -> None:
+    """Bring ``folders.preprocessed`` into being for one configuration, or leave it if this very one is there already.
+
+    All configurations and folds of a run share raw data set, fingerprint, plan and split.
+
+    Args:
+        cases: dicts with ``image`` and ``label`` (files on one grid) and ``patient``, whose scan it is.
+        folders: of the run.
+        wish: what the plan is to be.
         num_processes: of nnU-Net; 0 = threads, which saves the half minute in which two processes start.
 
     Raises:
         InputError: when the run was begun with other cases or settings.
     """
-    wanted = _settings(cases, configuration, plans_override)
-    done = folders.root / "prepared.json"
-    if done.exists():
-        if read_json(done) != wanted:
-            raise InputError(
-                folders.root,
-                "was begun with other cases or plan settings",
-                "choose another --output_dir or delete it",
-            )
-        return
-    shutil.rmtree(folders.preprocessed, ignore_errors=True)
-    write_raw_dataset(cases, folders.raw)
-    pool_size = max(1, num_processes)
-    with folders.active(), contextlib.nullcontext() if num_processes else _threads_for_processes():
-        extract_fingerprints([1], num_processes=pool_size, verbose=False)
-        plan_experiments([1])
-        plan = override_plan(read_json(folders.plans_file), configuration, plans_override or {})
-        write_json(plan, folders.plans_file)
-        # Not nnU-Net's preprocess_dataset: it needs distutils, which Python 3.12 no longer has.
-        preprocessor = PlansManager(plan).get_configuration(configuration).preprocessor_class(verbose=False)
-        preprocessor.run(1, configuration, PLANS, pool_size)
-    shutil.copytree(folders.raw / "labelsTr", folders.preprocessed / "gt_segmentations")
-    write_json(wanted, done)
+    begun = folders.root / "prepared.json"
+    state = read_json(begun) if begun.exists() else {}
+    wanted: Json = {"files": _stamps(cases), "structures": dict(wish.structures)}
+    if state and {key: state.get(key) for key in wanted} != wanted:
+        _refuse(folders, "other cases or structures")
+    with folders.active(), processes_or_threads(num_processes):
+        if not state:
+            _plan(cases, folders, wish, num_processes)
+            state = wanted | {"configurations": {}}
+        configurations = state["configurations"]
+        if wish.configuration not in configurations:
+            _preprocess(folders, wish, num_processes)
+            configurations[wish.configuration] = wish.overrides
+            write_json(state, begun)
+        elif configurations[wish.configuration] != wish.overrides:
+            _refuse(folders, f"other plan settings of {wish.configuration}")
 
 
-def write_raw_dataset(cases: Sequence[Case], folder: Path) -> None:
-    """nnU-Net's raw data set: images stay where they are, labels (float64 in crossMoDA) become uint8."""
+def write_raw_dataset(cases: Sequence[Case], folder: Path, structures: Mapping[str, int] = STRUCTURES) -> None:
+    """nnU-Net's raw data set: images stay where they are, labels (float64 in crossMoDA) become uint8.
+
+    The ignore label is declared where a case has it (``ignore``).
+    """
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / "labelsTr").mkdir(parents=True)
+    (folder / LABELS).mkdir(parents=True)
     dataset = {}
     for case in cases:
-        name = Path(case["image"]).name.removesuffix(ENDING).removesuffix(f"_{CHANNEL}")
-        label = folder / "labelsTr" / f"{name}{ENDING}"
+        label = folder / LABELS / f"{identifier(case)}{ENDING}"
         write_label(Path(case["label"]), Path(case["image"]), label)
-        dataset[name] = str(Path(case["image"]).resolve()), f"labelsTr/{label.name}"
-    write_json(describe_dataset(dataset), folder / "dataset.json")
+        dataset[identifier(case)] = str(Path(case["image"]).resolve()), f"{LABELS}/{label.name}"
+    ignore = any(case.get("ignore") for case in cases)
+    write_json(describe_dataset(dataset, structures, ignore=ignore), folder / DESCRIPTION)
 
 
-def override_plan(plan: Json, configuration: str, override: Json) -> Json:
-    """A plan whose ``configuration`` has other values.
+def identifier(case: Case) -> str:
+    """What nnU-Net calls a case: the name of its image without endings."""
+    return Path(case["image"]).name.removesuffix(ENDING).removesuffix(f"_{CHANNEL}")
 
-    Keys are those of the configuration (``batch_size``, ``patch_size``, ``spacing``, ...) or of its network
-    (``features_per_stage``, ``n_conv_per_stage``, ...). A new ``patch_size`` or ``spacing`` gets the strides
-    and kernels that nnU-Net derives from it; fewer ``features_per_stage`` drop the deepest stages.
+
+def splits_by_patient(cases: Sequence[Case]) -> list[dict[str, list[str]]]:
+    """nnU-Net's five-fold split, drawn over patients: what is made of one scan never lies in training and validation.
+
+    With one case per patient it is nnU-Net's own split.
     """
-    config = read_configuration_of(plan, configuration)
-    network = config["architecture"]["arch_kwargs"]
-    unknown = [key for key in override if key not in config and key not in network]
-    if unknown:
-        raise InputError("plans_override", f"has unknown keys {unknown}", f"choose of {sorted({*config, *network})}")
-    for key, value in override.items():
-        (network if key in network else config)[key] = value
-    if {"patch_size", "spacing"} & override.keys():
-        _derive_topology(config, network, override)
-    _set_depth(network, override)
-    return plan
-
-
-def read_configuration_of(plan: Json, name: str) -> Json:
-    """The configuration itself, to be changed in place.
-
-    Raises:
-        InputError: when the plan has none of that name.
-    """
-    if name not in plan["configurations"]:
-        raise InputError(
-            "configuration",
-            f"{name!r} is not in nnU-Net's plan",
-            f"choose of {sorted(plan['configurations'])}",
-        )
-    config: Json = plan["configurations"][name]
-    return config
-
-
-def _derive_topology(config: Json, network: Json, override: Json) -> None:
-    _, strides, kernels, patch, _ = get_pool_and_conv_props(
-        config["spacing"], config["patch_size"], _MIN_FEATURE_MAP, 999999
-    )
-    config["patch_size"] = [int(n) for n in patch]
-    derived = {"strides": [list(s) for s in strides], "kernel_sizes": [list(k) for k in kernels]}
-    network |= {key: value for key, value in derived.items() if key not in override}
-
-
-def _set_depth(network: Json, override: Json) -> None:
-    """As many stages as strides and given widths; lists of other lengths are cut or prolonged."""
-    stages = min(len(network["strides"]), len(override.get("features_per_stage") or network["strides"]))
-    network["n_stages"] = stages
-    for key in ("features_per_stage", *(k for k in _PER_STAGE if k in network)):
-        network[key] = _to_length(network[key], stages)
-    network["n_conv_per_stage_decoder"] = _to_length(network["n_conv_per_stage_decoder"], stages - 1)
-
-
-def _to_length(values: list[Any], length: int) -> list[Any]:
-    return (values + values[-1:] * length)[:length]
+    cases_of: dict[str, list[str]] = {}
+    for case in cases:
+        cases_of.setdefault(case.get("patient", identifier(case)), []).append(identifier(case))
+    return [
+        {part: sorted(name for patient in fold[part] for name in cases_of[patient]) for part in ("train", "val")}
+        for fold in generate_crossval_split(sorted(cases_of), n_splits=FOLDS)
+    ]
 
 
 @contextlib.contextmanager
-def _threads_for_processes() -> Iterator[None]:
-    """nnU-Net's pools of spawned processes become pools of threads: it has no switch for it."""
+def processes_or_threads(num_processes: int) -> Iterator[None]:
+    """With 0 nnU-Net's pools of spawned processes become pools of threads: it has no switch for it."""
+    if num_processes:
+        yield
+        return
     with mock.patch.object(multiprocessing, "get_context", lambda *_: SimpleNamespace(Pool=ThreadPool)):
         yield
 
 
-def _settings(cases: Sequence[Case], configuration: str, override: Json | None) -> Json:
+def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_processes: int) -> None:
+    """Raw data set, fingerprint, plan and split."""
+    shutil.rmtree(folders.preprocessed, ignore_errors=True)
+    write_raw_dataset(cases, folders.raw, wish.structures)
+    extract_fingerprints([1], num_processes=max(1, num_processes), verbose=False)
+    plan_experiments([1])
+    if wish.plans_file is not None:
+        plan = read_json(wish.plans_file) | {"dataset_name": DATASET, "plans_name": PLANS}
+        plan.pop(TRAINED, None)
+        write_json(plan, folders.plans_file)
+    shutil.copytree(folders.raw / LABELS, folders.preprocessed / "gt_segmentations")
+    if len({case.get("patient", identifier(case)) for case in cases}) >= FOLDS:
+        write_json(splits_by_patient(cases), folders.preprocessed / "splits_final.json")
+
+
+def _preprocess(folders: RunFolders, wish: PlanWish, num_processes: int) -> None:
+    plan = override_plan(read_json(folders.plans_file), wish.configuration, wish.overrides)
+    write_json(plan, folders.plans_file)
+    # Not nnU-Net's preprocess_dataset: it needs distutils, which Python 3.12 no longer has.
+    preprocessor = PlansManager(plan).get_configuration(wish.configuration).preprocessor_class(verbose=False)
+    preprocessor.run(1, wish.configuration, PLANS, max(1, num_processes))
+
+
+def _refuse(folders: RunFolders, what: str) -> None:
+    raise InputError(folders.root, f"was begun with {what}", "choose another --output_dir or delete it")
+
+
+def _stamps(cases: Sequence[Case]) -> list[list[Any]]:
+    """Name, size and time of every file of the run."""
     files = sorted(str(Path(case[key]).resolve()) for case in cases for key in ("image", "label"))
-    stamps = [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]
-    return {"files": stamps, "configuration": configuration, "plans_override": _plain(override or {})}
+    return [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from torch import nn
 
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
-from tanq_monai.trainers.updates import is_first_rank
+from tanq_monai.ranks import is_first_rank
 
 _ELSEWHERE = "give the choices it was begun with, or another output folder"
 

@@ -10,8 +10,8 @@ from monai.utils.enums import CommonKeys as Keys
 
 from tanq_monai.data.batches import UnpairedBatches
 from tanq_monai.metrics import STRUCTURES
+from tanq_monai.ranks import is_first_rank
 from tanq_monai.trainers.rows import add_row
-from tanq_monai.trainers.updates import is_first_rank
 from tanq_monai.transforms.intensity import to_magnitude
 
 

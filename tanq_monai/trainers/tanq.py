@@ -17,8 +17,9 @@ from tanq_monai.losses.contrastive import contrastive_loss
 from tanq_monai.losses.levels import LevelRanges, level_loss
 from tanq_monai.networks.attention import FeatureSampler
 from tanq_monai.networks.generator import TanqGenerator, empty_label
+from tanq_monai.ranks import mean_over_ranks
 from tanq_monai.trainers.base import TranslatorTrainer
-from tanq_monai.trainers.updates import mean_over_ranks, update
+from tanq_monai.trainers.updates import update
 from tanq_monai.transforms.intensity import to_magnitude
 
 

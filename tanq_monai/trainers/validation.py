@@ -10,9 +10,9 @@ from monai.networks.utils import eval_mode
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from tanq_monai.ranks import is_first_rank
 from tanq_monai.trainers.quality import Check, Findings
 from tanq_monai.trainers.rows import add_row
-from tanq_monai.trainers.updates import is_first_rank
 
 
 class Validation:

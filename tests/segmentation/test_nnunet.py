@@ -49,14 +49,14 @@ def test_without_deep_supervision_the_labels_stay_one_tensor():
 @pytest.mark.parametrize(
     ("fold", "words"),
     [
-        (0, "fold: 0 of 5 needs at least 5 cases, there are 4; give more cases or choose --fold all"),
+        (0, "fold: 0 of 5 needs at least 5 patients, there are 4; give more patients or choose --fold all"),
         (5, "fold: 5 is not in nnU-Net's split; choose all or 0-4"),
         ("none", "fold: 'none' is not in nnU-Net's split"),
     ],
 )
 def test_a_fold_that_does_not_exist_is_told_before_anything_is_written(fold, words, tmp_path):
     with pytest.raises(InputError, match=words):
-        set_up_nnunet([{}] * 4, tmp_path / "run", Settings(fold=fold), CPU)
+        set_up_nnunet([{"patient": str(n)} for n in range(4)], tmp_path / "run", Settings(fold=fold), CPU)
     assert not (tmp_path / "run").exists()
 
 

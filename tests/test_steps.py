@@ -3,9 +3,9 @@ import subprocess
 
 import pytest
 
-from tanq_monai.demo import steps
-from tanq_monai.demo.steps import BUNDLES, Step, StepRunner, bundle_step
+from tanq_monai import steps
 from tanq_monai.errors import InputError
+from tanq_monai.steps import BUNDLES, Step, StepRunner, bundle_step
 
 STEP = Step("translate", ("-m", "something", "--size", "a b"))
 
@@ -105,5 +105,5 @@ def test_a_bundle_step_runs_a_config_of_the_bundle_with_its_choices():
 
 
 def test_a_bundle_that_is_not_beside_the_package_is_told():
-    with pytest.raises(InputError, match="nowhere: is not there; run the demo from a clone of the repository"):
+    with pytest.raises(InputError, match="nowhere: is not there; run it from a clone of the repository"):
         bundle_step("train", "nowhere", "train", {})

@@ -1,4 +1,4 @@
-"""The demo's steps: commands that anyone can repeat by hand, each run once and remembered when it is done."""
+"""Steps of a longer work: commands that anyone can repeat by hand, each run once and remembered when it is done."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 
 # Threads that wait asleep: spinning ones slow down many times as soon as another program wants a core as well.
-# MONAI warns that a config can execute anything; the demo's are our own.
+# MONAI warns that a config can execute anything; ours are our own.
 ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "PYTHONWARNINGS": "ignore::UserWarning:monai.bundle.scripts",
@@ -46,15 +46,21 @@ class Step:
         return shlex.join(("python", *self.arguments))
 
 
-def bundle_step(name: str, bundle: str, config: str, choices: Mapping[str, Any]) -> Step:
-    """A run of a bundle's config with ``choices`` in place of its own.
+def bundle_step(name: str, bundle: str | Path, config: str, choices: Mapping[str, Any]) -> Step:
+    """A run of a bundle's config with ``choices`` in place of its own; relative paths are those of the bundle.
+
+    Args:
+        name: of the step.
+        bundle: its folder, or its name in the clone that this package belongs to.
+        config: without ``configs/`` and ``.yaml``.
+        choices: by name.
 
     Raises:
-        InputError: when the bundles are not beside the package.
+        InputError: when there is no such bundle.
     """
     folder = BUNDLES / bundle
     if not folder.is_dir():
-        raise InputError(folder, "is not there", "run the demo from a clone of the repository")
+        raise InputError(folder, "is not there", "run it from a clone of the repository")
     files = {"config_file": f"configs/{config}.yaml", "meta_file": "configs/metadata.json"}
     files["logging_file"] = "configs/logging.conf"
     pairs = [word for key, value in (files | dict(choices)).items() for word in (f"--{key}", str(value))]
@@ -67,12 +73,13 @@ class StepRunner:
     Args:
         folder: holds one JSON file a step: its command and the seconds it took, interrupted attempts included.
         num_steps: for the progress display.
+        task: stands before it.
     """
 
-    def __init__(self, folder: Path, num_steps: int) -> None:
+    def __init__(self, folder: Path, num_steps: int, task: str = "run") -> None:
         self.folder = folder
         self.progress = tqdm(
-            total=num_steps, desc="demo", unit="step", bar_format="{desc}: step {n} of {total}, {elapsed}"
+            total=num_steps, desc=task, unit="step", bar_format="{desc}: step {n} of {total}, {elapsed}"
         )
 
     def run(self, step: Step) -> float:

@@ -1,0 +1,50 @@
+"""Several processes (ranks) that share every batch of a training."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+
+
+def is_first_rank() -> bool:
+    """Whether this process is the one that writes files: the only one, or rank 0."""
+    return not dist.is_initialized() or dist.get_rank() == 0
+
+
+@contextlib.contextmanager
+def first_rank_first() -> Iterator[None]:
+    """Rank 0 runs the ``with`` block before all others, which then find what it has made."""
+    if not is_first_rank():
+        dist.barrier()
+    yield
+    if dist.is_initialized() and is_first_rank():
+        dist.barrier()
+
+
+def mean_over_ranks(value: Tensor) -> Tensor:
+    """The mean of ``value`` over all ranks, without gradient."""
+    value = value.detach().clone()
+    if dist.is_initialized():
+        dist.all_reduce(value)
+        value /= dist.get_world_size()
+    return value
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Every gradient becomes its mean over the ranks; one exchange for all of them, as a network has dozens."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if not dist.is_initialized() or not gradients:
+        return
+    flat = mean_over_ranks(torch.cat([gradient.flatten() for gradient in gradients]))
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])  # type: ignore[no-untyped-call]
+    for gradient, mean in zip(gradients, parts, strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def share_first_weights(network: nn.Module) -> None:
+    """All ranks go on with the weights and buffers of rank 0."""
+    if dist.is_initialized():
+        for tensor in network.state_dict().values():
+            dist.broadcast(tensor, src=0)

@@ -1,0 +1,78 @@
+"""How a round of self-training went: numbers of its labels of the real scans."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+
+from tanq_monai.errors import InputError
+from tanq_monai.metrics import dice
+from tanq_monai.metrics.labels import read_labels
+
+LABEL, CONFIDENCE = "_Label.nii.gz", "_Confidence.nii.gz"
+
+
+def measure_round(
+    predictions: Path, last: Path | None, truth: str | Path | None, structures: Mapping[str, int]
+) -> pd.DataFrame:
+    """One row per structure.
+
+    Args:
+        predictions: folder of ``{case}_Label.nii.gz`` and ``{case}_Confidence.nii.gz``.
+        last: predictions of the round before.
+        truth: folder of true labels, of some or all cases.
+        structures: names and label values.
+
+    Returns:
+        Columns: ``structure``; ``found``, in how many cases; ``volume_mm3``, median where found; ``confidence``, mean
+        over the cases of the mean inside it; ``agreement``, mean Dice with ``last``, 1 where both have none; ``dice``,
+        mean over the cases with truth. nan where there is nothing to compare with.
+
+    Raises:
+        InputError: when there are no predictions.
+    """
+    paths = sorted(predictions.glob(f"*{LABEL}"))
+    if not paths:
+        raise InputError(predictions, f"holds no *{LABEL}", "start the round again")
+    rows = pd.DataFrame([row for path in paths for row in _rows(path, last, truth, structures)])
+    groups = rows.groupby("structure", sort=False)
+    return pd.DataFrame(
+        {
+            "found": groups["volume_mm3"].count(),
+            "volume_mm3": groups["volume_mm3"].median(),
+            "confidence": groups["confidence"].mean(),
+            "agreement": groups["agreement"].mean(),
+            "dice": groups["dice"].mean(),
+        }
+    ).reset_index()
+
+
+def _rows(
+    path: Path, last: Path | None, truth: str | Path | None, structures: Mapping[str, int]
+) -> list[dict[str, str | float]]:
+    known = frozenset({0, *structures.values()})
+    labels, affine = read_labels(path, known=known)
+    before = None if last is None else read_labels(last / path.name, known=known).labels
+    true_file = None if truth is None else Path(truth) / path.name
+    true = None if true_file is None or not true_file.exists() else read_labels(true_file, known=known).labels
+    confidence = np.asarray(nib.load(path.with_name(path.name.replace(LABEL, CONFIDENCE))).dataobj)
+    voxel_mm3 = float(abs(np.linalg.det(affine[:3, :3])))
+    rows: list[dict[str, str | float]] = []
+    for name, value in structures.items():
+        mask = labels == value
+        rows.append(
+            {
+                "structure": name,
+                "volume_mm3": np.count_nonzero(mask) * voxel_mm3 if mask.any() else np.nan,
+                "confidence": float(confidence[mask].mean()) if mask.any() else np.nan,
+                "agreement": np.nan if before is None else _agreement(mask, before == value),
+                "dice": np.nan if true is None else dice(mask, true == value),
+            }
+        )
+    return rows
+
+
+def _agreement(mask: np.ndarray, other: np.ndarray) -> float:
+    return dice(mask, other) if other.any() else float(not mask.any())

@@ -1,0 +1,201 @@
+"""Self-training: a segmenter labels real hrT2 scans, and is trained anew on these labels beside the translations.
+
+Every round is made of commands of this bundle, which anyone can repeat by hand. References: Kang et al., TANQ, 2024:
+four rounds of nnU-Net on pseudo-hrT2 with labels and hrT2 with pseudo-labels. Refinement, feedback and stop are ours.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tanq_monai.data.checks import check_output_dir
+from tanq_monai.errors import InputError
+from tanq_monai.files import replacing
+from tanq_monai.metrics import STRUCTURES
+from tanq_monai.segmentation.folders import DATASET, PLANS
+from tanq_monai.segmentation.rounds import measure_round
+from tanq_monai.segmentation.selection import model_name
+from tanq_monai.steps import Step, StepRunner, bundle_step
+
+Choices = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the scans are.
+
+    Attributes:
+        translated: labelled pseudo-hrT2: nnU-Net's raw data set, or scans by name with labels in ``labels``.
+        labels: of ``translated``.
+        target: unlabelled hrT2 scans.
+        truth: labels of ``target``, to watch the rounds where there are any; never trained on.
+    """
+
+    translated: str
+    labels: str
+    target: str
+    truth: str | None = None
+
+
+@dataclass(frozen=True)
+class RoundChoices:
+    """What happens in a round.
+
+    Attributes:
+        configurations: of nnU-Net, each with choices of ``train.yaml`` that it has for itself.
+        folds: 0-4, or ``["all"]``.
+        training: choices of ``train.yaml`` for all trainings.
+        inference: choices of ``ensemble.yaml``.
+        refinement: choices of ``refine.yaml``.
+        feedback: choices of ``feedback.yaml``, by which translations are weighted; None to leave it.
+        keep_weights: every round goes on with the last one's weights instead of anew.
+        structures: names and label values.
+    """
+
+    configurations: Mapping[str, Choices]
+    folds: Sequence[int | str] = (0, 1, 2, 3, 4)
+    training: Choices = field(default_factory=dict)
+    inference: Choices = field(default_factory=dict)
+    refinement: Choices = field(default_factory=dict)
+    feedback: Choices | None = None
+    keep_weights: bool = False
+    structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
+
+
+class SelfTraining:
+    """Runs the rounds: round 0 on the translations alone, then each with the last one's labels of the real scans.
+
+    Below ``output_dir``: ``round_{r}`` with models, predictions and pseudo-labels, ``steps`` with what is done (a run
+    that was stopped goes on there), ``rounds.csv`` with a row per round and structure.
+
+    Args:
+        data: the scans.
+        output_dir: of the run.
+        rounds: at most so many after round 0.
+        stop_agreement: end when the labels of two rounds agree so well (mean Dice); above 1 = never.
+        choices: of every round.
+        bundle: folder of the segmenter's bundle.
+    """
+
+    def __init__(
+        self,
+        data: Data,
+        output_dir: str | Path,
+        choices: RoundChoices,
+        rounds: int = 4,
+        stop_agreement: float = 0.99,
+        bundle: str | Path = ".",
+    ) -> None:
+        if rounds < 0:
+            raise InputError("rounds", f"is {rounds}", "choose 0 (no self-training) or more")
+        self.data = Data(**{name: path and str(Path(path).resolve()) for name, path in vars(data).items()})
+        self.root = check_output_dir(output_dir).resolve()
+        self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement
+        self.bundle = Path(bundle).resolve()
+
+    def run(self) -> pd.DataFrame:
+        """Run what is left to do; the table of the rounds."""
+        plan = [list(self.steps_of(number)) for number in range(self.rounds + 1)]
+        runner = StepRunner(self.root / "steps", sum(map(len, plan)), "self-training")
+        tables = []
+        for number, steps in enumerate(plan):
+            for step in steps:
+                runner.run(step)
+            tables.append(self._measure(number))
+            table = pd.concat(tables, ignore_index=True)
+            with replacing(self.root / "rounds.csv") as temporary:
+                table.to_csv(temporary, index=False, float_format="%.4f")
+            if tables[-1]["agreement"].mean() >= self.stop_agreement:
+                break
+        return table
+
+    def last_models(self, table: pd.DataFrame) -> Path:
+        """The ensemble of the last round that was run."""
+        return self._round(int(table["round"].max())) / "models"
+
+    def steps_of(self, number: int) -> Iterator[Step]:
+        """The commands of a round."""
+        folder, choices = self._round(number), self.choices
+        if number:
+            yield from self._pseudo_labels(number)
+        for configuration, own in choices.configurations.items():
+            for fold in choices.folds:
+                yield self._training(number, configuration, fold, own)
+        yield self._step(number, "select", "find_best", {
+            "dataset_dir": folder,
+            "configurations": list(choices.configurations),
+            "folds": list(choices.folds),
+            **{key: choices.training[key] for key in ("trainer", "num_processes") if key in choices.training},
+        })  # fmt: skip
+        segmentation = {"dataset_dir": self.data.target, "output_dir": folder / "predictions", "uncertainty": True}
+        yield self._step(
+            number, "segment", "ensemble", {**segmentation, "model_dir": folder / "models", **choices.inference}
+        )
+
+    def _pseudo_labels(self, number: int) -> Iterator[Step]:
+        """Refinement of the last round's labels of the real scans, weights of the translations."""
+        last, folder, structures = self._round(number - 1), self._round(number), dict(self.choices.structures)
+        refinement = {"dataset_dir": last / "predictions", "output_dir": folder / "pseudo_labels"}
+        truth = {} if self.data.truth is None else {"truth_dir": self.data.truth}
+        yield self._step(
+            number, "refine", "refine", {**refinement, "structures": structures, **truth, **self.choices.refinement}
+        )
+        if self.choices.feedback is None:
+            return
+        seen = self._labels_of_translations(last)
+        if seen is None:
+            seen = folder / "translated_labels"
+            yield self._step(number, "segment_translated", "ensemble", {
+                "dataset_dir": self.data.translated,
+                "model_dir": last / "models",
+                "output_dir": seen,
+                **self.choices.inference,
+            })  # fmt: skip
+        scored = {"dataset_dir": self.data.translated, "label_dir": self.data.labels, "prediction_dir": seen}
+        yield self._step(
+            number,
+            "weigh",
+            "feedback",
+            {**scored, "output_dir": folder / "feedback", "structures": structures, **self.choices.feedback},
+        )
+
+    def _labels_of_translations(self, last: Path) -> Path | None:
+        """nnU-Net's labels of every translation by a model not trained on it; None where there are no folds."""
+        if list(self.choices.folds) == ["all"]:
+            return None
+        trainer = self.choices.training.get("trainer", "nnUNetTrainer")
+        results = last / "nnUNet_results" / DATASET / f"{trainer}__{PLANS}__{next(iter(self.choices.configurations))}"
+        return results / f"crossval_results_folds_{'_'.join(map(str, self.choices.folds))}"
+
+    def _training(self, number: int, configuration: str, fold: int | str, own: Choices) -> Step:
+        folder, name = self._round(number), model_name(configuration, fold)
+        training: dict[str, Any] = {
+            "dataset_dir": self.data.translated,
+            "label_dir": self.data.labels,
+            "output_dir": folder,
+            "structures": dict(self.choices.structures),
+            "configuration": configuration,
+            "fold": fold,
+        }
+        if number:
+            training |= {"target_dir": self.data.target, "pseudo_label_dir": folder / "pseudo_labels"}
+            if self.choices.feedback is not None:
+                training["case_weights"] = folder / "feedback" / "weights.csv"
+            if self.choices.keep_weights:
+                training["initial_model"] = self._round(number - 1) / "models" / name
+        return self._step(number, f"train_{name}", "train", {**training, **self.choices.training, **own})
+
+    def _step(self, number: int, name: str, config: str, choices: Choices) -> Step:
+        return bundle_step(f"round_{number}_{name}", self.bundle, config, choices)
+
+    def _measure(self, number: int) -> pd.DataFrame:
+        last = self._round(number - 1) / "predictions" if number else None
+        accepted = len(list((self._round(number) / "pseudo_labels").glob("*_Label.nii.gz"))) if number else 0
+        rows = measure_round(self._round(number) / "predictions", last, self.data.truth, self.choices.structures)
+        return rows.assign(round=number, pseudo_labels=accepted)[["round", "pseudo_labels", *rows.columns]]
+
+    def _round(self, number: int) -> Path:
+        return self.root / f"round_{number}"
