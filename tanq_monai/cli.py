@@ -104,6 +104,44 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
     sys.stdout.write(f"Virtual patients, research only. Pictures: {folder}/report.html\n")
 
 
+def adapt(
+    dataset_dir: str,
+    output_dir: str,
+    size: str = "paper",
+    seed: int = 0,
+    truth_dir: str | None = None,
+) -> None:
+    """From labelled ceT1 and unlabelled hrT2 scans to a self-trained segmenter of hrT2, and its labels of test scans.
+
+    Args:
+        dataset_dir: a folder of crossMoDA: training_source, training_target and validation (2022, 2023), or
+            source_training, target_training and target_validation (2021).
+        output_dir: gets everything; an adaptation that was stopped goes on there.
+        size: paper (days on a GPU), or small, tiny (trials on a CPU).
+        seed: of the translators.
+        truth_dir: labels of the test scans where there are any: then they are scored.
+    """
+    from tanq_monai.adaptation import run_adaptation
+
+    truth = None if truth_dir is None else str(truth_dir)
+    report = run_adaptation(str(dataset_dir), str(output_dir), str(size), _whole(seed, "--seed"), truth)
+    sys.stdout.write(f"Research only. Labels of the test scans: {report.labels}\n")
+
+
+def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | None = None) -> None:
+    """Make a bundle of a results folder of nnU-Net v2.
+
+    Args:
+        results: .../DatasetXXX_NAME/TRAINER__PLANS__CONFIGURATION.
+        output_dir: the new bundle.
+        structures: names and label values that it must have, e.g. '{"VS": 1, "cochlea": 2}', which is the default.
+    """
+    from tanq_monai.segmentation.import_nnunet import import_nnunet as make_bundle
+
+    ensemble = make_bundle(str(results), str(output_dir), **({} if structures is None else {"structures": structures}))
+    sys.stdout.write(f"{output_dir}: {len(ensemble['groups'][0])} models, run it with configs/ensemble.yaml\n")
+
+
 def _whole(value: object, option: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise InputError(f"{option} {value}", "is not a whole number", "give one, e.g. 0")
@@ -116,7 +154,13 @@ def _flag(value: object, option: str) -> bool:
     return value
 
 
-COMMANDS = {"phantom": phantom, "phantom-check": phantom_check, "demo": demo}
+COMMANDS = {
+    "phantom": phantom,
+    "phantom-check": phantom_check,
+    "demo": demo,
+    "adapt": adapt,
+    "import-nnunet": import_nnunet,
+}
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,13 @@ class Step:
         return shlex.join(("python", *self.arguments))
 
 
-def bundle_step(name: str, bundle: str | Path, config: str, choices: Mapping[str, Any]) -> Step:
+def bundle_step(name: str, bundle: str | Path, config: str | Sequence[str], choices: Mapping[str, Any]) -> Step:
     """A run of a bundle's config with ``choices`` in place of its own; relative paths are those of the bundle.
 
     Args:
         name: of the step.
         bundle: its folder, or its name in the clone that this package belongs to.
-        config: without ``configs/`` and ``.yaml``.
+        config: without ``configs/`` and ``.yaml``; or one and what is laid over it.
         choices: by name.
 
     Raises:
@@ -61,7 +61,9 @@ def bundle_step(name: str, bundle: str | Path, config: str, choices: Mapping[str
     folder = BUNDLES / bundle
     if not folder.is_dir():
         raise InputError(folder, "is not there", "run it from a clone of the repository")
-    files = {"config_file": f"configs/{config}.yaml", "meta_file": "configs/metadata.json"}
+    configs = [f"configs/{name}.yaml" for name in ([config] if isinstance(config, str) else config)]
+    config_file = configs[0] if len(configs) == 1 else configs
+    files = {"config_file": config_file, "meta_file": "configs/metadata.json"}
     files["logging_file"] = "configs/logging.conf"
     pairs = [word for key, value in (files | dict(choices)).items() for word in (f"--{key}", str(value))]
     return Step(name, ("-m", "monai.bundle", "run", *pairs), folder)

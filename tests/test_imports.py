@@ -23,8 +23,9 @@ ALLOWED = {
     "segmentation": PARTS | BASE | {"data", "ranks", "steps"},
     "views": PARTS | BASE | {"data", "inferers"},
     "deploy": PARTS | BASE,
-    "demo": PARTS | BASE | {"data", "trainers", "segmentation", "steps"},
-    "cli": PARTS | BASE | {"data", "trainers", "segmentation", "demo"},
+    "adaptation": PARTS | BASE | {"data", "steps"},
+    "demo": PARTS | BASE | {"data", "trainers", "segmentation", "steps", "adaptation"},
+    "cli": PARTS | BASE | {"data", "trainers", "segmentation", "adaptation", "demo"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }

@@ -18,7 +18,7 @@ _SAFE: list[Any] = [
     np.dtype,
     *_DTYPES,
 ]
-WEIGHTS, EPOCH, MIRROR_AXES = "network_weights", "current_epoch", "inference_allowed_mirroring_axes"
+WEIGHTS, EPOCH = "network_weights", "current_epoch"
 
 
 def read_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from tanq_monai.files import replacing, write_json
 from tanq_monai.ranks import average_gradients, is_first_rank
 from tanq_monai.segmentation.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
 from tanq_monai.segmentation.nnunet import EpochLoader, finish_loaders, prepare_batch, validate
-from tanq_monai.segmentation.plans import TRAINED
+from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED
 
 MAX_GRADIENT_NORM = 12.0  # nnU-Net's
 LATEST, FINAL = "checkpoint_latest.pth", "checkpoint_final.pth"
@@ -133,7 +133,8 @@ def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:
     network = unwrapped(nnunet.network)
     with replacing(folder / "model.pt") as temporary:  # last of the three: its presence means that all are there
         torch.save({key: value.cpu() for key, value in network.state_dict().items()}, temporary)
-        write_json(nnunet.plans_manager.plans | {TRAINED: nnunet.configuration_name}, folder / "plans.json")
+        ours = {TRAINED: nnunet.configuration_name, MIRROR_AXES: nnunet.inference_allowed_mirroring_axes}
+        write_json(nnunet.plans_manager.plans | ours, folder / "plans.json")
         write_json(nnunet.dataset_json, folder / "dataset.json")
 
 

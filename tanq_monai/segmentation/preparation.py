@@ -21,7 +21,7 @@ from tanq_monai.files import write_json
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
 from tanq_monai.segmentation.overrides import override_plan
-from tanq_monai.segmentation.plans import TRAINED, read_json
+from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, read_json
 
 Case = Mapping[str, Any]
 Json = dict[str, Any]
@@ -139,7 +139,7 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
     plan_experiments([1])
     if wish.plans_file is not None:
         plan = read_json(wish.plans_file) | {"dataset_name": DATASET, "plans_name": PLANS}
-        plan.pop(TRAINED, None)
+        plan = {key: value for key, value in plan.items() if key not in (TRAINED, MIRROR_AXES)}
         write_json(plan, folders.plans_file)
     shutil.copytree(folders.raw / LABELS, folders.preprocessed / "gt_segmentations")
     if len({case.get("patient", identifier(case)) for case in cases}) >= FOLDS:

@@ -8,11 +8,10 @@ from nnunetv2.evaluation.find_best_configuration import find_best_configuration
 
 from tanq_monai.errors import InputError
 from tanq_monai.files import write_json
+from tanq_monai.segmentation.ensemble import DESCRIPTION
 from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
 from tanq_monai.segmentation.plans import check_model_folder, read_json
 from tanq_monai.segmentation.preparation import processes_or_threads
-
-ENSEMBLE = "ensemble.json"
 
 
 def model_name(configuration: str, fold: int | str) -> str:
@@ -57,7 +56,7 @@ def select_models(
         chosen = _find_best(folders, configurations, [int(fold) for fold in folds], trainer, num_processes)
     groups = [[model_name(name, fold) for fold in folds] for name in chosen.pop("configurations")]
     ensemble = {"groups": groups, **chosen}
-    write_json(ensemble, models / ENSEMBLE)
+    write_json(ensemble, models / DESCRIPTION)
     return ensemble
 
 

@@ -13,9 +13,11 @@ import pandas as pd
 
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import replacing, write_json
 from tanq_monai.metrics import STRUCTURES
+from tanq_monai.segmentation.ensemble import DESCRIPTION
 from tanq_monai.segmentation.folders import DATASET, PLANS
+from tanq_monai.segmentation.plans import read_json
 from tanq_monai.segmentation.rounds import measure_round
 from tanq_monai.segmentation.selection import model_name
 from tanq_monai.steps import Step, StepRunner, bundle_step
@@ -69,7 +71,7 @@ class SelfTraining:
     """Runs the rounds: round 0 on the translations alone, then each with the last one's labels of the real scans.
 
     Below ``output_dir``: ``round_{r}`` with models, predictions and pseudo-labels, ``steps`` with what is done (a run
-    that was stopped goes on there), ``rounds.csv`` with a row per round and structure.
+    that was stopped goes on there), ``rounds.csv`` with a row per round and structure, ``models``: the last ensemble.
 
     Args:
         data: the scans.
@@ -108,13 +110,10 @@ class SelfTraining:
             table = pd.concat(tables, ignore_index=True)
             with replacing(self.root / "rounds.csv") as temporary:
                 table.to_csv(temporary, index=False, float_format="%.4f")
+            self._point_to(number)
             if tables[-1]["agreement"].mean() >= self.stop_agreement:
                 break
         return table
-
-    def last_models(self, table: pd.DataFrame) -> Path:
-        """The ensemble of the last round that was run."""
-        return self._round(int(table["round"].max())) / "models"
 
     def steps_of(self, number: int) -> Iterator[Step]:
         """The commands of a round."""
@@ -132,7 +131,7 @@ class SelfTraining:
         })  # fmt: skip
         segmentation = {"dataset_dir": self.data.target, "output_dir": folder / "predictions", "uncertainty": True}
         yield self._step(
-            number, "segment", "ensemble", {**segmentation, "model_dir": folder / "models", **choices.inference}
+            number, "segment", "ensemble", {**segmentation, "ensemble_dir": folder / "models", **choices.inference}
         )
 
     def _pseudo_labels(self, number: int) -> Iterator[Step]:
@@ -150,7 +149,7 @@ class SelfTraining:
             seen = folder / "translated_labels"
             yield self._step(number, "segment_translated", "ensemble", {
                 "dataset_dir": self.data.translated,
-                "model_dir": last / "models",
+                "ensemble_dir": last / "models",
                 "output_dir": seen,
                 **self.choices.inference,
             })  # fmt: skip
@@ -196,6 +195,13 @@ class SelfTraining:
         accepted = len(list((self._round(number) / "pseudo_labels").glob("*_Label.nii.gz"))) if number else 0
         rows = measure_round(self._round(number) / "predictions", last, self.data.truth, self.choices.structures)
         return rows.assign(round=number, pseudo_labels=accepted)[["round", "pseudo_labels", *rows.columns]]
+
+    def _point_to(self, number: int) -> None:
+        """``models/ensemble.json``: the ensemble of this round, without a copy of its models."""
+        models = self._round(number) / "models"
+        ensemble = read_json(models / DESCRIPTION)
+        groups = [[f"../{models.relative_to(self.root)}/{name}" for name in group] for group in ensemble["groups"]]
+        write_json({**ensemble, "groups": groups}, self.root / "models" / DESCRIPTION)
 
     def _round(self, number: int) -> Path:
         return self.root / f"round_{number}"

@@ -1,0 +1,156 @@
+"""From a crossMoDA folder to segmented hrT2: both translators, their views, self-training, ensemble, scores."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tanq_monai.adaptation.settings import Settings, settings_of
+from tanq_monai.data.checks import check_output_dir
+from tanq_monai.errors import InputError
+from tanq_monai.steps import Step, StepRunner, bundle_step
+
+TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
+# Names of the folders in crossMoDA 2022 and 2023, and in 2021.
+LAYOUTS = (
+    ("training_source", "training_target", "validation"),
+    ("source_training", "target_training", "target_validation"),
+)
+
+
+@dataclass(frozen=True)
+class Scans:
+    """Folders of a data set.
+
+    Attributes:
+        source: ceT1 with labels.
+        target: hrT2 without labels, trained on.
+        test: hrT2 that nothing is trained on; None where there is none.
+    """
+
+    source: Path
+    target: Path
+    test: Path | None = None
+
+
+def find_scans(folder: str | Path) -> Scans:
+    """The folders of crossMoDA 2021, 2022 or 2023.
+
+    Raises:
+        InputError: when they are not there.
+    """
+    root = Path(folder).resolve()
+    for source, target, test in LAYOUTS:
+        if (root / source).is_dir() and (root / target).is_dir():
+            return Scans(root / source, root / target, root / test if (root / test).is_dir() else None)
+    wanted = " or ".join(f"{source} and {target}" for source, target, _ in LAYOUTS)
+    raise InputError(root, "has not the folders of crossMoDA", f"give one with {wanted}")
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """The commands of one adaptation, in order; all they make lies below ``root``.
+
+    Attributes:
+        scans: of the data set.
+        root: of the output.
+        settings: its size.
+        seed: of the translators.
+        truth: labels of the test scans, for scores.
+        target_truth: labels of ``scans.target``, only to watch the rounds of self-training.
+    """
+
+    scans: Scans
+    root: Path
+    settings: Settings
+    seed: int = 0
+    truth: Path | None = None
+    target_truth: Path | None = None
+
+    @property
+    def labels(self) -> Path:
+        """The segmented test scans."""
+        return self.root / "labels"
+
+    def steps(self) -> Iterator[Step]:
+        """All commands."""
+        yield self.translator_training("tanq")
+        yield self.translator_training("cyclegan")
+        yield self.translation()
+        yield self.self_training()
+        if self.scans.test is not None:
+            yield from self.segmentation("segment", self.root / "self_training" / "models", self.labels)
+
+    def translator_training(self, name: str) -> Step:
+        """Training of ``tanq`` or ``cyclegan``."""
+        own = {**self.settings.tanq, **self.settings.styles} if name == "tanq" else dict(self.settings.cyclegan)
+        config = "train" if name == "tanq" else ("train", "train_cyclegan")
+        folders = {"source_dir": self.scans.source, "target_dir": self.scans.target, "output_dir": self.root / name}
+        return bundle_step(
+            f"train_{name}", TRANSLATOR, config, {**folders, "seed": self.seed, **self.settings.slices, **own}
+        )
+
+    def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
+        """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``."""
+        models = {f"{view}_model_file": self.root / view / "models" / "model.pt" for view in ("tanq", "cyclegan")}
+        folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
+        choices = {**folders, **models, **self.settings.slices, **self.settings.styles}
+        return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices)
+
+    def self_training(self, name: str = "self_training", translated: str = "translated", **choices: Any) -> Step:
+        """Segmenter on the data set ``translated``, rounds of self-training; ``choices`` in place of the size's own."""
+        folders = {
+            "dataset_dir": self.root / translated,
+            "target_dir": self.scans.target,
+            "output_dir": self.root / name,
+        }
+        truth = {} if self.target_truth is None else {"truth_dir": self.target_truth}
+        segmenter = {"training": dict(self.settings.segmenter)} if self.settings.segmenter else {}
+        return bundle_step(
+            f"train_{name}",
+            SEGMENTER,
+            "self_training",
+            {**folders, **truth, **segmenter, **self.settings.self_training, **choices},
+        )
+
+    def segmentation(self, name: str, models: Path, labels: Path) -> Iterator[Step]:
+        """Labels of the test scans, and where their truth is known the scores, in ``scores`` beside the labels."""
+        choices = {"dataset_dir": self.scans.test, "ensemble_dir": models, "output_dir": labels, "uncertainty": True}
+        yield bundle_step(name, SEGMENTER, "ensemble", choices)
+        if self.truth is not None:
+            scoring = {
+                "dataset_dir": labels,
+                "truth_dir": self.truth,
+                "output_dir": labels.with_name(f"{labels.name}_scores"),
+            }
+            yield bundle_step(f"{name}_score", SEGMENTER, "evaluate", scoring)
+
+
+def run_adaptation(
+    dataset_dir: str | Path,
+    output_dir: str | Path,
+    size: str = "paper",
+    seed: int = 0,
+    truth_dir: str | Path | None = None,
+) -> Adaptation:
+    """Run what is left to do of an adaptation.
+
+    Args:
+        dataset_dir: a crossMoDA folder, see :func:`find_scans`.
+        output_dir: gets everything; an adaptation that was stopped goes on there.
+        size: of :data:`tanq_monai.adaptation.settings.SIZES`.
+        seed: of the translators.
+        truth_dir: labels of the test scans.
+
+    Raises:
+        InputError: for a folder or size that is not there, or a step that failed.
+    """
+    truth = None if truth_dir is None else Path(truth_dir).resolve()
+    adaptation = Adaptation(
+        find_scans(dataset_dir), check_output_dir(output_dir).resolve(), settings_of(size), seed, truth
+    )
+    steps = list(adaptation.steps())
+    runner = StepRunner(adaptation.root / "steps", len(steps), "adapt")
+    for step in steps:
+        runner.run(step)
+    return adaptation

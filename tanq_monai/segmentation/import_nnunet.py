@@ -1,0 +1,90 @@
+"""A results folder of nnU-Net v2 becomes a bundle."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from tanq_monai.data.weights import load_weights
+from tanq_monai.errors import InputError
+from tanq_monai.files import write_json
+from tanq_monai.metrics import STRUCTURES
+from tanq_monai.segmentation.checkpoints import plain_weights, read_checkpoint
+from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
+from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, network_from_plans, read_json, read_labels
+from tanq_monai.segmentation.selection import model_name
+from tanq_monai.steps import BUNDLES
+
+CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
+TEMPLATE = BUNDLES / "vs_cochlea_seg"
+
+
+def import_nnunet(
+    results_dir: str | Path, bundle_dir: str | Path, structures: Mapping[str, int] = STRUCTURES
+) -> dict[str, Any]:
+    """Make a bundle of all folds in ``results_dir``; nothing is written when one of them cannot be used.
+
+    Args:
+        results_dir: ``.../DatasetXXX_NAME/TRAINER__PLANS__CONFIGURATION``, with ``plans.json``, ``dataset.json`` and
+            ``fold_*/checkpoint_final.pth`` (or ``checkpoint_best.pth``).
+        bundle_dir: a new folder: configs and docs of ``vs_cochlea_seg``, and ``models`` with a folder per fold and
+            ``ensemble.json``, for ``ensemble.yaml``; each folder is a ``model_dir`` of ``inference.yaml``.
+        structures: names and label values that the results must have.
+
+    Returns:
+        The content of ``ensemble.json``.
+
+    Raises:
+        InputError: when the folder is none of nnU-Net v2, of another task, a fold has no checkpoint, or the bundle is
+            there already.
+    """
+    results, bundle = Path(results_dir).resolve(), Path(bundle_dir).resolve()
+    if bundle.exists():
+        raise InputError(bundle, "is there already", "give a new folder")
+    configuration = results.name.rpartition("__")[2]
+    _check_labels(results / "dataset.json", structures)
+    checkpoints = {path.parent.name.removeprefix("fold_"): path for path in _checkpoints(results)}
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{bundle.name}.", dir=bundle.parent) as temporary:
+        made = Path(temporary) / bundle.name
+        shutil.copytree(TEMPLATE, made, ignore=shutil.ignore_patterns("models"))
+        for fold, checkpoint in checkpoints.items():
+            _write_model(results, configuration, checkpoint, made / "models" / model_name(configuration, fold))
+        ensemble = {"groups": [[model_name(configuration, fold) for fold in checkpoints]], "postprocessing": []}
+        write_json(ensemble, made / "models" / DESCRIPTION)
+        read_ensemble(made / "models")
+        made.rename(bundle)
+    return ensemble
+
+
+def _check_labels(dataset_file: Path, structures: Mapping[str, int]) -> None:
+    labels = {name: value for name, value in read_labels(dataset_file).items() if value}
+    if labels != dict(structures):
+        problem = f"is of another task: its labels are {labels}, not {dict(structures)}"
+        raise InputError(dataset_file, problem, "give --structures as they are there, if they are what you want")
+
+
+def _checkpoints(results: Path) -> list[Path]:
+    folds = sorted(path for path in results.glob("fold_*") if path.is_dir())
+    if not folds:
+        remedy = "give the folder TRAINER__PLANS__CONFIGURATION of nnU-Net's results"
+        raise InputError(results, "holds no fold_*", remedy)
+    found = [next((fold / name for name in CHECKPOINTS if (fold / name).is_file()), None) for fold in folds]
+    for fold, path in zip(folds, found, strict=True):
+        if path is None:
+            raise InputError(fold, f"holds no {' or '.join(CHECKPOINTS)}", "finish its training, or take it out")
+    return [path for path in found if path is not None]
+
+
+def _write_model(results: Path, configuration: str, checkpoint_file: Path, folder: Path) -> None:
+    """Plan, labels and weights of one fold; the weights must fit the network of the plan."""
+    checkpoint = read_checkpoint(checkpoint_file)
+    ours = {TRAINED: configuration, MIRROR_AXES: checkpoint.get(MIRROR_AXES)}
+    write_json(read_json(results / "plans.json") | ours, folder / "plans.json")
+    dataset = read_json(results / "dataset.json")
+    write_json({key: value for key, value in dataset.items() if key != "dataset"}, folder / "dataset.json")
+    torch.save(plain_weights(checkpoint), folder / "model.pt")
+    load_weights(network_from_plans(folder / "plans.json", folder / "dataset.json"), folder / "model.pt")
