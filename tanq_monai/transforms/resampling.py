@@ -87,9 +87,10 @@ def _resize_axis(volume: Tensor, axis: int, size: int, order: int) -> Tensor:
     if volume.shape[axis] == size:
         return volume
     weights = _spline_weights(volume.shape[axis], size, order).to(volume)
-    if axis == 2:
-        return volume @ weights.T
-    return weights @ volume if axis == 1 else torch.tensordot(weights, volume, dims=1)
+    with torch.autocast(volume.device.type, enabled=False):  # float16 would be too coarse for the sum
+        if axis == 2:
+            return volume @ weights.T
+        return weights @ volume if axis == 1 else torch.tensordot(weights, volume, dims=1)
 
 
 @lru_cache(maxsize=8)
