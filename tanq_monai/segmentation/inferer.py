@@ -27,32 +27,52 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
         roi_size: window in voxels, (z, y, x) or (y, x).
         sw_batch_size: windows per forward pass.
         overlap: at least this fraction of a window.
+        mirror_axes: axes of the window; the mean over all ways to mirror it along them, itself included.
     """
 
-    def __init__(self, roi_size: Sequence[int], sw_batch_size: int = 4, overlap: float = 0.5) -> None:
+    def __init__(
+        self,
+        roi_size: Sequence[int],
+        sw_batch_size: int = 1,
+        overlap: float = 0.5,
+        mirror_axes: Sequence[int] = (),
+    ) -> None:
         super().__init__(roi_size, sw_batch_size=sw_batch_size, overlap=overlap, mode="gaussian")
         self.window = tuple(roi_size)
+        axes = [axis + 2 for axis in mirror_axes]
+        self.flips = [flip for n in range(len(axes) + 1) for flip in itertools.combinations(axes, n)]
 
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Logits (B, K, z, y, x) of (B, 1, z, y, x)."""
-        volumes = torch.as_tensor(inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs)
-        return torch.cat([self._predict(v[None], network, *args, **kwargs) for v in volumes])
-
-    def _predict(self, volume: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:
+        volume = torch.as_tensor(inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs)
         padded, inner = _pad_to(volume, self.window)
         weight = gaussian_weight(self.window).to(padded.device)
         total = torch.zeros(0)
-        weights = torch.zeros(padded.shape[2:], device=padded.device)
-        places = window_places(padded.shape[2:], self.window, self.overlap)
-        for batch in _batches(places, self.sw_batch_size):
+        for batch in _batches(window_places(padded.shape[2:], self.window, self.overlap), self.sw_batch_size):
             windows = torch.cat([padded[(slice(None), slice(None), *place)] for place in batch])
-            logits = network(windows, *args, **kwargs).float()
+            logits = self._mirrored(windows, network, *args, **kwargs)
             if total.numel() == 0:
-                total = torch.zeros((1, logits.shape[1], *padded.shape[2:]), device=padded.device)
-            for place, one in zip(batch, logits, strict=True):
-                total[(0, slice(None), *place)] += one * weight
-                weights[place] += weight
-        return (total / weights)[(slice(None), slice(None), *inner)]
+                total = torch.zeros((len(volume), logits.shape[1], *padded.shape[2:]), device=padded.device)
+            for place, one in zip(batch, logits.chunk(len(batch)), strict=True):
+                total[(slice(None), slice(None), *place)] += one * weight
+        total /= self._weights(padded.shape[2:], weight)
+        return total[(slice(None), slice(None), *inner)]
+
+    def _mirrored(self, windows: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Mean over the windows as they are and mirrored, each output mirrored back."""
+        total = torch.zeros(0)
+        for axes in self.flips:
+            logits = network(windows.flip(axes) if axes else windows, *args, **kwargs).float()
+            total = logits if not axes else total.add_(logits.flip(axes))
+        return total.div_(len(self.flips)) if len(self.flips) > 1 else total
+
+    def _weights(self, shape: Sequence[int], weight: torch.Tensor) -> torch.Tensor:
+        """The sum of the weights of all windows, of slices those of one plane."""
+        plane = shape[len(shape) - len(self.window) :]
+        weights = torch.zeros(tuple(plane), device=weight.device)
+        for place in window_places(plane, self.window, self.overlap):
+            weights[place] += weight
+        return weights
 
 
 def window_places(shape: Sequence[int], window: Sequence[int], overlap: float) -> list[tuple[slice | int, ...]]:

@@ -1,7 +1,8 @@
 """The network and its space, read from nnU-Net's ``plans.json`` and ``dataset.json``, without nnunetv2.
 
-A model folder holds ``model.pt`` (state dict), ``plans.json`` and ``dataset.json``. Its plans carry one key
-more than nnU-Net's: ``trained_configuration``, which of the configurations the weights belong to.
+A model folder holds ``model.pt`` (state dict), ``plans.json`` and ``dataset.json``. Its plans carry what nnU-Net keeps
+in its checkpoints: ``trained_configuration``, which of the configurations the weights belong to, and
+``inference_allowed_mirroring_axes``.
 """
 
 import json
@@ -17,7 +18,15 @@ from tanq_monai.transforms.resampling import Interpolation
 
 Json = dict[str, Any]
 TRAINED = "trained_configuration"
-_NORMALIZATION = "ZScoreNormalization"
+MIRROR_AXES = "inference_allowed_mirroring_axes"
+_SUPPORTED = {
+    "normalization_schemes": ["ZScoreNormalization"],  # one channel
+    "preprocessor_name": "DefaultPreprocessor",
+    "resampling_fn_data": "resample_data_or_seg_to_shape",
+    "resampling_fn_probabilities": "resample_data_or_seg_to_shape",
+    "previous_stage": None,  # no cascade
+}
+_OTHER_TASK = "give a model of one MR channel, trained by train.yaml or by nnU-Net with its default planner"
 _NO_MODEL = ("is missing", "train first, or give --model_dir, the folder of a trained model")
 
 
@@ -31,7 +40,7 @@ def network_from_plans(
 
     Args:
         plans_file: nnU-Net's plans.
-        dataset_file: nnU-Net's dataset.json; K is the number of its labels.
+        dataset_file: nnU-Net's dataset.json; K is the number of its labels, "ignore" not counted.
         configuration: default the trained one.
         deep_supervision: a list of outputs, finest first, instead of one.
     """
@@ -42,7 +51,7 @@ def network_from_plans(
     network_class = cast(type[nn.Module], locate(architecture["network_class_name"]))
     network = network_class(
         input_channels=1,
-        num_classes=len(read_json(dataset_file)["labels"]),
+        num_classes=len(read_labels(dataset_file)),
         deep_supervision=deep_supervision,
         **kwargs,
     )
@@ -53,11 +62,13 @@ def space_from_plans(plans_file: str | Path, configuration: str | None = None) -
     """How a scan becomes the network's input.
 
     Raises:
-        ValueError: when the plan asks for another normalization than the z-score of MR images.
+        InputError: when the plan asks for another preprocessing than nnU-Net's default for one channel of MR.
     """
     plan, config = read_json(plans_file), read_configuration(plans_file, configuration)
-    if config["normalization_schemes"] != [_NORMALIZATION]:
-        raise ValueError(f"only one channel with {_NORMALIZATION} is supported, got {config['normalization_schemes']}")
+    for key, supported in _SUPPORTED.items():
+        if config.get(key) != supported:
+            problem = f"is of another task: {key} is {config.get(key)!r}, not {supported!r}"
+            raise InputError(plans_file, problem, _OTHER_TASK)
     return PlanSpace(
         spacing=tuple(config["spacing"]),
         transpose=tuple(plan["transpose_forward"]),
@@ -72,28 +83,51 @@ def patch_size_from_plans(plans_file: str | Path, configuration: str | None = No
     return tuple(read_configuration(plans_file, configuration)["patch_size"])
 
 
+def mirror_axes_from_plans(plans_file: str | Path, configuration: str | None = None) -> tuple[int, ...]:
+    """Axes of the window along which nnU-Net mirrors at test time: all, unless the plan names those of the training."""
+    every = range(len(patch_size_from_plans(plans_file, configuration)))
+    return tuple(read_json(plans_file).get(MIRROR_AXES, every) or ())
+
+
 def check_model_folder(folder: str | Path) -> None:
-    """Raise :class:`InputError` unless ``folder`` holds a trained model."""
-    for name in ("plans.json", "dataset.json"):
-        read_json(Path(folder) / name)
+    """Raise :class:`InputError` unless ``folder`` holds a trained model of our task."""
+    space_from_plans(Path(folder) / "plans.json")
+    read_labels(Path(folder) / "dataset.json")
     if not (Path(folder) / "model.pt").is_file():
         raise InputError(Path(folder) / "model.pt", *_NO_MODEL)
+
+
+def read_labels(dataset_file: str | Path) -> dict[str, int]:
+    """Name and value of every class of ``dataset.json``, background included; an ignore label is no class.
+
+    Raises:
+        InputError: when it describes several channels, or regions in place of labels.
+    """
+    content = read_json(dataset_file)
+    channels, labels = content.get("channel_names"), content.get("labels")
+    if not isinstance(channels, dict) or not isinstance(labels, dict):
+        raise InputError(dataset_file, "is no dataset.json of nnU-Net v2", "copy it again from the training's folder")
+    if len(channels) != 1:
+        raise InputError(dataset_file, f"is of another task: {len(channels)} channels, not one", _OTHER_TASK)
+    classes = {name: value for name, value in labels.items() if name != "ignore"}
+    if sorted(classes.values(), key=str) != sorted(range(len(classes)), key=str):
+        problem = f"is of another task: its labels {labels} are no plain classes 0, 1, 2, ..."
+        raise InputError(dataset_file, problem, "give a model without region-based labels")
+    return classes
 
 
 def read_configuration(plans_file: str | Path, configuration: str | None = None) -> Json:
     """One configuration of a plan with what it inherits; default the trained one.
 
     Raises:
-        InputError: when the plan has no such configuration.
+        InputError: when the plan has no such configuration, or is of an nnU-Net that wrote no architecture.
     """
     plan = read_json(plans_file)
-    name = configuration or plan.get(TRAINED)
-    configurations = plan.get("configurations", {})
-    if name not in configurations:
-        raise InputError(plans_file, f"has no configuration {name!r}", f"choose one of {', '.join(configurations)}")
-    config: Json = configurations[name]
-    parent = config.get("inherits_from")
-    return config if parent is None else read_configuration(plans_file, parent) | config
+    config = _inherited(plan, configuration or plan.get(TRAINED), plans_file)
+    if "architecture" not in config:
+        problem = "is a plan of an older nnU-Net: it has no architecture"
+        raise InputError(plans_file, problem, "plan and train again with a present nnU-Net")
+    return config
 
 
 def read_json(path: str | Path) -> Json:
@@ -108,6 +142,15 @@ def read_json(path: str | Path) -> Json:
         raise InputError(path, *_NO_MODEL) from error
     except json.JSONDecodeError as error:
         raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
+
+
+def _inherited(plan: Json, name: str | None, plans_file: str | Path) -> Json:
+    configurations: Json = plan.get("configurations", {})
+    if name not in configurations:
+        raise InputError(plans_file, f"has no configuration {name!r}", f"choose one of {', '.join(configurations)}")
+    config: Json = configurations[name]
+    parent = config.get("inherits_from")
+    return config if parent is None else _inherited(plan, parent, plans_file) | config
 
 
 def _interpolation(kwargs: Json) -> Interpolation:

@@ -4,7 +4,7 @@ A MONAI volume is (C, x, y, z); nnU-Net works on (C, z, y, x), here called *plan
 plan, cropped to the non-zero box, z-scored and resampled to the plan's spacing (mm).
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,10 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tanq_monai.transforms.resampling import Interpolation, resample
+from tanq_monai.transforms.resampling import Interpolation, resample, resample_channel
 
 Item = dict[Hashable, Any]
+Meta = Mapping[str, Any]
 _BOX, _SHAPE, _SPACING = "plan_box", "plan_full_shape", "plan_input_spacing"
 
 
@@ -74,20 +75,21 @@ class ToPlanSpaced(MapTransform):  # type: ignore[misc]
         axes = self.space.array_axes
         affine = np.asarray(image.affine, dtype=float)
         spacing = _spacing(affine, axes)
-        full = np.transpose(np.asarray(image, dtype=np.float32), axes)
-        box, inside = _nonzero_box(full)
-        crop = z_score(_cut(full, box), inside if self.space.nonzero_only else None)
+        full = np.transpose(np.asarray(image.cpu(), dtype=np.float32), axes)
+        box = _nonzero_box(full)
+        cropped = _cut(full, box)
+        crop = z_score(cropped, _filled(cropped) if self.space.nonzero_only else None)
         target = self.space.target_spacing(spacing)
         shape = [round(old / new * n) for old, new, n in zip(spacing, target, crop.shape[1:], strict=True)]
-        array = resample(crop, shape, spacing, target, self.space.image)
+        array = resample(torch.from_numpy(crop), shape, spacing, target, self.space.image)
         meta = {k: v for k, v in image.meta.items() if k != "affine"}
         meta |= {
             _BOX: torch.tensor(box),
             _SHAPE: torch.tensor(full.shape[1:]),
             _SPACING: torch.tensor(spacing),
         }
-        new_affine = _affine(affine, axes, box, crop.shape[1:], array.shape[1:])
-        return MetaTensor(torch.from_numpy(array.astype(np.float32)), affine=torch.from_numpy(new_affine), meta=meta)
+        new_affine = _affine(affine, axes, box, crop.shape[1:], shape)
+        return MetaTensor(array, affine=torch.from_numpy(new_affine), meta=meta)
 
 
 class FromPlanSpaced(MapTransform):  # type: ignore[misc]
@@ -120,27 +122,50 @@ class FromPlanSpaced(MapTransform):  # type: ignore[misc]
             item[key] = self._transform(item[key], item[self.image_key].meta)
         return item
 
-    def _transform(self, logits: torch.Tensor, meta: Mapping[str, Any]) -> MetaTensor:
-        box = [(int(low), int(high)) for low, high in meta[_BOX]]
-        spacing = tuple(float(s) for s in meta[_SPACING])
-        on_crop = resample(
-            np.asarray(logits.detach().cpu(), dtype=np.float32),
-            [high - low for low, high in box],
-            self.space.target_spacing(spacing),
-            spacing,
-            self.space.logits,
-        )
-        label = np.zeros([1, *(int(n) for n in meta[_SHAPE])], dtype=np.uint8)
-        _cut(label, box)[0] = on_crop.argmax(axis=0)
-        label = np.ascontiguousarray(np.transpose(label, np.argsort(self.space.array_axes)))
+    def _transform(self, logits: torch.Tensor, meta: Meta) -> MetaTensor:
+        label, _ = winner(class_maps(logits, meta, self.space))
+        label = onto_scan(label, meta, self.space)
         kept = {k: v for k, v in meta.items() if k not in (_BOX, _SHAPE, _SPACING, "affine")}
-        return MetaTensor(torch.from_numpy(label), affine=torch.as_tensor(meta["original_affine"]), meta=kept)
+        return MetaTensor(label[None].cpu(), affine=torch.as_tensor(meta["original_affine"]), meta=kept)
+
+
+def class_maps(logits: torch.Tensor, meta: Meta, space: PlanSpace) -> Iterator[torch.Tensor]:
+    """One class after the other, so that only one is held: its logits (z, y, x), float32, in the box of the scan.
+
+    Args:
+        logits: (K, z, y, x) in plan space.
+        meta: of the image that :class:`ToPlanSpaced` made.
+        space: the plan's space.
+    """
+    spacing = tuple(float(s) for s in meta[_SPACING])
+    shape = [int(high - low) for low, high in meta[_BOX]]
+    for channel in torch.as_tensor(logits.detach()):
+        yield resample_channel(channel.float(), shape, space.target_spacing(spacing), spacing, space.logits)
+
+
+def winner(maps: Iterator[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Number of the highest of ``maps`` at every voxel (uint8), the first of equal ones, and its value."""
+    best = next(maps).clone()  # which may be the logits themselves
+    label = torch.zeros_like(best, dtype=torch.uint8)
+    for number, values in enumerate(maps, start=1):
+        label.masked_fill_(values > best, number)
+        torch.maximum(best, values, out=best)
+    return label, best
+
+
+def onto_scan(values: torch.Tensor, meta: Meta, space: PlanSpace, outside: float = 0) -> torch.Tensor:
+    """(z, y, x) in the box of the scan -> (x, y, z) of the whole scan, ``outside`` the box as given."""
+    whole = torch.full([int(n) for n in meta[_SHAPE]], outside, dtype=values.dtype, device=values.device)
+    whole[tuple(slice(int(low), int(high)) for low, high in meta[_BOX])] = values
+    axes = [axis - 1 for axis in space.array_axes[1:]]
+    return whole.permute(*np.argsort(axes).tolist()).contiguous()
 
 
 def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """Zero mean and unit standard deviation; where ``inside`` (z, y, x) is given, of and in it alone."""
     if inside is None:
-        scaled: NDArray[np.float32] = (image - image.mean()) / max(image.std(), 1e-8)
+        scaled: NDArray[np.float32] = image - image.mean()
+        scaled /= max(image.std(), 1e-8)
         return scaled
     mask = np.broadcast_to(inside, image.shape)
     values = image[mask]
@@ -149,13 +174,18 @@ def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None)
     return scaled
 
 
-def _nonzero_box(volume: NDArray[np.float32]) -> tuple[list[tuple[int, int]], NDArray[np.bool_]]:
-    """Half-open bounds of the non-zero region, and that region with its holes filled, cut to them."""
-    mask = ndimage.binary_fill_holes((volume != 0).any(axis=0))
-    found = ndimage.find_objects(mask.astype(np.uint8))
+def _nonzero_box(volume: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Half-open bounds of the non-zero region of (1, z, y, x); of all where nothing is."""
+    found = ndimage.find_objects((volume[0] != 0).view(np.uint8))
     if not found:  # an empty scan
-        return [(0, n) for n in mask.shape], mask
-    return [(s.start, s.stop) for s in found[0]], mask[found[0]]
+        return [(0, n) for n in volume.shape[1:]]
+    return [(s.start, s.stop) for s in found[0]]
+
+
+def _filled(volume: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The non-zero region of (1, z, y, x) with its holes."""
+    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(volume[0] != 0)
+    return filled
 
 
 def _cut(volume: NDArray[Any], box: list[tuple[int, int]]) -> NDArray[Any]:
@@ -172,8 +202,8 @@ def _affine(
     affine: NDArray[np.floating],
     axes: list[int],
     box: list[tuple[int, int]],
-    old: tuple[int, ...],
-    new: tuple[int, ...],
+    old: Sequence[int],
+    new: Sequence[int],
 ) -> NDArray[np.floating]:
     """Voxel of plan space -> mm: ``old`` voxel = box start + (voxel + 1/2) old / new - 1/2, axes permuted."""
     step = np.zeros((4, 4))

@@ -1,16 +1,17 @@
 """Resampling as nnU-Net does it: splines in plane, nearest slice out of plane where slices are thick.
 
-Arrays are (C, z, y, x), shapes and spacings (mm) in the order z, y, x.
+Volumes are (C, z, y, x), shapes and spacings (mm) in the order z, y, x.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 from scipy import ndimage
+from torch import Tensor
 
-Array = NDArray[np.floating]
 ANISOTROPY_THRESHOLD = 3  # nnU-Net: spacing at least three times the finest is resampled on its own
 
 
@@ -24,13 +25,13 @@ class Interpolation:
 
 
 def resample(
-    volume: Array,
+    volume: Tensor,
     shape: Sequence[int],
     spacing: Sequence[float],
     new_spacing: Sequence[float],
     how: Interpolation,
-) -> Array:
-    """``volume`` on a grid of ``shape`` over the same extent, in its own floating type.
+) -> Tensor:
+    """``volume`` on a grid of ``shape`` over the same extent, of its own type, on its own device.
 
     Values never leave the range of the input plane (spline overshoot is clipped).
 
@@ -42,13 +43,29 @@ def resample(
         how: orders of the splines.
 
     References:
-        Isensee et al., nnU-Net, Nature Methods 2021; equals
-        ``resample_data_or_seg_to_shape`` of nnunetv2 2.8, with ``scipy.ndimage.zoom`` alone.
+        Isensee et al., nnU-Net, Nature Methods 2021; equals ``resample_data_or_seg_to_shape`` of nnunetv2 2.8. A spline
+        is linear in the values and separable, so that every axis is one product with a matrix of SciPy's weights.
     """
-    if tuple(volume.shape[1:]) == tuple(shape):
-        return volume
-    axis = thick_axis(spacing, new_spacing, how.separate_z)
-    return np.stack([_resample_channel(channel, tuple(shape), axis, how) for channel in volume])
+    return torch.stack([resample_channel(channel, shape, spacing, new_spacing, how) for channel in volume])
+
+
+def resample_channel(
+    channel: Tensor,
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    new_spacing: Sequence[float],
+    how: Interpolation,
+) -> Tensor:
+    """As :func:`resample`, of one channel (z, y, x); of the same shape it is ``channel`` itself."""
+    thick = thick_axis(spacing, new_spacing, how.separate_z)
+    plane = [axis for axis in range(3) if axis != thick]
+    resized = channel
+    for axis in plane:
+        resized = _resize_axis(resized, axis, shape[axis], how.order)
+    if how.order > 1 and resized is not channel:
+        low, high = (extreme(channel, dim=plane, keepdim=True) for extreme in (torch.amin, torch.amax))
+        resized = resized.clamp_(low, high)
+    return resized if thick is None else _resize_axis(resized, thick, shape[thick], how.order_z)
 
 
 def thick_axis(spacing: Sequence[float], new_spacing: Sequence[float], separate_z: bool | None = None) -> int | None:
@@ -66,21 +83,19 @@ def _is_anisotropic(spacing: Sequence[float]) -> bool:
     return max(spacing) / min(spacing) > ANISOTROPY_THRESHOLD
 
 
-def _resample_channel(channel: Array, shape: tuple[int, ...], axis: int | None, how: Interpolation) -> Array:
-    if axis is None:
-        return _zoom(channel, shape, how.order).astype(channel.dtype)
-    plane = tuple(n for i, n in enumerate(shape) if i != axis)
-    planes = [_zoom(p, plane, how.order) for p in np.moveaxis(channel, axis, 0)]
-    stack = np.stack(planes, axis=axis).astype(float, copy=False)
-    if stack.shape[axis] != shape[axis]:
-        factors = [new / old for new, old in zip(shape, stack.shape, strict=True)]
-        stack = ndimage.zoom(stack, factors, order=how.order_z, mode="nearest", grid_mode=True)
-    return stack.astype(channel.dtype)
+def _resize_axis(volume: Tensor, axis: int, size: int, order: int) -> Tensor:
+    if volume.shape[axis] == size:
+        return volume
+    weights = _spline_weights(volume.shape[axis], size, order).to(volume)
+    with torch.autocast(volume.device.type, enabled=False):  # float16 would be too coarse for the sum
+        if axis == 2:
+            return volume @ weights.T
+        return weights @ volume if axis == 1 else torch.tensordot(weights, volume, dims=1)
 
 
-def _zoom(array: Array, shape: tuple[int, ...], order: int) -> Array:
-    if array.shape == shape:
-        return array
-    factors = [new / old for new, old in zip(shape, array.shape, strict=True)]
-    zoomed: Array = ndimage.zoom(array.astype(float), factors, order=order, mode="nearest", grid_mode=True)
-    return np.clip(zoomed, array.min(), array.max()) if order > 1 else zoomed
+@lru_cache(maxsize=8)
+def _spline_weights(size: int, new_size: int, order: int) -> Tensor:
+    """(new_size, size): what every old voxel of an axis contributes to every new one, float64."""
+    units = np.eye(size)
+    zoomed = [ndimage.zoom(u, new_size / size, order=order, mode="nearest", grid_mode=True) for u in units]
+    return torch.from_numpy(np.stack(zoomed, axis=1))

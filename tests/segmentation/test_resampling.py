@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
 
 from tanq_monai.transforms.resampling import Interpolation, resample, thick_axis
@@ -18,25 +19,25 @@ def test_resampling_equals_nnunet(spacing, new_spacing, order):
     expected = resample_data_or_seg_to_shape(
         volume, shape, spacing, new_spacing, order=order, order_z=0, force_separate_z=None
     )
-    result = resample(volume, shape, spacing, new_spacing, Interpolation(order=order))
-    assert result.dtype == np.float32
+    result = resample(torch.from_numpy(volume), shape, spacing, new_spacing, Interpolation(order=order))
+    assert result.dtype == torch.float32
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 def test_a_constant_volume_stays_constant():
-    volume = np.full((1, 4, 6, 5), 7.0, dtype=np.float32)
+    volume = torch.full((1, 4, 6, 5), 7.0)
     np.testing.assert_allclose(resample(volume, (6, 9, 4), THICK_Z, THIN, Interpolation()), 7.0, rtol=1e-6)
 
 
 def test_the_same_shape_gives_the_very_same_values():
-    volume = np.random.default_rng(1).normal(size=(1, 4, 5, 6)).astype(np.float32)
-    assert np.array_equal(resample(volume, (4, 5, 6), THIN, THIN, Interpolation()), volume)
+    volume = torch.rand(1, 4, 5, 6, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(resample(volume, (4, 5, 6), THIN, THIN, Interpolation()), volume)
 
 
 def test_doubling_along_a_thick_axis_repeats_slices():
-    volume = np.random.default_rng(2).normal(size=(1, 3, 4, 4)).astype(np.float32)
+    volume = torch.rand(1, 3, 4, 4, generator=torch.Generator().manual_seed(2))
     result = resample(volume, (6, 4, 4), (8.0, 1.0, 1.0), (4.0, 1.0, 1.0), Interpolation())
-    np.testing.assert_allclose(result, volume.repeat(2, axis=1), atol=1e-6)
+    np.testing.assert_allclose(result, volume.repeat_interleave(2, dim=1), atol=1e-6)
 
 
 @pytest.mark.parametrize(
