@@ -17,6 +17,7 @@ def phantom(
     paired: int = 0,
     workers: int | None = None,
     random_protocols: bool = False,
+    intra_extrameatal: bool = False,
 ) -> None:
     """Write a data set of virtual patients in the layout of crossMoDA 2022.
 
@@ -30,6 +31,7 @@ def phantom(
         paired: patients with ceT1 and hrT2 on one grid, for comparing the two voxel by voxel.
         workers: patients at a time, each with less than 0.5 GB at full size. Default: one per core.
         random_protocols: sequences with settings of no site, for pretraining on pairs.
+        intra_extrameatal: labels as in crossMoDA 2023: 1 intrameatal and 2 extrameatal VS, 3 cochlea; same scans.
     """
     from tanq_monai.phantom import write_dataset
 
@@ -43,6 +45,7 @@ def phantom(
         num_paired=_whole(paired, "--paired"),
         workers=None if workers is None else _whole(workers, "--workers"),
         random_protocols=_flag(random_protocols, "--random-protocols"),
+        intra_extrameatal=_flag(intra_extrameatal, "--intra-extrameatal"),
     )
 
 

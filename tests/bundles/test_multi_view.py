@@ -22,12 +22,14 @@ from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset
 from tanq_monai.data.cases import find_labelled
 from tanq_monai.errors import mistake_behind
 from tanq_monai.networks import CycleGanGenerator, TanqGenerator
+from tanq_monai.phantom import write_dataset
 
 BUNDLE = BUNDLES / "tanq_translation"
 STYLES = ["ldn", "etz"]
 SLICES = {"pixels": 64, "pixel_mm": 1.4, "slab_mm": 12.0, "width": 4, "blocks": 2, "styles": STYLES}
 SMALL = SLICES | {"cyclegan_blocks": 2, "device": "$torch.device('cpu')"}
 VIEWS = ["cyclegan", "tanq-etz", "tanq-ldn"]
+THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
 
 
 @pytest.fixture(scope="module")
@@ -156,6 +158,11 @@ def test_the_segmenter_trains_from_it(generated, tmp_path):
     assert sorted(path.stem for path in preprocessed) == sorted(records(generated))
 
 
+def test_the_views_of_a_scan_are_one_patients(generated, source):
+    patients = [case["patient"] for case in find_labelled(generated).cases]
+    assert patients == [case for case in cases_of(source) for _ in VIEWS]
+
+
 def test_a_second_run_makes_nothing_anew(generated, source, models):
     before = times(generated)
     generate(source, models, generated)
@@ -260,9 +267,31 @@ def test_the_command_names_bad_cases_and_makes_the_good_ones(source, models, tmp
     assert listed == [f"{case}_tanq-ldn" for case in cases_of(source)]
 
 
+def test_three_classes_are_translated_as_two_regions_and_stay_three_in_the_data_set(
+    generated, source, models, tmp_path
+):
+    scans = tmp_path / "scans"
+    write_dataset(scans, num_source=2, num_target=0, num_test=0, size="tiny", seed=0, intra_extrameatal=True)
+    choices = {"used_views": ["tanq"], "views#tanq#style": "etz", "label_free_report": True, "structures": THREE}
+    raw = generate(scans / "training_source", models, tmp_path / "raw", **choices)
+    for case in cases_of(source):  # the same patients, labelled with two classes
+        image, label = f"imagesTr/{case}_tanq-etz_0000.nii.gz", f"labelsTr/{case}_tanq-etz.nii.gz"
+        assert np.array_equal(voxels(raw / image), voxels(generated / image))
+        assert set(np.unique(voxels(raw / label))) == {0, 1, 2, 3}
+        assert np.array_equal(voxels(raw / label), voxels(scans / "training_source" / f"{case}_Label.nii.gz"))
+        assert np.array_equal(np.array([0, 1, 1, 2])[voxels(raw / label)], voxels(generated / label))
+    assert json.loads((raw / "dataset.json").read_text())["labels"] == {"background": 0} | THREE
+    assert pd.read_csv(raw / "label_free.csv")["structure"].tolist() == ["VS", "cochlea"]
+    found = find_labelled(raw, structures=THREE)
+    assert [case["patient"] for case in found.cases] == cases_of(source)
+    assert records(raw)[f"{cases_of(source)[0]}_tanq-etz"]["structures"] == THREE
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [
+        ({"structures": {"VS": 1, "tumor": 2}}, "structures: 'tumor' is of no region of the translator"),
+        ({"structures": {"VS": 1, "cochlea": 3}}, "structures: .* are not numbered 1, 2, 3"),
         ({"tanq_model_file": "none.pt"}, "none.pt: is missing; train first"),
         (
             {"views#tanq#style": "utrecht"},
@@ -285,7 +314,7 @@ def test_a_provenance_that_cannot_be_read_is_told(source, models, tmp_path):
     (tmp_path / "provenance.json").write_text("{")
     with pytest.raises(Exception) as error:
         generate(source, models, tmp_path)
-    assert "provenance.json: cannot be read; choose another output folder" in str(mistake_behind(error.value))
+    assert "provenance.json: cannot be read; remove it, or choose another folder" in str(mistake_behind(error.value))
 
 
 def test_network_and_transforms_are_those_of_inference():
@@ -295,5 +324,15 @@ def test_network_and_transforms_are_those_of_inference():
     assert multi["views"]["tanq"]["network_def"] == single["network_def"]
     assert multi["preprocessing"] == single["preprocessing"]
     assert multi["postprocessing"] == single["postprocessing"]["transforms"][0]
-    for name in ("pixels", "pixel_mm", "slab_mm", "styles", "width", "blocks", "batch_size", "label_free"):
+    for name in (
+        "pixels",
+        "pixel_mm",
+        "slab_mm",
+        "styles",
+        "width",
+        "blocks",
+        "batch_size",
+        "label_free",
+        "structures",
+    ):
         assert multi[name] == single[name]

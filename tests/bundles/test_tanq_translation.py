@@ -19,6 +19,7 @@ from shared_data import shared_data_folder
 
 from tanq_monai.errors import mistake_behind
 from tanq_monai.networks import TanqGenerator
+from tanq_monai.phantom import write_dataset
 
 BUNDLE = BUNDLES / "tanq_translation"
 CONFIGS = BUNDLE / "configs"
@@ -139,6 +140,20 @@ def test_two_processes_train_by_torchrun_and_the_first_one_writes(tiny_phantom, 
     assert len({process for *_, process, number in events}) == 1
     TanqGenerator(width=4, blocks=2).load_state_dict(torch.load(tmp_path / "models" / "model.pt", weights_only=True))
     assert not list(tmp_path.rglob("*.writing*"))
+
+
+def test_a_training_on_three_classes_ends_with_the_weights_of_one_on_two(trained, translated, tiny_phantom, tmp_path):
+    data, structures = tmp_path / "data", {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+    write_dataset(data, num_source=4, num_target=4, num_test=0, size="tiny", seed=0, intra_extrameatal=True)
+    train(data, tmp_path / "run", structures=structures)
+    two, three = (torch.load(f / "models" / "model.pt", weights_only=True) for f in (trained[0], tmp_path / "run"))
+    assert all(torch.equal(two[name], three[name]) for name in two)
+    model = str(tmp_path / "run" / "models" / "model.pt")
+    scans, pseudo = data / "training_source", tmp_path / "pseudo"
+    translate(scans, pseudo, model_file=model, slab_mm=28.0, structures=structures)
+    assert len(list(pseudo.iterdir())) == 4
+    for path in pseudo.iterdir():
+        assert np.array_equal(nib.load(path).dataobj, nib.load(translated[0] / path.name).dataobj)
 
 
 def test_translations_lie_on_the_ceT1_grid_as_finite_float32(translated, tiny_phantom):

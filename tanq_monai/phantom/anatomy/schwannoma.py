@@ -62,9 +62,9 @@ class Shape:
             for center, radii in self.lobes
         ]
 
-    def widened(self) -> Condition:
-        """The canal as the tumor has widened it towards the porus."""
-        return rod(self.tip, self.porus, (self.root_radii[0], self.widening))
+    def widened(self, margin: float = 0.0) -> Condition:
+        """The canal as the tumor has widened it towards the porus, grown by a margin, mm."""
+        return rod(self.tip, self.porus, (self.root_radii[0], self.widening), below=margin)
 
 
 @dataclass(frozen=True)

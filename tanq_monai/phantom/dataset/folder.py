@@ -9,6 +9,7 @@ import numpy as np
 
 from tanq_monai.errors import InputError
 from tanq_monai.phantom.dataset.cases import SUBSETS, WITHHELD, Case, Subset
+from tanq_monai.phantom.dataset.labels import THREE_CLASSES, TWO_CLASSES, with_meatal_parts
 from tanq_monai.phantom.dataset.nifti import write_nifti
 from tanq_monai.phantom.dataset.scans import scan_case
 from tanq_monai.phantom.dataset.tables import PatientRow, patient_row, write_tables
@@ -26,6 +27,7 @@ def write_dataset(
     num_paired: int = 0,
     workers: int | None = None,
     random_protocols: bool = False,
+    intra_extrameatal: bool = False,
 ) -> None:
     """Write labelled ceT1, unlabelled hrT2, and test hrT2 of different patients; hrT2 labels lie apart.
 
@@ -46,6 +48,7 @@ def write_dataset(
         workers: threads, one case each, with less than 0.5 GB at full size; None: as many as there are cores. The bytes
             do not depend on it.
         random_protocols: sequences with settings of no site, another draw for every scan; the patients are the same.
+        intra_extrameatal: labels as in crossMoDA 2023, see :func:`with_meatal_parts`; all else is the same.
 
     Raises:
         InputError: when a number is negative, the size unknown, the folder cannot be written, or holds scans that are
@@ -62,17 +65,27 @@ def write_dataset(
     root = Path(output_dir)
     cases = [Case(subset, index) for subset in SUBSETS for index in range(numbers[subset])]
     _make_folders(root, cases)
-    write = partial(_write_case, root=root, size=size, seed=seed, random_protocols=random_protocols)
+    write = partial(
+        _write_case,
+        root=root,
+        size=size,
+        seed=seed,
+        random_protocols=random_protocols,
+        intra_extrameatal=intra_extrameatal,
+    )
     write_tables(root, in_threads(write, cases, workers, "virtual patients", "patient"))
 
 
-def _write_case(case: Case, root: Path, size: str, seed: int, random_protocols: bool) -> PatientRow:
+def _write_case(
+    case: Case, root: Path, size: str, seed: int, random_protocols: bool, intra_extrameatal: bool
+) -> PatientRow:
     scans = scan_case(case, size, seed, random_protocols)
     affine = scans.grid.affine
     for contrast, path in case.image_paths(root).items():
         write_nifti(path, scans.images[contrast], affine, _description(scans.protocols[contrast]))
-    label = "virtual patient; 0 other, 1 VS, 2 cochlea"
-    write_nifti(case.label_path(root), scans.label, affine, label, dtype=np.float64)  # as crossMoDA's are
+    label, classes = (with_meatal_parts(scans), THREE_CLASSES) if intra_extrameatal else (scans.label, TWO_CLASSES)
+    description = f"virtual patient; {classes}"
+    write_nifti(case.label_path(root), label, affine, description, dtype=np.float64)  # as crossMoDA's are
     return patient_row(case, scans, seed)
 
 
