@@ -93,7 +93,8 @@ def refine_folder(
 ) -> RefinementReport:
     """Write ``{case}_Label.nii.gz`` of the accepted cases and ``refinement.csv``, all of them or none.
 
-    Labels that an earlier refinement left in ``output_dir`` go when their case waits now. Started again it does the same.
+    Labels that an earlier refinement left in ``output_dir`` go when their case waits now. Started again it does the
+    same.
 
     Args:
         prediction_dir: holds ``{case}_Label``, ``_Confidence`` and ``_Agreement.nii.gz`` on one grid.
@@ -225,7 +226,7 @@ def _rows(case: str, prediction: Prediction, done: Refinement, structures: Mappi
                 structure=name,
                 predicted_mm3=before * voxel_mm3,
                 refined_mm3=after * voxel_mm3,
-                removed_components=np.count_nonzero(np.unique(done.removed[predicted])),
+                removed_components=int(np.count_nonzero(np.unique(done.removed[predicted]))),
                 ignored_share=1 - after / before if before else float("nan"),
                 verdict=WAITS if done.reasons else ACCEPTED,
                 reason="; ".join(done.reasons),

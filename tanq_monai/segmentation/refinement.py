@@ -139,7 +139,7 @@ def _ignored_reasons(kept: _Kept, predicted: Mask, ignored: Mask, name: str, rul
         return
     share = np.count_nonzero(predicted & ignored) / np.count_nonzero(predicted)
     if share > rules.max_ignored_share:
-        yield f"{name} uncertain: {share:.0%} ignored, at most {rules.max_ignored_share:.0%} plausible"
+        yield f"{name} uncertain: {share:.1%} ignored, at most {rules.max_ignored_share:.1%} plausible"
 
 
 def _told(interval: Interval) -> str:

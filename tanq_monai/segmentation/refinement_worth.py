@@ -47,10 +47,10 @@ def worth_of_case(case: str, structure: str, verdict: str, predicted: Mask, trut
         verdict=verdict,
         dice_plain=dice(predicted, truth),
         dice_refined=dice(predicted & ~ignored, truth & ~ignored),
-        wrong_voxels=np.count_nonzero(wrong),
-        wrong_ignored=np.count_nonzero(wrong & ignored),
-        right_voxels=np.count_nonzero(right),
-        right_ignored=np.count_nonzero(right & ignored),
+        wrong_voxels=int(np.count_nonzero(wrong)),
+        wrong_ignored=int(np.count_nonzero(wrong & ignored)),
+        right_voxels=int(np.count_nonzero(right)),
+        right_ignored=int(np.count_nonzero(right & ignored)),
     )
 
 
