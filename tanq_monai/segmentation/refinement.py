@@ -105,12 +105,19 @@ def _outside(kept: _Kept) -> Mask:
 def _cochlea_reasons(kept: _Kept, prediction: Prediction, rules: RefinementRules, roles: Roles) -> Iterator[str]:
     if len(kept.chosen) < rules.min_cochleae:
         yield f"cochlea missing: {len(kept.chosen)} found, {rules.min_cochleae} wanted"
-    for one, other in ((one, other) for one in kept.chosen for other in kept.others if len(kept.chosen) == 1):
-        if other.volume >= rules.cochlea_mm3[0] and are_opposite(one, other):
-            yield f"cochleae apart: {apart(one.center, other.center):.1f} mm, {_told(rules.cochleae_apart_mm)}"
+    yield from _apart_reasons(kept, rules)
     yield from _volume_reasons(
         kept, prediction.labels == roles.cochlea, prediction, ("cochlea", rules.cochlea_mm3, rules.join_mm)
     )
+
+
+def _apart_reasons(kept: _Kept, rules: RefinementRules) -> Iterator[str]:
+    """One cochlea, and on the other side what has the volume of one but is no ear of the same head."""
+    ears = [other for other in kept.others if other.volume >= rules.cochlea_mm3[0]]
+    opposite = [other for other in ears if len(kept.chosen) == 1 and are_opposite(kept.chosen[0], other)]
+    if opposite:
+        other = max(opposite, key=lambda one: one.weight)
+        yield f"cochleae apart: {apart(kept.chosen[0].center, other.center):.1f} mm, {_told(rules.cochleae_apart_mm)}"
 
 
 def _vs_reasons(kept: _Kept, prediction: Prediction, rules: RefinementRules, roles: Roles) -> Iterator[str]:
