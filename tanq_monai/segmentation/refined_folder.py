@@ -1,0 +1,274 @@
+"""A folder of predictions to a folder of refined pseudo-labels, with a table that says what was done and why."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from tanq_monai.data.checks import check_image, check_output_dir
+from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.files import replacing
+from tanq_monai.metrics import STRUCTURES
+from tanq_monai.metrics.labels import LabelVolume, check_same_grid, read_labels
+from tanq_monai.segmentation.plausibility import RefinementRules, roles_of
+from tanq_monai.segmentation.refinement import Prediction, Refinement, refine
+from tanq_monai.segmentation.refinement_worth import Worth, summarize_worth, worth_of_case
+
+LABEL, CONFIDENCE, AGREEMENT = "_Label.nii.gz", "_Confidence.nii.gz", "_Agreement.nii.gz"
+TABLE, WORTH = "refinement.csv", "refinement_worth.csv"
+ACCEPTED, WAITS = "accepted", "waits"
+_STAGE = ".refining"
+
+
+@dataclass(frozen=True)
+class RefinedStructure:
+    """What became of one structure of one case.
+
+    Args:
+        case: its name.
+        structure: its name.
+        predicted_mm3: before.
+        refined_mm3: after; of a case that waits, what would be left.
+        removed_components: those with a voxel of this structure that were ignored as a whole.
+        ignored_share: of the predicted voxels, what became the ignore label; nan where nothing was predicted.
+        verdict: of the case.
+        reason: why the case waits, ``rule: figures`` joined by semicolons.
+    """
+
+    case: str
+    structure: str
+    predicted_mm3: float
+    refined_mm3: float
+    removed_components: int
+    ignored_share: float
+    verdict: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RefinementReport:
+    """What was done.
+
+    Args:
+        rows: columns of :class:`RefinedStructure`, cases in the order of their names.
+        worth: columns of :class:`Worth`; None without truth.
+    """
+
+    rows: pd.DataFrame
+    worth: pd.DataFrame | None
+
+    def __str__(self) -> str:
+        """Counts of cases, of reasons, and what was ignored; with truth, what that was worth."""
+        cases = self.rows.drop_duplicates("case")
+        accepted = int((cases["verdict"] == ACCEPTED).sum())
+        lines = [f"{len(cases)} cases: {accepted} accepted, {len(cases) - accepted} wait for a later round"]
+        rules = cases["reason"].str.split("; ").explode().str.partition(":")[0]
+        counts = rules[rules != ""].value_counts().sort_index()
+        lines += [f"  {count} x {rule}" for rule, count in counts.items()]
+        sums = self.rows.groupby("structure", sort=False).agg(
+            predicted_mm3=("predicted_mm3", "sum"),
+            refined_mm3=("refined_mm3", "sum"),
+            removed_components=("removed_components", "sum"),
+            mean_ignored_share=("ignored_share", "mean"),
+        )
+        lines.append(sums.to_string(float_format="{:.3f}".format))
+        if self.worth is not None:
+            lines.append(summarize_worth(self.worth).to_string(float_format="{:.3f}".format))
+        return "\n".join(lines)
+
+
+def refine_folder(
+    prediction_dir: str | Path,
+    output_dir: str | Path,
+    rules: RefinementRules | None,
+    *,
+    structures: Mapping[str, int] = STRUCTURES,
+    truth_dir: str | Path | None = None,
+) -> RefinementReport:
+    """Write ``{case}_Label.nii.gz`` of the accepted cases and ``refinement.csv``, all of them or none.
+
+    Labels that an earlier refinement left in ``output_dir`` go when their case waits now. Started again it does the
+    same.
+
+    Args:
+        prediction_dir: holds ``{case}_Label``, ``_Confidence`` and ``_Agreement.nii.gz`` on one grid.
+        output_dir: gets the labels, the table, and with ``truth_dir`` ``refinement_worth.csv``.
+        rules: None: every case is accepted with its labels as they are; only the label files are read.
+        structures: names and label values.
+        truth_dir: holds true labels of some of the cases, only to say what the refinement was worth.
+
+    Raises:
+        InputError: when ``output_dir`` holds other labels, or there is no prediction.
+        InputErrors: one line for every case with a missing or unusable file.
+    """
+    roles_of(structures)
+    cases = _find_cases(Path(prediction_dir), needs_uncertainty=rules is not None)
+    output = check_output_dir(output_dir)
+    earlier = _earlier_cases(Path(prediction_dir), output)
+    stage = output / _STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, truth_dir)
+        report = RefinementReport(
+            pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(RefinedStructure)]),
+            pd.DataFrame([asdict(row) for row in worths]) if worths else None,
+        )
+        _publish(report, stage, output, earlier)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return report
+
+
+def _find_cases(folder: Path, needs_uncertainty: bool) -> list[str]:
+    if not folder.is_dir():
+        raise InputError(folder, "is not a folder", "give the folder that holds the predictions")
+    cases = sorted(path.name.removesuffix(LABEL) for path in folder.glob(f"*{LABEL}") if path.name[0] != ".")
+    if not cases:
+        raise InputError(folder, f"holds no *{LABEL}", "give the folder that holds the predictions")
+    wanted = (CONFIDENCE, AGREEMENT) if needs_uncertainty else ()
+    remedy = "predict with uncertainty: true, or choose refine: false"
+    missing = [folder / f"{case}{end}" for case in cases for end in wanted if not (folder / f"{case}{end}").is_file()]
+    if missing:
+        raise InputErrors(InputError(path, "is missing", remedy) for path in missing)
+    return cases
+
+
+def _earlier_cases(predictions: Path, output: Path) -> set[str]:
+    """Cases of an earlier refinement in ``output``; raises where there are labels from elsewhere."""
+    remedy = "choose another output_dir"
+    if predictions.resolve() == output.resolve():
+        raise InputError(output, "holds the predictions themselves", remedy)
+    table = output / TABLE
+    try:
+        earlier = set(pd.read_csv(table, dtype=str)["case"]) if table.is_file() else set()
+    except (ValueError, KeyError) as error:
+        raise InputError(table, "is no table of a refinement", remedy) from error
+    strangers = sorted({path.name.removesuffix(LABEL) for path in output.glob(f"*{LABEL}")} - earlier)
+    if strangers:
+        raise InputError(output, f"holds {strangers[0]}{LABEL}, which no refinement wrote", remedy)
+    return earlier
+
+
+def _refine_cases(
+    cases: Sequence[str],
+    folder: Path,
+    stage: Path,
+    rules: RefinementRules | None,
+    structures: Mapping[str, int],
+    truth_dir: str | Path | None,
+) -> tuple[list[RefinedStructure], list[Worth]]:
+    """Labels of the accepted cases to ``stage``, and the rows of both tables."""
+    rows: list[RefinedStructure] = []
+    worths: list[Worth] = []
+    mistakes: list[InputError] = []
+    roles = roles_of(structures)
+    for case in tqdm(cases, desc="refine", unit="case"):
+        try:
+            if rules is None:
+                prediction, done = _read_plain(folder, case, structures)
+            else:
+                prediction = _read(folder, case, structures)
+                done = refine(prediction, rules, roles)
+            rows += _rows(case, prediction, done, structures)
+            worths += _worth(case, prediction, done, structures, truth_dir)
+        except InputError as mistake:
+            mistakes.append(mistake)
+            continue
+        if not done.reasons:
+            with replacing(stage / f"{case}{LABEL}") as temporary:
+                nib.save(nib.Nifti1Image(done.labels, prediction.affine), temporary)
+    if mistakes:
+        raise InputErrors(mistakes)
+    return rows, worths
+
+
+def _read(folder: Path, case: str, structures: Mapping[str, int]) -> Prediction:
+    path = folder / f"{case}{LABEL}"
+    label = read_labels(path, known=frozenset({0, *structures.values(), roles_of(structures).ignore}))
+    confidence, agreement = (_read_share(folder / f"{case}{end}", label, path) for end in (CONFIDENCE, AGREEMENT))
+    return Prediction(label.labels, confidence, agreement, label.affine)
+
+
+def _read_plain(folder: Path, case: str, structures: Mapping[str, int]) -> tuple[Prediction, Refinement]:
+    """A prediction of which nothing is known but its labels, and the refinement that does nothing."""
+    label = read_labels(folder / f"{case}{LABEL}", known=frozenset({0, *structures.values()}))
+    sure = np.broadcast_to(np.float32(1), label.labels.shape)
+    nothing = np.broadcast_to(np.int32(0), label.labels.shape)
+    return Prediction(label.labels, sure, sure, label.affine), Refinement(label.labels, nothing, ())
+
+
+def _read_share(path: Path, label: LabelVolume, label_path: Path) -> NDArray[np.float32]:
+    check_image(path)
+    image = nib.load(path)
+    check_same_grid(label, image.shape, image.affine, path=label_path, other=path.name)
+    share: NDArray[np.float32] = image.get_fdata(dtype=np.float32, caching="unchanged")
+    if share.min() < 0 or share.max() > 1 + 1e-3:
+        problem = f"holds values from {share.min():g} to {share.max():g}"
+        raise InputError(path, problem, "give shares from 0 to 1, e.g. by predicting again with uncertainty: true")
+    return share
+
+
+def _rows(case: str, prediction: Prediction, done: Refinement, structures: Mapping[str, int]) -> list[RefinedStructure]:
+    voxel_mm3 = float(abs(np.linalg.det(prediction.affine[:3, :3])))
+    rows = []
+    for name, value in structures.items():
+        predicted = prediction.labels == value
+        before, after = np.count_nonzero(predicted), np.count_nonzero(done.labels == value)
+        rows.append(
+            RefinedStructure(
+                case=case,
+                structure=name,
+                predicted_mm3=before * voxel_mm3,
+                refined_mm3=after * voxel_mm3,
+                removed_components=int(np.count_nonzero(np.unique(done.removed[predicted]))),
+                ignored_share=1 - after / before if before else float("nan"),
+                verdict=WAITS if done.reasons else ACCEPTED,
+                reason="; ".join(done.reasons),
+            )
+        )
+    return rows
+
+
+def _worth(
+    case: str,
+    prediction: Prediction,
+    done: Refinement,
+    structures: Mapping[str, int],
+    truth_dir: str | Path | None,
+) -> list[Worth]:
+    path = Path(truth_dir or "") / f"{case}{LABEL}"
+    if truth_dir is None or not path.is_file():
+        return []
+    truth = read_labels(path, known=frozenset({0, *structures.values()}))
+    check_same_grid(truth, prediction.labels.shape, prediction.affine, path=path, other="its prediction")
+    ignored = done.labels == roles_of(structures).ignore
+    verdict = WAITS if done.reasons else ACCEPTED
+    return [
+        worth_of_case(case, name, verdict, prediction.labels == value, truth.labels == value, ignored)
+        for name, value in structures.items()
+    ]
+
+
+def _publish(report: RefinementReport, stage: Path, output: Path, earlier: set[str]) -> None:
+    """Stale labels go, then the table comes, then the labels: killed in between, the next run knows whose they are."""
+    accepted = report.rows.loc[report.rows["verdict"] == ACCEPTED, "case"].unique().tolist()
+    for case in earlier - set(accepted):
+        (output / f"{case}{LABEL}").unlink(missing_ok=True)
+    _write_csv(report.rows, output / TABLE)
+    if report.worth is None:
+        (output / WORTH).unlink(missing_ok=True)
+    else:
+        _write_csv(report.worth, output / WORTH)
+    for case in accepted:
+        (stage / f"{case}{LABEL}").replace(output / f"{case}{LABEL}")
+
+
+def _write_csv(table: pd.DataFrame, path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(table.to_csv(index=False, float_format="%.6f"), encoding="utf-8")
