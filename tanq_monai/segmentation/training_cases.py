@@ -1,13 +1,32 @@
 """What a segmenter is trained on: labelled scans, scans with pseudo-labels, and how often each is drawn."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tanq_monai.data.cases import Scan
+from tanq_monai.data.cases import TARGET_DOMAIN, Scan, find_labelled
 from tanq_monai.errors import InputError
+from tanq_monai.metrics import STRUCTURES
+
+
+def find_pseudo_labelled(
+    target_dir: str | Path | None, label_dir: str | Path | None, structures: Mapping[str, int] = STRUCTURES
+) -> Scan | None:
+    """Scans of ``target_dir`` that have labels in ``label_dir``, voxels to ignore among them; None without target_dir.
+
+    Raises:
+        InputError: when one of the two folders is missing.
+    """
+    if target_dir is None:
+        return None
+    if label_dir is None or not Path(label_dir).is_dir():
+        raise InputError(f"pseudo_label_dir {label_dir}", "is not a folder", "make it with configs/refine.yaml")
+    scan = find_labelled(target_dir, label_dir, TARGET_DOMAIN, required=False, structures=structures, ignore=True)
+    scan.cases = [case for case in scan.cases if "label" in case]
+    return scan
 
 
 def training_cases(
@@ -17,7 +36,7 @@ def training_cases(
 
     Args:
         labelled: scans with labels.
-        pseudo_labelled: scans of which some have pseudo-labels; the others are left out.
+        pseudo_labelled: scans with pseudo-labels.
         weights_file: CSV with the columns ``case`` and ``weight``, how often a case is drawn; others have weight 1.
 
     Raises:
@@ -28,10 +47,9 @@ def training_cases(
     cases: list[dict[str, Any]] = list(labelled.cases)
     if pseudo_labelled is not None:
         pseudo_labelled.raise_problems()
-        found = [{**case, "ignore": True} for case in pseudo_labelled.cases if "label" in case]
-        if not found:
+        if not pseudo_labelled.cases:
             raise InputError("pseudo_label_dir", "holds no label of a scan in target_dir", "make some with refine.yaml")
-        cases += found
+        cases += [{**case, "ignore": True} for case in pseudo_labelled.cases]
     names = [case["case"] for case in cases]
     for name in set(names):
         if names.count(name) > 1:
