@@ -104,6 +104,51 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
     sys.stdout.write(f"Virtual patients, research only. Pictures: {folder}/report.html\n")
 
 
+def report(
+    scans: str,
+    pred: str,
+    output: str,
+    truth: str | None = None,
+    structures: dict[str, int] | None = None,
+    title: str | None = None,
+) -> None:
+    """Write one HTML file to look through a folder of predictions, slices with contours, the worst case first.
+
+    Press ? on the page for its keys; on paper it has one slice per structure. Exit code 1 when a case could not be
+    shown; the others are shown all the same.
+
+    Args:
+        scans: folder of CASE_hrT2.nii.gz or CASE_T2.nii.gz.
+        pred: folder of CASE_Label.nii.gz, perhaps with CASE_Confidence.nii.gz.
+        output: the HTML file.
+        truth: folder of CASE_Label.nii.gz; without it the least plausible volumes come first.
+        structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
+            VS 1, cochlea 2.
+        title: of the page.
+    """
+    from tanq_monai.metrics import STRUCTURES
+    from tanq_monai.report import write_report
+
+    write_report(
+        str(scans),
+        str(pred),
+        str(output),
+        truth_dir=None if truth is None else str(truth),
+        structures=STRUCTURES if structures is None else _label_values(structures, "--structures"),
+        title=None if title is None else str(title),
+    )
+
+
+def _label_values(value: object, option: str) -> dict[str, int]:
+    """Names and label values, each used once and above 0."""
+    values = list(value.values()) if isinstance(value, dict) else []
+    whole = all(isinstance(number, int) and not isinstance(number, bool) and 0 < number < 256 for number in values)
+    if not isinstance(value, dict) or not values or not whole or len(set(values)) < len(values):
+        remedy = """write e.g. '{"VS": 1, "cochlea": 2}'"""
+        raise InputError(f"{option} {value}", "does not name label values from 1 to 255, each once", remedy)
+    return {str(name): number for name, number in value.items()}
+
+
 def _whole(value: object, option: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise InputError(f"{option} {value}", "is not a whole number", "give one, e.g. 0")
@@ -116,7 +161,7 @@ def _flag(value: object, option: str) -> bool:
     return value
 
 
-COMMANDS = {"phantom": phantom, "phantom-check": phantom_check, "demo": demo}
+COMMANDS = {"phantom": phantom, "phantom-check": phantom_check, "demo": demo, "report": report}
 
 
 def main() -> None:

@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 
-from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
+from tanq_monai.report.page import write_page
 
 NO_ADAPTATION = "no adaptation (trained on ceT1)"
 TANQ = "TANQ (trained on pseudo-hrT2)"
@@ -57,20 +55,15 @@ def write_report(output: Path, table: pd.DataFrame, pictures: Sequence[Picture],
         InputError: when the file cannot be written.
     """
     template = files("tanq_monai.demo").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     sections = {name: list(group) for name, group in groupby(pictures, key=lambda picture: picture.section)}
-    html = page.from_string(template).render(
-        columns=[name for name in table.columns if not name.endswith(" sd")],
-        rows=[_row(str(name), values) for name, values in table.to_dict(orient="index").items()],
-        closed={name: _percent(share) for name, share in gap_closed(table).items()},
-        sections=sections,
-        facts=facts,
-    )
-    try:
-        with replacing(output) as temporary:
-            temporary.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise InputError(output, f"cannot be written ({error.strerror})", "choose another folder") from error
+    values = {
+        "columns": [name for name in table.columns if not name.endswith(" sd")],
+        "rows": [_row(str(name), cells) for name, cells in table.to_dict(orient="index").items()],
+        "closed": {name: _percent(share) for name, share in gap_closed(table).items()},
+        "sections": sections,
+        "facts": facts,
+    }
+    write_page(output, template, values)
 
 
 def gap_closed(table: pd.DataFrame) -> dict[str, float]:

@@ -1,16 +1,21 @@
 """The report of a folder of predictions: which cases, in which order, and the page about them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tanq_monai.data.cases import find_images
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import STRUCTURES, summarize
+from tanq_monai.phantom.check import published
+from tanq_monai.report.axial import EARS_MM
 from tanq_monai.report.cases import ReportedCase, report_case, sorted_by_plausibility, sorted_by_truth
 from tanq_monai.report.contours import colours_of
 from tanq_monai.report.page import resource, write_page
+from tanq_monai.report.stack import SCALE_MM, UNITS
 
 
 def write_report(
@@ -72,9 +77,32 @@ def _write(
         "script": resource("viewer.js"),
         "cases": ordered,
         "problems": [str(problem) for problem in problems],
-        "summary": _rows(summarize(scores)) if with_truth else [],
+        "summary": _summary(scores) if with_truth else [],
         "with_truth": with_truth,
         "with_confidence": any(figure.confidence == figure.confidence for case in cases for figure in case.figures),
+        "usual": published().geometry,
         "colours": colours_of(structures),
+        "starts": [_start(case) for case in ordered],
+        "drawing": [round(UNITS * mm) for mm in EARS_MM],
+        "ears_mm": EARS_MM,
+        "scale_mm": SCALE_MM,
     }
     write_page(output, resource("report.html.jinja"), values)
+
+
+def _start(case: ReportedCase) -> int:
+    """The slice to begin with: that of the structure with the lowest Dice; of the first without a truth."""
+    dice = {figure.structure: figure.dice for figure in case.figures if not math.isnan(figure.dice)}
+    return min(case.stack.views, key=lambda view: dice.get(view.structure, math.inf)).z
+
+
+def _summary(scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of the table: structure, metric, and its numbers as text."""
+    names = {"dice": "Dice", "assd_mm": "ASSD mm"}
+    rows = []
+    for (structure, metric), row in summarize(scores).iterrows():
+        digits = 3 if metric == "dice" else 2
+        means = ["n/a" if math.isnan(row[name]) else f"{row[name]:.{digits}f}" for name in ("mean", "sd", "median")]
+        numbers = [*means, *(str(int(row[name])) for name in ("n", "n/a"))]
+        rows.append({"structure": structure, "metric": names[metric], "numbers": numbers})
+    return rows
