@@ -37,7 +37,7 @@ def write_report(
         output: the ``.html`` file; 64 cases take less than 50 MB, see :mod:`tanq_monai.report.stack`.
         truth_dir: holds ``{case}_Label.nii.gz``. Without it, volumes beside those of patients decide the order.
         structures: names and label values.
-        title: of the page; default: the name of ``prediction_dir``.
+        title: of the page; default: the last two parts of ``prediction_dir``.
 
     Raises:
         InputErrors: after writing, when a case could not be shown.
@@ -59,7 +59,7 @@ def write_report(
             told = f"holds the prediction of none of the {len(found.cases)} scans in {scan_dir}"
             raise InputError(predictions, told, "give the folder with their CASE_Label.nii.gz")
         raise InputErrors(problems)
-    title = title or f"Segmentations in {predictions.resolve().name}"
+    title = title or f"Segmentations in {'/'.join(predictions.resolve().parts[-2:])}"
     _write(Path(output), title, cases, problems, structures)
     if problems:
         raise InputErrors(problems)

@@ -26,6 +26,7 @@ UNITS = 100  # of the drawing per mm: whole numbers keep the contours short
 BESIDE = 2  # slices shown above and below a structure
 SCALE_MM = 20  # of the whole window; a closer look divides both by the same number
 CLOSER = {"cochlea": 4}  # other structures: 2
+BRIGHTEST = 4.0
 
 Box = tuple[int, int, int, int]
 
@@ -40,7 +41,7 @@ class Slice:
         jpeg: the grey picture.
         found: SVG path of each predicted structure that is there, in hundredths of mm from the window's corner.
         true: the same of the truth.
-        key: whether it stands for a structure, and is printed.
+        shows: the structures that it stands for on paper, usually none.
     """
 
     z: int
@@ -48,7 +49,7 @@ class Slice:
     jpeg: bytes
     found: Mapping[str, str]
     true: Mapping[str, str]
-    key: bool
+    shows: Sequence[str]
 
     @property
     def address(self) -> str:
@@ -58,13 +59,23 @@ class Slice:
 
 @dataclass(frozen=True)
 class View:
-    """A place to look at closely: slice number, part of the drawing, and mm that its scale bar then measures."""
+    """A place to look at closely.
+
+    Args:
+        name: of the structure, with its side.
+        structure: its name alone.
+        z: slice number.
+        box: the part of the drawing.
+        scale_mm: what the scale bar then measures.
+        bright: by what the picture is multiplied to show it as bright as the whole; a cochlea is darker than fluid.
+    """
 
     name: str
     structure: str
     z: int
     box: Box
     scale_mm: int
+    bright: float
 
 
 @dataclass(frozen=True)
@@ -108,11 +119,11 @@ def make_stack(scan: Volume, found: Volume, true: Volume | None, structures: Map
             jpeg,
             _paths(found, z, window, structures),
             {} if true is None else _paths(true, z, window, structures),
-            z in keys,
+            [spot.name for spot in spots if spot.z == z],
         )
         for z, jpeg in zip(numbers, pictures, strict=True)
     ]
-    views = [_view(spot, window) for spot in spots]
+    views = [_view(spot, window, scan) for spot in spots]
     return Stack(drawn, scan.values.shape[2], box, views, _outside(found, window, structures))
 
 
@@ -190,12 +201,14 @@ def _path(line: npt.NDArray[np.float64]) -> str:
     return f"M{start[0]} {start[1]}l{' '.join(f'{x} {y}' for x, y in steps)}z"
 
 
-def _view(place: Place, window: Window) -> View:
+def _view(place: Place, window: Window, scan: Volume) -> View:
     times = CLOSER.get(place.structure, 2)
-    wide, tall = (round(UNITS * size / times) for size in window.size)
-    x, y = (UNITS * (at - edge) for at, edge in zip(place.centre, _corner(window), strict=True))
-    box = (round(x - wide / 2), round(y - tall / 2), wide, tall)
-    return View(place.name, place.structure, place.z, box, SCALE_MM // times)
+    closer = Window(place.centre, (window.size[0] / times, window.size[1] / times))
+    edges = np.array([*np.subtract(_corner(closer), _corner(window)), *closer.size])
+    x, y, wide, tall = (int(edge) for edge in np.rint(UNITS * edges))
+    (black, white), (_, brightest) = grey_limits(scan), grey_limits(scan, place.z, closer)
+    bright = float(np.clip((white - black) / max(brightest - black, 1e-6), 1, BRIGHTEST))
+    return View(place.name, place.structure, place.z, (x, y, wide, tall), SCALE_MM // times, bright)
 
 
 def _outside(labels: Volume, window: Window, structures: Mapping[str, int]) -> dict[str, float]:

@@ -26,7 +26,7 @@
     const shown = cases[current];
     slice = Math.min(Math.max(index, 0), shown.slices.length - 1);
     shown.slices.forEach((figure, i) => figure.classList.toggle("shown", i === slice));
-    const text = shown.slices[slice].querySelector("figcaption").textContent;
+    const text = shown.slices[slice].querySelector("figcaption").firstChild.textContent;
     shown.slider.value = slice;
     shown.slider.setAttribute("aria-valuetext", text);
     status.textContent = shown.slices[slice].querySelector("svg").getAttribute("aria-label");
@@ -35,6 +35,7 @@
   function look(button) {
     const shown = cases[current];
     shown.views.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
+    viewer.style.setProperty("--closer", button ? button.dataset.bright : 1);
     for (const figure of shown.slices) {
       figure.querySelector("svg").setAttribute("viewBox", button ? button.dataset.box : whole);
       figure.querySelector(".scale").textContent = button ? `${button.dataset.mm} mm` : wholeScale;
@@ -57,13 +58,20 @@
       if (i === current) row.setAttribute("aria-current", "true");
       else row.removeAttribute("aria-current");
     });
-    links[current].closest("tr").scrollIntoView({ block: "nearest" });
+    showRow(links[current].closest("tr"));
     showSlice(position(cases[current], cases[current].element.dataset.start));
     try {
       history.replaceState(null, "", `#${cases[current].element.id}`);
     } catch (error) {
       // some browsers forbid it for files; then the address stays as it is
     }
+  }
+
+  function showRow(row) { // scrolls the list alone, not the page
+    const list = row.closest(".wide");
+    const below = row.offsetTop + row.offsetHeight - list.clientHeight;
+    const above = row.offsetTop - list.querySelector("thead").offsetHeight;
+    list.scrollTop = Math.min(Math.max(list.scrollTop, below), above);
   }
 
   function stepCase(by) {
@@ -153,7 +161,11 @@
     viewer.focus({ preventScroll: true });
   }));
   addEventListener("hashchange", () => open(location.hash));
-  addEventListener("beforeprint", () => look(null));
+  addEventListener("beforeprint", () => {
+    look(null);
+    viewer.style.removeProperty("--bright");
+    bright = 1;
+  });
 
   function open(hash) {
     const index = cases.findIndex((shown) => `#${shown.element.id}` === hash);
