@@ -127,8 +127,8 @@ def adapt(
     from tanq_monai.adaptation import run_adaptation
 
     truth = None if truth_dir is None else str(truth_dir)
-    report = run_adaptation(str(dataset_dir), str(output_dir), str(size), _whole(seed, "--seed"), truth)
-    sys.stdout.write(f"Research only. Labels of the test scans: {report.labels}\n")
+    done = run_adaptation(str(dataset_dir), str(output_dir), str(size), _whole(seed, "--seed"), truth)
+    sys.stdout.write(f"Research only. Labels: {done.labels}, to look through: {done.report}\n")
 
 
 def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | None = None) -> None:
@@ -143,6 +143,51 @@ def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | No
 
     ensemble = make_bundle(str(results), str(output_dir), **({} if structures is None else {"structures": structures}))
     sys.stdout.write(f"{output_dir}: {len(ensemble['groups'][0])} models, run it with configs/ensemble.yaml\n")
+
+
+def report(
+    scans: str,
+    pred: str,
+    output: str,
+    truth: str | None = None,
+    structures: dict[str, int] | None = None,
+    title: str | None = None,
+) -> None:
+    """Write one HTML file to look through a folder of predictions, slices with contours, the worst case first.
+
+    Press ? on the page for its keys; on paper it has one slice per structure. Exit code 1 when a case could not be
+    shown; the others are shown all the same.
+
+    Args:
+        scans: folder of CASE_hrT2.nii.gz or CASE_T2.nii.gz.
+        pred: folder of CASE_Label.nii.gz, perhaps with CASE_Confidence.nii.gz.
+        output: the HTML file.
+        truth: folder of CASE_Label.nii.gz; without it the least plausible volumes come first.
+        structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
+            VS 1, cochlea 2.
+        title: of the page.
+    """
+    from tanq_monai.metrics import STRUCTURES
+    from tanq_monai.report import write_report
+
+    write_report(
+        str(scans),
+        str(pred),
+        str(output),
+        truth_dir=None if truth is None else str(truth),
+        structures=STRUCTURES if structures is None else _label_values(structures, "--structures"),
+        title=None if title is None else str(title),
+    )
+
+
+def _label_values(value: object, option: str) -> dict[str, int]:
+    """Names and label values, each used once and above 0."""
+    values = list(value.values()) if isinstance(value, dict) else []
+    whole = all(isinstance(number, int) and not isinstance(number, bool) and 0 < number < 256 for number in values)
+    if not isinstance(value, dict) or not values or not whole or len(set(values)) < len(values):
+        remedy = """write e.g. '{"VS": 1, "cochlea": 2}'"""
+        raise InputError(f"{option} {value}", "does not name label values from 1 to 255, each once", remedy)
+    return {str(name): number for name, number in value.items()}
 
 
 def _whole(value: object, option: str) -> int:
@@ -163,6 +208,7 @@ COMMANDS = {
     "demo": demo,
     "adapt": adapt,
     "import-nnunet": import_nnunet,
+    "report": report,
 }
 
 

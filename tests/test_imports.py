@@ -23,9 +23,10 @@ ALLOWED = {
     "segmentation": PARTS | BASE | {"data", "ranks", "steps"},
     "views": PARTS | BASE | {"data", "inferers"},
     "deploy": PARTS | BASE,
+    "report": PARTS | BASE | {"data"},
     "adaptation": PARTS | BASE | {"data", "steps"},
-    "demo": PARTS | BASE | {"data", "trainers", "segmentation", "steps", "adaptation"},
-    "cli": PARTS | BASE | {"data", "trainers", "segmentation", "adaptation", "demo"},
+    "demo": PARTS | BASE | {"data", "trainers", "segmentation", "steps", "report", "adaptation"},
+    "cli": PARTS | BASE | {"data", "trainers", "segmentation", "report", "adaptation", "demo"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }
@@ -86,7 +87,9 @@ def test_every_part_of_the_package_is_named_in_the_rule():
     assert parts <= set(ALLOWED), f"say in ALLOWED what {sorted(parts - set(ALLOWED))} may import"
 
 
-@pytest.mark.parametrize("layer", [*sorted(BASE), *sorted(PARTS), "data", "trainers", "segmentation", "views", "demo"])
+@pytest.mark.parametrize(
+    "layer", [*sorted(BASE), *sorted(PARTS), "data", "trainers", "segmentation", "views", "report", "demo"]
+)
 def test_no_part_is_allowed_to_reach_itself_in_a_circle(layer):
     reached, queue = set(), list(ALLOWED[layer])
     while queue:

@@ -68,9 +68,19 @@ class Adaptation:
     target_truth: Path | None = None
 
     @property
+    def segmented(self) -> Path:
+        """The scans that are segmented in the end: those for testing, else those trained on."""
+        return self.scans.test or self.scans.target
+
+    @property
     def labels(self) -> Path:
-        """The segmented test scans."""
+        """Their labels."""
         return self.root / "labels"
+
+    @property
+    def report(self) -> Path:
+        """The page about them."""
+        return self.root / "segmentations.html"
 
     def steps(self) -> Iterator[Step]:
         """All commands."""
@@ -78,8 +88,10 @@ class Adaptation:
         yield self.translator_training("cyclegan")
         yield self.translation()
         yield self.self_training()
-        if self.scans.test is not None:
-            yield from self.segmentation("segment", self.root / "self_training" / "models", self.labels)
+        yield from self.segmentation("segment", self.root / "self_training" / "models", self.labels)
+        truth = () if self.truth is None else ("--truth", str(self.truth))
+        pages = ("--scans", self.segmented, "--pred", self.labels, "--output", self.report)
+        yield Step("report", ("-m", "tanq_monai", "report", *map(str, pages), *truth))
 
     def translator_training(self, name: str) -> Step:
         """Training of ``tanq`` or ``cyclegan``."""
@@ -114,8 +126,8 @@ class Adaptation:
         )
 
     def segmentation(self, name: str, models: Path, labels: Path) -> Iterator[Step]:
-        """Labels of the test scans, and where their truth is known the scores, in ``scores`` beside the labels."""
-        choices = {"dataset_dir": self.scans.test, "ensemble_dir": models, "output_dir": labels, "uncertainty": True}
+        """Labels of the scans to segment, and where their truth is known the scores, in a folder beside the labels."""
+        choices = {"dataset_dir": self.segmented, "ensemble_dir": models, "output_dir": labels, "uncertainty": True}
         yield bundle_step(name, SEGMENTER, "ensemble", choices)
         if self.truth is not None:
             scoring = {

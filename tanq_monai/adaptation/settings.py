@@ -51,8 +51,8 @@ LEVELS = {
     "weights#levels": 20.0,  # not the paper's: see docs/method.md. What it is worth here was not measured.
 }
 
-# One model per round, which goes on from the last one's: five folds in two configurations want a GPU.
-SELF_TRAINING = {"configurations": {"2d": {}}, "folds": ["all"], "keep_weights": True}
+# One model per round: five folds in two configurations want a GPU.
+SELF_TRAINING = {"configurations": {"2d": {}}, "folds": ["all"]}
 
 # The slab is as high as the phantom's hrT2 scans, so that the translator has seen all that it translates.
 SIZES = {

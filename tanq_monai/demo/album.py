@@ -21,13 +21,15 @@ def draw_album(root: Path) -> list[Picture]:
 def _translations(root: Path) -> list[Picture]:
     source, target = root / "data/training_source", root / "data/training_target"
     labels = root / "data/withheld_labels/training_target"
+    translations = {path.name: path for path in (root / "translated/imagesTr").glob(f"*{ENDING}")}
     pictures = []
-    pseudo, real = sorted((root / "pseudo").glob(f"*{ENDING}")), sorted(target.glob(f"*{ENDING}"))
-    for translated, other in zip(_spread(pseudo), _spread(real), strict=True):
-        case = case_of(translated)
+    scans, real = sorted(source.glob(f"*_ceT1{ENDING}")), sorted(target.glob(f"*{ENDING}"))
+    for scan, other in zip(_spread(scans), _spread(real), strict=True):
+        case = case_of(scan)
+        style = next(name for name in sorted(translations) if name.startswith(f"{case}_tanq"))
         png = translation_figure(
             nib.load(source / f"{case}_ceT1{ENDING}"),
-            nib.load(translated),
+            nib.load(translations[style]),
             nib.load(source / f"{case}_Label{ENDING}"),
             nib.load(other),
             real_label=nib.load(labels / f"{case_of(other)}_Label{ENDING}"),
@@ -40,14 +42,14 @@ def _translations(root: Path) -> list[Picture]:
 
 
 def _segmentations(root: Path) -> list[Picture]:
-    folders = {"no adaptation": "no_adaptation", "TANQ": "tanq", "supervised bound": "supervised"}
+    folders = {"no adaptation": "no_adaptation", "self-training": "labels", "supervised bound": "supervised"}
     pictures = []
     for scan in _spread(sorted((root / "data/validation").glob(f"*{ENDING}"))):
         name = f"{case_of(scan)}_Label{ENDING}"
         png = segmentation_figure(
             nib.load(scan),
             nib.load(root / "data/withheld_labels/validation" / name),
-            {title: nib.load(root / folder / "labels" / name) for title, folder in folders.items()},
+            {title: nib.load(root / folder / name) for title, folder in folders.items()},
         )
         caption = "Contours of the truth and of each segmenter on an hrT2 scan that none of them was trained on."
         pictures.append(Picture("Segmentation of unseen hrT2", case_of(scan), caption, png))
@@ -55,7 +57,7 @@ def _segmentations(root: Path) -> list[Picture]:
 
 
 def _training(root: Path) -> Picture:
-    history = pd.read_csv(root / "translator/history.csv").set_index("epoch")
+    history = pd.read_csv(root / "tanq/history.csv").set_index("epoch")
     losses = history.filter(like="loss_").rename(columns=lambda name: name.removeprefix("loss_"))
     levels = history.filter(like="level_").rename(columns=lambda name: name.removeprefix("level_"))
     png = training_figure({"loss terms": losses, "brightness of the structures, 1 = fluid": levels})

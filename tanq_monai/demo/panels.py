@@ -10,10 +10,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from tanq_monai.demo.axial import Volume, Window
 from tanq_monai.metrics import STRUCTURES
+from tanq_monai.report.axial import Volume, Window
+from tanq_monai.report.contours import colours_of, contours
 
-COLOURS = {"VS": "#ffb000", "cochlea": "#22d3ee"}  # apart for colour-blind eyes, and from grey
+COLOURS = colours_of(STRUCTURES)
 BACKGROUND, TEXT = "#0b0d10", "#e8eaed"
 _HALO = [withStroke(linewidth=2.5, foreground="black", alpha=0.7)]  # readable on bright tissue as well
 
@@ -23,19 +24,6 @@ def dark_figure(rows: int, columns: int, *, width: float, heights: list[float]) 
     size = (width * columns + 0.3, sum(heights) + 0.9)
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.05, h_pad=0.08), facecolor=BACKGROUND)
     return figure, figure.subplots(rows, columns, squeeze=False, height_ratios=heights)
-
-
-def grey_limits(scan: Volume, z: int | None = None, window: Window | None = None) -> tuple[float, float]:
-    """Black and white point, from the whole scan or from what a window shows of slice ``z``."""
-    values = scan.values
-    if z is not None and window is not None:
-        ends = [
-            np.clip(np.array([middle - size / 2, middle + size / 2]) / mm, 0, n).astype(int)
-            for middle, size, mm, n in zip(*window, scan.spacing, values.shape, strict=False)
-        ]
-        values = values[slice(*ends[0]), slice(*ends[1]), z]
-    low, high = np.percentile(values, [1, 99.5]) if values.size else (0, 1)
-    return float(low), float(max(high, low + 1e-6))
 
 
 def show(axes: Any, scan: Volume, z: int, window: Window, *, limits: tuple[float, float], scale_mm: int) -> None:
@@ -60,12 +48,9 @@ def show(axes: Any, scan: Volume, z: int, window: Window, *, limits: tuple[float
 
 def outline(axes: Any, labels: Volume, z: int, *, colours: Mapping[str, str] = COLOURS, style: str = "solid") -> None:
     """Contours of the structures in one slice."""
-    across, down = ((np.arange(labels.values.shape[a]) + 0.5) * labels.spacing[a] for a in range(2))
     for name, value in STRUCTURES.items():
-        mask = np.equal(labels.values[:, :, z].T, value)
-        if mask.any():
-            colour = colours[name]
-            axes.contour(across, down, mask, levels=[0.5], colors=colour, linewidths=1.3, linestyles=style)
+        for line in contours(np.equal(labels.values[:, :, z], value), labels.spacing):
+            axes.plot(*line.T, color=colours[name], linewidth=1.3, linestyle=style)
 
 
 def frame(axes: Any, window: Window) -> None:

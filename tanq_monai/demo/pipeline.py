@@ -2,7 +2,6 @@
 
 import math
 import platform
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,29 +10,28 @@ import monai
 import pandas as pd
 import torch
 
+from tanq_monai.adaptation import SEGMENTER, Adaptation, Scans
+from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.demo.album import draw_album
-from tanq_monai.demo.report import NO_ADAPTATION, SUPERVISED_BOUND, TANQ, gap_closed, write_report
-from tanq_monai.demo.settings import DemoSettings, settings_of
+from tanq_monai.demo.report import (
+    NO_ADAPTATION,
+    SELF_TRAINED,
+    SUPERVISED_BOUND,
+    TRANSLATED,
+    gap_closed,
+    write_report,
+)
 from tanq_monai.files import replacing
 from tanq_monai.steps import Step, StepRunner, bundle_step
 
-
-@dataclass(frozen=True)
-class Segmenter:
-    """One segmenter of the comparison: where its training images and labels lie below the demo's folder."""
-
-    name: str
-    title: str
-    images: str
-    labels: str
-
-
-SEGMENTERS = (
-    Segmenter("no_adaptation", NO_ADAPTATION, "data/training_source", "data/training_source"),
-    Segmenter("tanq", TANQ, "pseudo", "data/training_source"),
-    Segmenter("supervised", SUPERVISED_BOUND, "data/training_target", "data/withheld_labels/training_target"),
-)
+# Folder of the labels of the test scans, by the segmenter's title; the scores lie beside it.
+LABELS = {
+    NO_ADAPTATION: "no_adaptation",
+    TRANSLATED: "translated_only",
+    SELF_TRAINED: "labels",
+    SUPERVISED_BOUND: "supervised",
+}
 
 
 def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
@@ -42,7 +40,7 @@ def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
     Args:
         output_dir: gets everything; a stopped demo goes on there.
         size: "tiny" or "small".
-        seed: of the phantom and of the translator.
+        seed: of the phantom and of the translators.
 
     Returns:
         One row per segmenter: mean Dice and ASSD (mm) with sd, n, seconds of wall time with training.
@@ -52,97 +50,73 @@ def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
     """
     settings = settings_of(size)
     root = check_output_dir(output_dir).resolve()
-    translation = translation_steps(root, settings, seed)
-    segmentation = {s: segmentation_steps(root, settings, s) for s in SEGMENTERS}
-    runner = StepRunner(root / "steps", len(translation) + sum(map(len, segmentation.values())), "demo")
-    phantom, *translator = translation
+    phantom = phantom_step(root, settings, seed)
+    steps = demo_steps(root, settings, seed)
+    runner = StepRunner(root / "steps", 1 + sum(map(len, steps.values())), "demo")
     runner.run(phantom)
-    shared = sum(runner.run(step) for step in translator)
-    rows = {}
-    for segmenter, steps in segmentation.items():
-        seconds = sum(runner.run(step) for step in steps) + (shared if segmenter.title == TANQ else 0)
-        rows[segmenter.title] = _row(root / segmenter.name / "scores") | {"seconds": seconds}
+    rows, translation = {}, 0.0
+    for title, of_title in steps.items():
+        seconds = sum(runner.run(step) for step in of_title)
+        if title in (TRANSLATED, SELF_TRAINED):  # self-training begins with what the translations took
+            translation += seconds
+            seconds = translation
+        rows[title] = _row(root / f"{LABELS[title]}_scores") | {"seconds": seconds}
     table = pd.DataFrame(rows).T
-    steps = [*translation, *(step for steps in segmentation.values() for step in steps)]
     table.to_csv(root / "table.csv")
     album = draw_album(root)
     for number, picture in enumerate(album, start=1):
         with replacing(root / "pictures" / f"{number}.png") as temporary:
             temporary.write_bytes(picture.png)
-    write_report(root / "report.html", table, album, _facts(root, size, seed, steps, table))
+    every = [phantom, *(step for of_title in steps.values() for step in of_title)]
+    write_report(root / "report.html", table, album, _facts(root, size, seed, every, table))
     return table
 
 
-def translation_steps(root: Path, settings: DemoSettings, seed: int) -> list[Step]:
-    """Phantom, training of the translator, translation of all labelled ceT1."""
-    source, target, test = settings.scans
-    phantom = (
-        "-m",
-        "tanq_monai",
-        "phantom",
-        "--output-dir",
-        str(root / "data"),
-        "--size",
-        settings.phantom_size,
-    )
-    counts = (
-        "--num-source",
-        str(source),
-        "--num-target",
-        str(target),
-        "--num-test",
-        str(test),
-        "--seed",
-        str(seed),
-    )
-    training: dict[str, Any] = {"dataset_dir": root / "data", "output_dir": root / "translator", "seed": seed}
-    inference: dict[str, Any] = {
-        "dataset_dir": root / "data" / "training_source",
-        "output_dir": root / "pseudo",
-        "model_file": root / "translator" / "models" / "model.pt",
-    }
-    return [
-        Step("phantom", (*phantom, *counts)),
-        bundle_step(
-            "train_translator",
-            "tanq_translation",
-            "train",
-            training | dict(settings.slices) | dict(settings.translator),
-        ),
-        bundle_step("translate", "tanq_translation", "inference", inference | dict(settings.slices)),
-    ]
+def phantom_step(root: Path, settings: Settings, seed: int) -> Step:
+    """The virtual patients."""
+    counts = zip(("source", "target", "test"), settings.phantom_scans, strict=True)
+    choices: dict[str, Any] = {"output-dir": root / "data", "size": settings.phantom_size, "seed": seed}
+    choices |= {f"num-{name}": count for name, count in counts}
+    words = [word for name, value in choices.items() for word in (f"--{name}", str(value))]
+    return Step("phantom", ("-m", "tanq_monai", "phantom", *words))
 
 
-def segmentation_steps(root: Path, settings: DemoSettings, segmenter: Segmenter) -> list[Step]:
-    """Training of a segmenter, its labels of the test hrT2, their scores."""
-    folder, name = root / segmenter.name, segmenter.name
-    training = {
-        "dataset_dir": root / segmenter.images,
-        "label_dir": root / segmenter.labels,
-        "output_dir": folder,
+def demo_steps(root: Path, settings: Settings, seed: int) -> dict[str, list[Step]]:
+    """What every row of the table takes, in an order in which it can be run."""
+    truth = root / "data" / "withheld_labels"
+    scans = Scans(*(root / "data" / name for name in ("training_source", "training_target", "validation")))
+    line = Adaptation(scans, root, settings, seed, truth / "validation", truth / "training_target")
+    *before, self_training, segment, score, report = line.steps()
+    first_round = root / "self_training" / "round_0" / "models"
+    return {
+        NO_ADAPTATION: _segmenter(line, "no_adaptation", scans.source, scans.source),
+        # Round 0 of self-training is the segmenter of the translations alone.
+        TRANSLATED: [
+            *before,
+            self_training,
+            *line.segmentation("segment_translated_only", first_round, root / LABELS[TRANSLATED]),
+        ],
+        SELF_TRAINED: [segment, score, report],
+        SUPERVISED_BOUND: _segmenter(line, "supervised", scans.target, truth / "training_target"),
     }
-    inference = {
-        "dataset_dir": root / "data/validation",
-        "model_dir": folder / "models",
-        "output_dir": folder / "labels",
-    }
-    scoring = {
-        "dataset_dir": folder / "labels",
-        "truth_dir": root / "data/withheld_labels/validation",
-        "output_dir": folder / "scores",
-    }
-    bundle = "vs_cochlea_seg"
+
+
+def _segmenter(line: Adaptation, name: str, images: Path, labels: Path) -> list[Step]:
+    """Training on scans and labels, without adaptation; labels of the test scans, their scores."""
+    folder = line.root / f"{name}_training"
+    choices = {"dataset_dir": images, "label_dir": labels, "output_dir": folder, "model_dir": folder / "models"}
+    configuration = next(iter(line.settings.self_training["configurations"]))
+    training = {**choices, "configuration": configuration, **line.settings.segmenter}
     return [
-        bundle_step(f"train_{name}", bundle, "train", training | dict(settings.segmenter)),
-        bundle_step(f"segment_{name}", bundle, "inference", inference),
-        bundle_step(f"score_{name}", bundle, "evaluate", scoring),
+        bundle_step(f"train_{name}", SEGMENTER, "train", training),
+        *line.segmentation(f"segment_{name}", folder / "models", line.root / name),
     ]
 
 
 def closed_gap(table: pd.DataFrame) -> str:
     """The demo's bar in words: how much of the Dice gap the adaptation closes."""
     shares = [f"{name} {'n/a' if math.isnan(share) else f'{share:.0%}'}" for name, share in gap_closed(table).items()]
-    return f"share of the Dice gap that TANQ closes: {', '.join(shares)}"
+    return f"share of the Dice gap that the adaptation closes: {', '.join(shares)}"
 
 
 def _row(scores: Path) -> dict[str, float]:

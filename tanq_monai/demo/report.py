@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
 
-from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
+from tanq_monai.report.page import write_page
 
 NO_ADAPTATION = "no adaptation (trained on ceT1)"
-TANQ = "TANQ (trained on pseudo-hrT2)"
+TRANSLATED = "translations (trained on pseudo-hrT2 of TANQ and CycleGAN)"
+SELF_TRAINED = "self-training (on both, and real hrT2 with its own labels)"
 SUPERVISED_BOUND = "supervised bound (trained on labelled hrT2)"
 
 
@@ -57,39 +56,34 @@ def write_report(output: Path, table: pd.DataFrame, pictures: Sequence[Picture],
         InputError: when the file cannot be written.
     """
     template = files("tanq_monai.demo").joinpath("report.html.jinja").read_text(encoding="utf-8")
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     sections = {name: list(group) for name, group in groupby(pictures, key=lambda picture: picture.section)}
-    html = page.from_string(template).render(
-        columns=[name for name in table.columns if not name.endswith(" sd")],
-        rows=[_row(str(name), values) for name, values in table.to_dict(orient="index").items()],
-        closed={name: _percent(share) for name, share in gap_closed(table).items()},
-        sections=sections,
-        facts=facts,
-    )
-    try:
-        with replacing(output) as temporary:
-            temporary.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise InputError(output, f"cannot be written ({error.strerror})", "choose another folder") from error
+    values = {
+        "columns": [name for name in table.columns if not name.endswith(" sd")],
+        "rows": [_row(str(name), cells) for name, cells in table.to_dict(orient="index").items()],
+        "closed": {name: _percent(share) for name, share in gap_closed(table).items()},
+        "sections": sections,
+        "facts": facts,
+    }
+    write_page(output, template, values)
 
 
 def gap_closed(table: pd.DataFrame) -> dict[str, float]:
-    """Share of the Dice gap between no adaptation and the supervised bound that TANQ closes, per structure.
+    """Share of the Dice gap between no adaptation and the supervised bound that the adaptation closes, per structure.
 
     Args:
         table: as for :func:`write_report`.
 
     Returns:
-        (TANQ - no adaptation) / (bound - no adaptation): 0 is no better than no adaptation, 1 as good as the
+        (self-training - no adaptation) / (bound - no adaptation): 0 is no better than no adaptation, 1 as good as the
         bound; nan where a row is missing or the bound is not above no adaptation.
     """
     shares = {}
     for structure in STRUCTURES:
         column = f"{structure} Dice"
-        if column not in table or not {NO_ADAPTATION, TANQ, SUPERVISED_BOUND} <= set(table.index):
+        if column not in table or not {NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND} <= set(table.index):
             shares[structure] = math.nan
             continue
-        low, reached, high = table[column].astype(float)[[NO_ADAPTATION, TANQ, SUPERVISED_BOUND]]
+        low, reached, high = table[column].astype(float)[[NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND]]
         shares[structure] = (reached - low) / (high - low) if high > low else math.nan
     return shares
 

@@ -4,6 +4,7 @@ Every round is made of commands of this bundle, which anyone can repeat by hand.
 four rounds of nnU-Net on pseudo-hrT2 with labels and hrT2 with pseudo-labels. Refinement, feedback and stop are ours.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,8 @@ from tanq_monai.data.checks import check_output_dir
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing, write_json
 from tanq_monai.metrics import STRUCTURES
-from tanq_monai.segmentation.ensemble import DESCRIPTION
+from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.folders import DATASET, PLANS
-from tanq_monai.segmentation.plans import read_json
 from tanq_monai.segmentation.rounds import measure_round
 from tanq_monai.segmentation.selection import model_name
 from tanq_monai.steps import Step, StepRunner, bundle_step
@@ -53,7 +53,6 @@ class RoundChoices:
         inference: choices of ``ensemble.yaml``.
         refinement: choices of ``refine.yaml``.
         feedback: choices of ``feedback.yaml``, by which translations are weighted; None to leave it.
-        keep_weights: every round goes on with the last one's weights instead of anew.
         structures: names and label values.
     """
 
@@ -63,7 +62,6 @@ class RoundChoices:
     inference: Choices = field(default_factory=dict)
     refinement: Choices = field(default_factory=dict)
     feedback: Choices | None = None
-    keep_weights: bool = False
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
 
 
@@ -77,6 +75,7 @@ class SelfTraining:
         data: the scans.
         output_dir: of the run.
         rounds: at most so many after round 0.
+        first_ensemble: models to begin with in place of those of round 0; None trains them on the translations.
         stop_agreement: end when the labels of two rounds agree so well (mean Dice); above 1 = never.
         choices: of every round.
         bundle: folder of the segmenter's bundle.
@@ -89,6 +88,7 @@ class SelfTraining:
         choices: RoundChoices,
         rounds: int = 4,
         stop_agreement: float = 0.99,
+        first_ensemble: str | Path | None = None,
         bundle: str | Path = ".",
     ) -> None:
         if rounds < 0:
@@ -96,6 +96,7 @@ class SelfTraining:
         self.data = Data(**{name: path and str(Path(path).resolve()) for name, path in vars(data).items()})
         self.root = check_output_dir(output_dir).resolve()
         self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement
+        self.first_ensemble = None if first_ensemble is None else Path(first_ensemble).resolve()
         self.bundle = Path(bundle).resolve()
 
     def run(self) -> pd.DataFrame:
@@ -117,74 +118,69 @@ class SelfTraining:
 
     def steps_of(self, number: int) -> Iterator[Step]:
         """The commands of a round."""
-        folder, choices = self._round(number), self.choices
         if number:
             yield from self._pseudo_labels(number)
+        if number or self.first_ensemble is None:
+            yield from self._models_of(number)
+        labels = self._round(number) / "predictions"
+        yield self._segmentation(number, "segment", self.data.target, self._ensemble(number), labels, uncertainty=True)
+
+    def _models_of(self, number: int) -> Iterator[Step]:
+        """Training of all models, and which of them to use."""
+        choices = self.choices
         for configuration, own in choices.configurations.items():
             for fold in choices.folds:
                 yield self._training(number, configuration, fold, own)
-        yield self._step(number, "select", "find_best", {
-            "dataset_dir": folder,
+        selection = {
+            "dataset_dir": self._round(number),
             "configurations": list(choices.configurations),
             "folds": list(choices.folds),
-            **{key: choices.training[key] for key in ("trainer", "num_processes") if key in choices.training},
-        })  # fmt: skip
-        segmentation = {"dataset_dir": self.data.target, "output_dir": folder / "predictions", "uncertainty": True}
-        yield self._step(
-            number, "segment", "ensemble", {**segmentation, "ensemble_dir": folder / "models", **choices.inference}
-        )
+        }
+        shared = {key: choices.training[key] for key in ("trainer", "num_processes") if key in choices.training}
+        yield self._step(number, "select", "find_best", selection | shared)
 
     def _pseudo_labels(self, number: int) -> Iterator[Step]:
         """Refinement of the last round's labels of the real scans, weights of the translations."""
-        last, folder, structures = self._round(number - 1), self._round(number), dict(self.choices.structures)
-        refinement = {"dataset_dir": last / "predictions", "output_dir": folder / "pseudo_labels"}
+        folder, shared = self._round(number), {"structures": dict(self.choices.structures)}
+        refinement = {"dataset_dir": self._round(number - 1) / "predictions", "output_dir": folder / "pseudo_labels"}
         truth = {} if self.data.truth is None else {"truth_dir": self.data.truth}
-        yield self._step(
-            number, "refine", "refine", {**refinement, "structures": structures, **truth, **self.choices.refinement}
-        )
+        yield self._step(number, "refine", "refine", refinement | shared | truth | dict(self.choices.refinement))
         if self.choices.feedback is None:
             return
-        seen = self._labels_of_translations(last)
+        seen = self._labels_of_unseen(number - 1)
         if seen is None:
             seen = folder / "translated_labels"
-            yield self._step(number, "segment_translated", "ensemble", {
-                "dataset_dir": self.data.translated,
-                "ensemble_dir": last / "models",
-                "output_dir": seen,
-                **self.choices.inference,
-            })  # fmt: skip
+            yield self._segmentation(
+                number, "segment_translated", self.data.translated, self._ensemble(number - 1), seen
+            )
         scored = {"dataset_dir": self.data.translated, "label_dir": self.data.labels, "prediction_dir": seen}
-        yield self._step(
-            number,
-            "weigh",
-            "feedback",
-            {**scored, "output_dir": folder / "feedback", "structures": structures, **self.choices.feedback},
-        )
+        weights = {"output_dir": folder / "feedback"}
+        yield self._step(number, "weigh", "feedback", scored | weights | shared | dict(self.choices.feedback))
 
-    def _labels_of_translations(self, last: Path) -> Path | None:
+    def _labels_of_unseen(self, number: int) -> Path | None:
         """nnU-Net's labels of every translation by a model not trained on it; None where there are no folds."""
-        if list(self.choices.folds) == ["all"]:
+        if list(self.choices.folds) == ["all"] or (number == 0 and self.first_ensemble is not None):
             return None
         trainer = self.choices.training.get("trainer", "nnUNetTrainer")
-        results = last / "nnUNet_results" / DATASET / f"{trainer}__{PLANS}__{next(iter(self.choices.configurations))}"
-        return results / f"crossval_results_folds_{'_'.join(map(str, self.choices.folds))}"
+        model = f"{trainer}__{PLANS}__{next(iter(self.choices.configurations))}"
+        folds = "_".join(map(str, self.choices.folds))
+        return self._round(number) / "nnUNet_results" / DATASET / model / f"crossval_results_folds_{folds}"
+
+    def _segmentation(
+        self, number: int, name: str, images: str, ensemble: Path, labels: Path, uncertainty: bool = False
+    ) -> Step:
+        choices = {"dataset_dir": images, "ensemble_dir": ensemble, "output_dir": labels, "uncertainty": uncertainty}
+        return self._step(number, name, "ensemble", choices | dict(self.choices.inference))
 
     def _training(self, number: int, configuration: str, fold: int | str, own: Choices) -> Step:
         folder, name = self._round(number), model_name(configuration, fold)
-        training: dict[str, Any] = {
-            "dataset_dir": self.data.translated,
-            "label_dir": self.data.labels,
-            "output_dir": folder,
-            "structures": dict(self.choices.structures),
-            "configuration": configuration,
-            "fold": fold,
-        }
+        training: dict[str, Any] = {"dataset_dir": self.data.translated, "label_dir": self.data.labels}
+        training |= {"output_dir": folder, "structures": dict(self.choices.structures)}
+        training |= {"configuration": configuration, "fold": fold}
         if number:
             training |= {"target_dir": self.data.target, "pseudo_label_dir": folder / "pseudo_labels"}
             if self.choices.feedback is not None:
                 training["case_weights"] = folder / "feedback" / "weights.csv"
-            if self.choices.keep_weights:
-                training["initial_model"] = self._round(number - 1) / "models" / name
         return self._step(number, f"train_{name}", "train", {**training, **self.choices.training, **own})
 
     def _step(self, number: int, name: str, config: str, choices: Choices) -> Step:
@@ -198,10 +194,15 @@ class SelfTraining:
 
     def _point_to(self, number: int) -> None:
         """``models/ensemble.json``: the ensemble of this round, without a copy of its models."""
-        models = self._round(number) / "models"
-        ensemble = read_json(models / DESCRIPTION)
-        groups = [[f"../{models.relative_to(self.root)}/{name}" for name in group] for group in ensemble["groups"]]
-        write_json({**ensemble, "groups": groups}, self.root / "models" / DESCRIPTION)
+        models = self.root / "models"
+        ensemble = read_ensemble(self._ensemble(number))
+        groups = [[os.path.relpath(member, models) for member in group] for group in ensemble.groups]
+        write_json({"groups": groups, "postprocessing": ensemble.postprocessing}, models / DESCRIPTION)
+
+    def _ensemble(self, number: int) -> Path:
+        if number == 0 and self.first_ensemble is not None:
+            return self.first_ensemble
+        return self._round(number) / "models"
 
     def _round(self, number: int) -> Path:
         return self.root / f"round_{number}"

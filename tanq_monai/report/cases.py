@@ -1,0 +1,182 @@
+"""A case of the report: its files read and checked, measured, drawn, and put into words."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from tanq_monai.data.cases import ENDING, Case, check_contents
+from tanq_monai.data.checks import check_image
+from tanq_monai.data.volumes import read_volume
+from tanq_monai.errors import InputError
+from tanq_monai.metrics import evaluate_case
+from tanq_monai.metrics.evaluation import Score
+from tanq_monai.metrics.labels import check_same_grid, read_labels
+from tanq_monai.report.axial import Volume, turned_to_lps
+from tanq_monai.report.plausibility import Judgement, judge
+from tanq_monai.report.stack import Stack, make_stack
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is known of one predicted structure; nan where it does not apply."""
+
+    structure: str
+    prediction_mm3: float
+    confidence: float
+    dice: float = math.nan
+    assd_mm: float = math.nan
+    truth_mm3: float = math.nan
+
+    @property
+    def missed(self) -> bool:
+        """Whether the truth has it and the prediction nothing."""
+        return self.truth_mm3 > 0 and not self.prediction_mm3
+
+    @property
+    def invented(self) -> bool:
+        """Whether the prediction has it and the truth nothing: no Dice shows it."""
+        return self.truth_mm3 == 0 and self.prediction_mm3 > 0
+
+
+@dataclass(frozen=True)
+class ReportedCase:
+    """All that the page shows of a case.
+
+    Args:
+        name: of the case.
+        figures: one for each structure.
+        judgements: volumes beside those of patients.
+        scores: of the truth, one for each structure; none without a truth.
+        stack: its pictures.
+    """
+
+    name: str
+    figures: Sequence[Figures]
+    judgements: Sequence[Judgement]
+    scores: Sequence[Score]
+    stack: Stack
+
+    @property
+    def mean_dice(self) -> float:
+        """Over the structures that the truth has; nan without any."""
+        return _mean([figure.dice for figure in self.figures])
+
+    @property
+    def mean_confidence(self) -> float:
+        """Over the structures that were predicted; nan without any, or where nothing tells of confidence."""
+        return _mean([figure.confidence for figure in self.figures])
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to look at, in words."""
+        missed = [f"{figure.structure} missed" for figure in self.figures if figure.missed]
+        invented = [
+            f"{figure.structure} predicted ({figure.prediction_mm3:,.0f} mm³), the truth has none"
+            for figure in self.figures
+            if figure.invented
+        ]
+        doubts = [] if self.scores else [judgement.doubt for judgement in self.judgements if judgement.doubt]
+        outside = [
+            f"{mm3:,.0f} mm³ of {name} predicted outside the pictures" for name, mm3 in self.stack.outside_mm3.items()
+        ]
+        return [*missed, *invented, *doubts, *outside]
+
+
+def report_case(
+    case: Case, prediction_dir: Path, truth_dir: Path | None, structures: Mapping[str, int]
+) -> ReportedCase:
+    """Read, measure and draw a case.
+
+    Args:
+        case: of the scan.
+        prediction_dir: holds ``{case}_Label.nii.gz`` and perhaps ``{case}_Confidence.nii.gz``.
+        truth_dir: holds ``{case}_Label.nii.gz``.
+        structures: names and label values.
+
+    Raises:
+        InputError: when a file is missing or unusable, or lies on another grid than the scan.
+    """
+    name = case["case"]
+    prediction = prediction_dir / f"{name}_Label{ENDING}"
+    if not prediction.is_file():
+        raise InputError(prediction, "is missing, the prediction of this scan", "predict it or take the scan out")
+    check_contents(case)
+    voxels, affine = read_volume(case["image"])
+    scan = turned_to_lps(nib.Nifti1Image(voxels.astype(np.float32), affine))
+    found = _labels(prediction, scan=(voxels.shape, affine), structures=structures)
+    true, scores = None, []
+    if truth_dir is not None:
+        truth = truth_dir / prediction.name
+        true = _labels(truth, scan=(voxels.shape, affine), structures=structures)
+        scores = evaluate_case(prediction, truth, structures=structures)
+    sure = _confidence(prediction_dir / f"{name}_Confidence{ENDING}", prediction, structures)
+    figures = _figures(found, structures, sure, scores)
+    stack = make_stack(scan, found, true, structures)
+    return ReportedCase(name, figures, judge(found, structures), scores, stack)
+
+
+def sorted_by_truth(cases: Sequence[ReportedCase]) -> list[ReportedCase]:
+    """Worst first: those with a missed structure, then by mean Dice; last those whose truth has no structure."""
+
+    def badness(case: ReportedCase) -> tuple[int, float, str]:
+        missed = sum(figure.missed for figure in case.figures)
+        return -missed, math.inf if math.isnan(case.mean_dice) else case.mean_dice, case.name
+
+    return sorted(cases, key=badness)
+
+
+def sorted_by_plausibility(cases: Sequence[ReportedCase]) -> list[ReportedCase]:
+    """Least plausible first: those with an unusual volume, the most unusual one first; the others by confidence.
+
+    Where nothing tells of confidence, the others stay in the order of their volumes, too.
+    """
+
+    def doubtfulness(case: ReportedCase) -> tuple[bool, float, float, str]:
+        deviation = max((judgement.deviation for judgement in case.judgements), default=0.0)
+        plausible = deviation <= 1
+        sure = case.mean_confidence if plausible and not math.isnan(case.mean_confidence) else math.inf
+        return plausible, sure, -deviation, case.name
+
+    return sorted(cases, key=doubtfulness)
+
+
+def _labels(path: Path, *, scan: tuple[tuple[int, ...], np.ndarray], structures: Mapping[str, int]) -> Volume:
+    """A label map on the grid of the scan (shape, affine), turned to LPS."""
+    labels = read_labels(path, known=frozenset({0, *structures.values()}))
+    check_same_grid(labels, *scan, path=path, other="its scan")
+    return turned_to_lps(nib.Nifti1Image(labels.labels, labels.affine))
+
+
+def _confidence(path: Path, prediction: Path, structures: Mapping[str, int]) -> Volume | None:
+    """The confidence on the grid of the prediction, turned to LPS, where there is one."""
+    if not path.is_file():
+        return None
+    check_image(path)
+    image = nib.load(path)
+    labels = read_labels(prediction, known=frozenset({0, *structures.values()}))
+    check_same_grid(labels, image.shape, image.affine, path=prediction, other=f"its {path.name}")
+    return turned_to_lps(image)
+
+
+def _figures(
+    found: Volume, structures: Mapping[str, int], sure: Volume | None, scores: Sequence[Score]
+) -> list[Figures]:
+    by_structure = {score.structure: score for score in scores}
+    figures = []
+    for name, value in structures.items():
+        mask = found.values == value
+        mm3 = float(np.count_nonzero(mask) * np.prod(found.spacing))
+        confidence = math.nan if sure is None or not mask.any() else float(sure.values[mask].mean())
+        score = by_structure.get(name)
+        known = {} if score is None else {"dice": score.dice, "assd_mm": score.assd_mm, "truth_mm3": score.truth_mm3}
+        figures.append(Figures(name, mm3, confidence, **known))
+    return figures
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan

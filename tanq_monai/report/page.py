@@ -1,0 +1,37 @@
+"""Self-contained HTML pages: one style, every value escaped, written at once or not at all."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from tanq_monai.errors import InputError
+from tanq_monai.files import replacing
+
+
+def write_page(output: Path, template: str, values: Mapping[str, Any]) -> None:
+    """Render a page.
+
+    Args:
+        output: the ``.html`` file.
+        template: Jinja; it finds the style that all pages share as ``page_style``.
+        values: escaped where they stand.
+
+    Raises:
+        InputError: when the file cannot be written.
+    """
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    html = page.from_string(template).render(page_style=resource("page.css"), **values)
+    try:
+        with replacing(output) as temporary:
+            temporary.write_text(html, encoding="utf-8")
+    except OSError as error:
+        raise InputError(output, f"cannot be written ({error.strerror})", "choose another folder") from error
+
+
+def resource(name: str) -> Markup:
+    """A file that lies beside this module, as a part of a page that needs no escaping."""
+    return Markup(files(__package__).joinpath(name).read_text(encoding="utf-8"))
