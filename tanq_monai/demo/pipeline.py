@@ -89,7 +89,7 @@ def demo_steps(root: Path, settings: Settings, seed: int) -> dict[str, list[Step
     *before, self_training, segment, score, report = line.steps()
     first_round = root / "self_training" / "round_0" / "models"
     return {
-        NO_ADAPTATION: _segmenter(line, "no_adaptation", scans.source, scans.source),
+        NO_ADAPTATION: plain_segmenter(line, "no_adaptation", scans.source, scans.source),
         # Round 0 of self-training is the segmenter of the translations alone.
         TRANSLATED: [
             *before,
@@ -97,11 +97,11 @@ def demo_steps(root: Path, settings: Settings, seed: int) -> dict[str, list[Step
             *line.segmentation("segment_translated_only", first_round, root / LABELS[TRANSLATED]),
         ],
         SELF_TRAINED: [segment, score, report],
-        SUPERVISED_BOUND: _segmenter(line, "supervised", scans.target, truth / "training_target"),
+        SUPERVISED_BOUND: plain_segmenter(line, "supervised", scans.target, truth / "training_target"),
     }
 
 
-def _segmenter(line: Adaptation, name: str, images: Path, labels: Path) -> list[Step]:
+def plain_segmenter(line: Adaptation, name: str, images: Path, labels: Path) -> list[Step]:
     """Training on scans and labels, without adaptation; labels of the test scans, their scores."""
     folder = line.root / f"{name}_training"
     choices = {"dataset_dir": images, "label_dir": labels, "output_dir": folder, "model_dir": folder / "models"}

@@ -52,7 +52,8 @@ class RoundChoices:
         training: choices of ``train.yaml`` for all trainings.
         inference: choices of ``ensemble.yaml``.
         refinement: choices of ``refine.yaml``.
-        feedback: choices of ``feedback.yaml``, by which translations are weighted; None to leave it.
+        use_feedback: translations are weighted by what the last round's segmenter makes of them.
+        feedback: choices of ``feedback.yaml``.
         structures: names and label values.
     """
 
@@ -61,7 +62,8 @@ class RoundChoices:
     training: Choices = field(default_factory=dict)
     inference: Choices = field(default_factory=dict)
     refinement: Choices = field(default_factory=dict)
-    feedback: Choices | None = None
+    use_feedback: bool = True
+    feedback: Choices = field(default_factory=dict)
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
 
 
@@ -145,7 +147,7 @@ class SelfTraining:
         refinement = {"dataset_dir": self._round(number - 1) / "predictions", "output_dir": folder / "pseudo_labels"}
         truth = {} if self.data.truth is None else {"truth_dir": self.data.truth}
         yield self._step(number, "refine", "refine", refinement | shared | truth | dict(self.choices.refinement))
-        if self.choices.feedback is None:
+        if not self.choices.use_feedback:
             return
         seen = self._labels_of_unseen(number - 1)
         if seen is None:
@@ -179,7 +181,7 @@ class SelfTraining:
         training |= {"configuration": configuration, "fold": fold}
         if number:
             training |= {"target_dir": self.data.target, "pseudo_label_dir": folder / "pseudo_labels"}
-            if self.choices.feedback is not None:
+            if self.choices.use_feedback:
                 training["case_weights"] = folder / "feedback" / "weights.csv"
         return self._step(number, f"train_{name}", "train", {**training, **self.choices.training, **own})
 
