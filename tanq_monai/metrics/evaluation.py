@@ -15,7 +15,7 @@ from tanq_monai.metrics.scoring import LABEL_SUFFIX, Score, Values, read_truth, 
 from tanq_monai.metrics.statistics import summarize_sites
 from tanq_monai.metrics.structures import STRUCTURES, Structures, label_values
 from tanq_monai.metrics.surface_distance import EMPTY_PREDICTION_MM, Definition
-from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, escape_latex, summary_cells
+from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, summary_cells
 
 _ASSD = {"directed": "mean of the two directed means", "pooled": "pooled mean over both surfaces"}
 
@@ -97,7 +97,7 @@ class Evaluation:
             tables.append((comparison_cells(self.comparison, self.names), self._notes_on_comparison()))
         parts = ["% \\usepackage{booktabs}"]
         for cells, notes in tables:
-            parts += [*(f"% {escape_latex(note)}" for note in notes), as_latex(cells), ""]
+            parts += [*(f"% {line}" for note in notes for line in note.splitlines()), as_latex(cells), ""]
         return "\n".join(parts)
 
     def _notes(self) -> list[str]:
@@ -112,7 +112,7 @@ class Evaluation:
         return [
             f"Cases that both have; difference: {self.names[0]} minus {self.names[1]}.",
             "* p < .05, ** p < 1e-4, paired two-sided t-test; Wilcoxon: signed rank test, two-sided;",
-            "d_z: mean over sd of the differences. n/a: fewer than two cases, or nothing differs.",
+            "d_z: mean over sd of the differences. n/a: fewer than two cases, or all differences are equal.",
         ]
 
     def _absent(self) -> list[str]:

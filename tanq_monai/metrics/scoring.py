@@ -77,10 +77,15 @@ def score_prediction(path: Path, truth: Truth, values: Values, definition: Defin
         InputError: when the file is missing or unusable, or not on the grid of the truth.
     """
     prediction = read_labels(path, known=_known(values))
-    true, affine = truth.volume
-    check_same_grid(prediction, true.shape, affine, path=path, other="the truth")
+    check_same_grid(prediction, truth.volume.labels.shape, truth.volume.affine, path=path, other="the truth")
+    return score_labels(prediction.labels, truth, values, definition)
+
+
+def score_labels(found: Labels, truth: Truth, values: Values, definition: Definition) -> list[Score]:
+    """Score the label map ``found`` (X, Y, Z), which lies on the grid of the truth, one row per structure."""
+    affine = truth.volume.affine
     spacing, voxel_mm3 = voxel_spacing(affine), float(abs(np.linalg.det(affine[:3, :3])))
-    found, true = _cropped(prediction.labels, true)
+    found, true = _cropped(found, truth.volume.labels)
     rows = []
     for name, of_structure in values.items():
         found_mask, true_mask = mask_of(found, of_structure), mask_of(true, of_structure)
