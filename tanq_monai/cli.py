@@ -1,6 +1,7 @@
 """The command line: ``python -m tanq_monai <command>``. Research use only; not a medical device."""
 
 import sys
+from typing import Literal
 
 import fire
 
@@ -107,6 +108,44 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
     sys.stdout.write(f"Virtual patients, research only. Pictures: {folder}/report.html\n")
 
 
+def evaluate(
+    pred: str,
+    truth: str,
+    against: str | None = None,
+    output_dir: str | None = None,
+    structures: dict[str, int | list[int]] | None = None,
+    assd: Literal["directed", "pooled"] = "directed",
+    seed: int = 0,
+) -> None:
+    """Score predicted labels against the true ones, and against other predictions of the same cases.
+
+    Dice and ASSD as crossMoDA defines them, on the grid of the truth, per structure and per site. Research use only.
+
+    Args:
+        pred: folder of {case}_Label.nii.gz.
+        truth: folder of {case}_Label.nii.gz; decides which cases are scored.
+        against: folder of other predictions, compared case by case with those of pred.
+        output_dir: gets scores.csv, summary.csv, summary.txt, summary.tex, and comparison.csv with --against.
+        structures: names and label values, several for a union. Default: {"VS": 1, "cochlea": 2}.
+        assd: directed, the mean of the two directed means; or pooled, the mean over both surfaces.
+        seed: of the bootstrap intervals.
+    """
+    from tanq_monai.metrics import STRUCTURES, evaluate_folder
+
+    evaluation = evaluate_folder(
+        str(pred),
+        str(truth),
+        against_dir=None if against is None else str(against),
+        structures=STRUCTURES if structures is None else structures,
+        definition=assd,
+        seed=_whole(seed, "--seed"),
+    )
+    sys.stdout.write(f"{evaluation}\n")
+    if output_dir is not None:
+        evaluation.save(str(output_dir))
+    evaluation.raise_mistakes()
+
+
 def adapt(
     dataset_dir: str,
     output_dir: str,
@@ -208,6 +247,7 @@ COMMANDS = {
     "demo": demo,
     "adapt": adapt,
     "import-nnunet": import_nnunet,
+    "evaluate": evaluate,
     "report": report,
 }
 

@@ -1,11 +1,15 @@
-"""How good a segmentation is: Dice and average symmetric surface distance, per case and summarised."""
+"""How good a segmentation is: Dice and average symmetric surface distance, per case, summarised and compared."""
 
+from tanq_monai.metrics.comparison import compare
 from tanq_monai.metrics.dice import dice
-from tanq_monai.metrics.evaluation import STRUCTURES, Evaluation, evaluate_case, evaluate_folder, summarize
+from tanq_monai.metrics.evaluation import Evaluation, evaluate_folder
+from tanq_monai.metrics.scoring import evaluate_case
+from tanq_monai.metrics.statistics import bootstrap_interval, paired_statistics, summarize, summarize_sites
+from tanq_monai.metrics.structures import STRUCTURES, Structures, label_values
 from tanq_monai.metrics.surface_distance import (
     EMPTY_PREDICTION_MM,
     average_surface_distance,
-    surface,
+    surface_indices,
     voxel_spacing,
 )
 
@@ -13,11 +17,17 @@ __all__ = [
     "EMPTY_PREDICTION_MM",
     "STRUCTURES",
     "Evaluation",
+    "Structures",
     "average_surface_distance",
+    "bootstrap_interval",
+    "compare",
     "dice",
     "evaluate_case",
     "evaluate_folder",
+    "label_values",
+    "paired_statistics",
     "summarize",
-    "surface",
+    "summarize_sites",
+    "surface_indices",
     "voxel_spacing",
 ]

@@ -1,39 +1,23 @@
-"""Scores of a folder of predictions: one row per case and structure, and a summary over the cases."""
+"""Scores of a folder of predictions, summarised, and compared with other predictions of the same cases."""
 
-from collections.abc import Mapping
+import os
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
-import numpy as np
 import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import replacing
-from tanq_monai.metrics.dice import dice
-from tanq_monai.metrics.labels import check_same_grid, read_labels
-from tanq_monai.metrics.surface_distance import (
-    EMPTY_PREDICTION_MM,
-    Definition,
-    average_surface_distance,
-    voxel_spacing,
-)
+from tanq_monai.metrics.comparison import compare
+from tanq_monai.metrics.scoring import LABEL_SUFFIX, Score, Values, read_truth, score_prediction
+from tanq_monai.metrics.statistics import summarize_sites
+from tanq_monai.metrics.structures import STRUCTURES, Structures, label_values
+from tanq_monai.metrics.surface_distance import EMPTY_PREDICTION_MM, Definition
+from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, summary_cells
 
-STRUCTURES: Mapping[str, int] = {"VS": 1, "cochlea": 2}
-"""Names and label values of crossMoDA; both cochleae are one class."""
-
-LABEL_SUFFIX = "_Label.nii.gz"
-
-
-@dataclass(frozen=True)
-class Score:
-    """One structure of one case; volumes in mm3 show what a score of nan hides."""
-
-    case: str
-    structure: str
-    dice: float
-    assd_mm: float
-    prediction_mm3: float
-    truth_mm3: float
+_ASSD = {"directed": "mean of the two directed means", "pooled": "pooled mean over both surfaces"}
 
 
 @dataclass(frozen=True)
@@ -41,40 +25,59 @@ class Evaluation:
     """The scores of the cases that could be scored, and what was wrong with the others.
 
     Args:
-        scores: one row per case and structure, columns as in :class:`Score`.
-        mistakes: one per case that could not be scored.
+        scores: one row per case and structure, columns as in :class:`~tanq_monai.metrics.scoring.Score`.
+        mistakes: one per file that could not be scored.
         definition: of the ASSD.
+        against: the scores of other predictions of the same cases, if there are any.
+        names: of the predictions and of the other ones.
+        seed: of the bootstrap intervals.
     """
 
     scores: pd.DataFrame
     mistakes: tuple[InputError, ...]
     definition: Definition
+    against: pd.DataFrame | None = None
+    names: tuple[str, str] = ("prediction", "against")
+    seed: int = 0
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """See :func:`~tanq_monai.metrics.statistics.summarize_sites`."""
+        return summarize_sites(self.scores, seed=self.seed)
+
+    @cached_property
+    def comparison(self) -> pd.DataFrame | None:
+        """See :func:`~tanq_monai.metrics.comparison.compare`."""
+        return None if self.against is None else compare(self.scores, self.against, seed=self.seed)
 
     def __str__(self) -> str:
-        """The summary as text, with what its numbers mean."""
-        how = {"directed": "mean of the two directed means", "pooled": "pooled mean over both surfaces"}
-        return (
-            f"{summarize(self.scores).to_string(float_format='{:.4f}'.format)}\n"
-            f"sd: of the sample. ASSD: {how[self.definition]}; {EMPTY_PREDICTION_MM:.0f} mm where all of a\n"
-            "structure was missed. n/a: cases whose truth lacks the structure, in no mean."
-        )
+        """The tables as text, with what their numbers mean."""
+        parts = [summary_cells(self.summary).to_string(), *self._notes()]
+        if self.comparison is not None:
+            parts += ["", comparison_cells(self.comparison, self.names).to_string(), *self._notes_on_comparison()]
+        return "\n".join(parts)
 
     def save(self, output_dir: str | Path) -> None:
-        """Write ``scores.csv``, ``summary.csv`` and ``summary.txt``, each at once or not at all.
+        """Write ``scores.csv`` and the summary as CSV, text and LaTeX, each file at once or not at all.
+
+        With other predictions also ``comparison.csv``; text and LaTeX hold the comparison too.
 
         Raises:
             InputError: when the folder cannot be written.
         """
         folder = Path(output_dir)
         texts = {
-            "scores.csv": self.scores.to_csv(index=False, float_format="%.6f"),
-            "summary.csv": summarize(self.scores).to_csv(float_format="%.6f"),
+            "scores.csv": as_csv(self.scores, index=False),
+            "summary.csv": as_csv(self.summary),
             "summary.txt": f"{self}\n",
+            "summary.tex": self._latex(),
         }
+        if self.comparison is not None:
+            texts["comparison.csv"] = as_csv(self.comparison)
         try:
             for name, text in texts.items():
                 with replacing(folder / name) as temporary:
-                    temporary.write_text(text)
+                    temporary.write_text(text, encoding="utf-8")
         except OSError as error:
             raise InputError(folder, f"cannot be written ({error.strerror})", "choose another output_dir") from error
 
@@ -82,101 +85,120 @@ class Evaluation:
         """Raise what was wrong.
 
         Raises:
-            InputErrors: when at least one case could not be scored.
+            InputErrors: when at least one file could not be scored.
         """
         if self.mistakes:
             raise InputErrors(self.mistakes)
+
+    def _latex(self) -> str:
+        """A table of the summary, another one of the comparison, and what they mean as comments."""
+        tables = [(summary_cells(self.summary), self._notes())]
+        if self.comparison is not None:
+            tables.append((comparison_cells(self.comparison, self.names), self._notes_on_comparison()))
+        parts = ["% \\usepackage{booktabs}"]
+        for cells, notes in tables:
+            parts += [*(f"% {line}" for note in notes for line in note.splitlines()), as_latex(cells), ""]
+        return "\n".join(parts)
+
+    def _notes(self) -> list[str]:
+        notes = [
+            "sd: of the sample. 95% CI: bootstrap over the cases, percentile.",
+            f"ASSD: {_ASSD[self.definition]}; {EMPTY_PREDICTION_MM:.0f} mm where all of a structure was missed.",
+            "n/a: cases whose truth lacks the structure, in no mean. Research use only.",
+        ]
+        return notes + [f"{name}: absent from the truth of every case, so n/a." for name in self._absent()]
+
+    def _notes_on_comparison(self) -> list[str]:
+        return [
+            f"Cases that both have; difference: {self.names[0]} minus {self.names[1]}.",
+            "* p < .05, ** p < 1e-4, paired two-sided t-test; Wilcoxon: signed rank test, two-sided;",
+            "d_z: mean over sd of the differences. n/a: fewer than two cases, or all differences are equal.",
+        ]
+
+    def _absent(self) -> list[str]:
+        counts = self.scores.groupby("structure", sort=False)["dice"].count()
+        return [str(name) for name, count in counts.items() if count == 0]
 
 
 def evaluate_folder(
     prediction_dir: str | Path,
     truth_dir: str | Path,
     *,
-    structures: Mapping[str, int] = STRUCTURES,
+    against_dir: str | Path | None = None,
+    structures: Structures = STRUCTURES,
     definition: Definition = "directed",
+    seed: int = 0,
 ) -> Evaluation:
     """Score every ``{case}_Label.nii.gz`` of the truth against the prediction of the same file name.
 
-    A case that cannot be scored is left out and becomes a mistake; the others are scored all the same.
+    A file that cannot be scored is left out and becomes a mistake; the others are scored all the same.
 
     Args:
         prediction_dir: may hold more cases than are scored.
         truth_dir: decides which cases are scored.
-        structures: names and label values.
+        against_dir: other predictions, which the first ones are compared with.
+        structures: names and label values, of the truth and of all predictions.
         definition: of the ASSD, see :func:`~tanq_monai.metrics.average_surface_distance`.
+        seed: of the bootstrap intervals.
 
     Raises:
-        InputError: when a folder does not exist or ``truth_dir`` holds no label file.
+        InputError: when a folder does not exist, ``truth_dir`` holds no label file, structures or definition are none,
+            or no truth that could be scored holds any of the structures.
+        InputErrors: when no case of ``prediction_dir`` could be scored.
     """
-    for folder in (Path(prediction_dir), Path(truth_dir)):
-        if not folder.is_dir():
-            raise InputError(folder, "there is no such folder", "give the folder that holds the label files")
-    truths = sorted(Path(truth_dir).glob(f"*{LABEL_SUFFIX}"))
+    if definition not in get_args(Definition):
+        raise InputError(f"assd {definition}", "is no definition", f"choose one of {', '.join(get_args(Definition))}")
+    values = label_values(structures)
+    truths = _truths(Path(truth_dir))
+    folders = [_existing(folder) for folder in (prediction_dir, against_dir) if folder is not None]
+    tables, mistakes = _score(folders, truths, values, definition)
+    if tables[0].empty:
+        raise InputErrors(mistakes)
+    if tables[0]["dice"].isna().all():
+        listed = ", ".join(values)
+        raise InputError(truth_dir, f"has no {listed} in any case", "give another truth, or other structures")
+    names = _short_names(folders) if len(folders) > 1 else Evaluation.names
+    return Evaluation(tables[0], tuple(mistakes), definition, tables[1] if tables[1:] else None, names, seed)
+
+
+def _existing(folder: str | Path) -> Path:
+    if not Path(folder).is_dir():
+        raise InputError(folder, "there is no such folder", "give the folder that holds the label files")
+    return Path(folder)
+
+
+def _truths(folder: Path) -> list[Path]:
+    truths = sorted(_existing(folder).glob(f"*{LABEL_SUFFIX}"))
     if not truths:
-        raise InputError(truth_dir, f"holds no *{LABEL_SUFFIX}", "give the folder with the true labels")
-    rows: list[Score] = []
+        raise InputError(folder, f"holds no *{LABEL_SUFFIX}", "give the folder with the true labels")
+    return truths
+
+
+def _score(
+    folders: list[Path], truths: list[Path], values: Values, definition: Definition
+) -> tuple[list[pd.DataFrame], list[InputError]]:
+    """One table of scores per folder; every truth is read once."""
+    rows: list[list[Score]] = [[] for _ in folders]
     mistakes: list[InputError] = []
-    for truth in truths:
+    for path in truths:
         try:
-            rows += evaluate_case(
-                Path(prediction_dir) / truth.name, truth, structures=structures, definition=definition
-            )
+            truth = read_truth(path, values)
         except InputError as mistake:
             mistakes.append(mistake)
-    scores = pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(Score)])
-    return Evaluation(scores, tuple(mistakes), definition)
+            continue
+        for folder, found in zip(folders, rows, strict=True):
+            try:
+                found.extend(score_prediction(folder / path.name, truth, values, definition))
+            except InputError as mistake:
+                mistakes.append(mistake)
+    columns = [field.name for field in fields(Score)]
+    return [pd.DataFrame([asdict(row) for row in of_folder], columns=columns) for of_folder in rows], mistakes
 
 
-def evaluate_case(
-    prediction_path: str | Path,
-    truth_path: str | Path,
-    *,
-    structures: Mapping[str, int] = STRUCTURES,
-    definition: Definition = "directed",
-) -> list[Score]:
-    """Score one case, one row per structure; Dice and ASSD are nan where the truth lacks the structure.
-
-    Raises:
-        InputError: when a file is missing or unusable, or the prediction is not on the grid of the truth.
-    """
-    known = frozenset({0, *structures.values()})
-    truth = read_labels(Path(truth_path), known=known)
-    prediction = read_labels(Path(prediction_path), known=known)
-    check_same_grid(prediction, truth.labels.shape, truth.affine, path=Path(prediction_path), other="the truth")
-    spacing = voxel_spacing(truth.affine)
-    voxel_mm3 = float(abs(np.linalg.det(truth.affine[:3, :3])))
-    rows = []
-    for name, value in structures.items():
-        found, true = prediction.labels == value, truth.labels == value
-        rows.append(
-            Score(
-                case=Path(truth_path).name.removesuffix(LABEL_SUFFIX),
-                structure=name,
-                dice=dice(found, true),
-                assd_mm=average_surface_distance(found, true, spacing=spacing, definition=definition),
-                prediction_mm3=np.count_nonzero(found) * voxel_mm3,
-                truth_mm3=np.count_nonzero(true) * voxel_mm3,
-            )
-        )
-    return rows
-
-
-def summarize(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean, sample standard deviation, median, n and number not applicable, per structure and metric.
-
-    Args:
-        scores: columns ``structure``, ``dice``, ``assd_mm``; nan counts as not applicable.
-
-    Returns:
-        Index (structure, metric), columns mean, sd, median, n, n/a; structures in the order of the rows. The
-        sd of a single case is nan.
-    """
-    columns = ["mean", "sd", "median", "n", "n/a"]
-    keys, rows = [], []
-    for name, of_structure in scores.groupby("structure", sort=False):
-        for metric in ("dice", "assd_mm"):
-            values = of_structure[metric].dropna()
-            keys.append((name, metric))
-            rows.append([values.mean(), values.std(), values.median(), len(values), len(of_structure) - len(values)])
-    index = pd.MultiIndex.from_arrays(list(zip(*keys, strict=True)) or [[], []], names=["structure", "metric"])
-    return pd.DataFrame(rows, index=index, columns=columns)
+def _short_names(folders: list[Path]) -> tuple[str, str]:
+    """What tells two folders apart: ``plain/labels`` and ``refined/labels`` below the folder that they share."""
+    paths = [folder.resolve() for folder in folders]
+    common = os.path.commonpath(paths)
+    names = [path.name if str(path) == common else path.relative_to(common).as_posix() for path in paths]
+    first, second = names
+    return (first, second) if first != second else (first, f"{second} (against)")

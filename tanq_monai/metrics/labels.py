@@ -2,7 +2,7 @@
 
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -40,14 +40,20 @@ def read_labels(path: Path, *, known: frozenset[int]) -> LabelVolume:
         raise InputError(path, f"cannot be read as NIfTI ({error})", "write or download it again") from error
     if values.ndim != 3:
         raise InputError(path, f"has shape {values.shape}, not three dimensions", "store one 3D label map")
-    if not np.isfinite(values).all() or np.abs(values - np.rint(values)).max(initial=0) > ROUNDING:
+    order: Literal["F", "C"] = "F" if values.flags.f_contiguous else "C"  # as it lies in memory
+    flat = values.ravel(order)
+    places = np.flatnonzero(flat != 0)  # all else is done with these few only
+    given = flat[places]
+    if not np.isfinite(given).all() or np.abs(given - np.rint(given)).max(initial=0) > ROUNDING:
         raise InputError(path, "holds NaN or fractions", "store whole label numbers")
-    labels = np.rint(values).astype(np.int64)
-    unknown = np.unique(labels[~np.isin(labels, sorted(known))])
-    if unknown.size:
+    rounded = np.rint(given).astype(np.int64)
+    unknown = sorted(set(np.unique(rounded).tolist()) - known - {0})
+    if unknown:
         listed = ", ".join(str(value) for value in unknown)
         raise InputError(path, f"holds unknown label {listed}", f"use only {sorted(known)}")
-    return LabelVolume(labels.astype(np.uint8), np.asarray(image.affine, dtype=np.float64))
+    labels = np.zeros(flat.size, dtype=np.uint8)
+    labels[places] = rounded
+    return LabelVolume(labels.reshape(values.shape, order=order), np.asarray(image.affine, dtype=np.float64))
 
 
 def check_same_grid(

@@ -4,18 +4,19 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from scipy.spatial import KDTree
 
 Definition = Literal["directed", "pooled"]
+Mask = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 EMPTY_PREDICTION_MM = 350.0
 """What the challenge counts when a structure is there but nothing of it was found."""
 
 
 def average_surface_distance(
-    prediction: npt.NDArray[np.bool_],
-    truth: npt.NDArray[np.bool_],
+    prediction: Mask,
+    truth: Mask,
     *,
     spacing: npt.ArrayLike,
     definition: Definition = "directed",
@@ -48,7 +49,7 @@ def average_surface_distance(
         return float("nan")
     if not prediction.any():
         return EMPTY_PREDICTION_MM
-    found, true = _surface_points(prediction, spacing), _surface_points(truth, spacing)
+    found, true = (surface_indices(mask) * np.asarray(spacing, dtype=np.float64) for mask in (prediction, truth))
     # Nearest neighbours among surface points: a distance transform fills the box of both masks, which takes
     # 9 s instead of 0.1 s when a false positive lies at the other end of a 512 x 512 x 120 volume.
     to_truth, _ = KDTree(true).query(found)
@@ -58,21 +59,31 @@ def average_surface_distance(
     return float((to_truth.mean() + to_prediction.mean()) / 2)
 
 
-def surface(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The mask minus its erosion with the 6 face neighbours; what lies outside the volume is background."""
-    neighbours = ndimage.generate_binary_structure(mask.ndim, 1)
-    inside: npt.NDArray[np.bool_] = ndimage.binary_erosion(mask, neighbours, border_value=0)
-    return mask & ~inside
+def surface_indices(mask: Mask) -> Indices:
+    """Indices (N, 3) of the surface: the mask minus its erosion with the 6 face neighbours.
+
+    What lies outside the volume is background.
+    """
+    indices = voxel_indices(mask)
+    inside = np.ones(len(indices), dtype=np.bool_)
+    for axis, size in enumerate(mask.shape):
+        for step in (-1, 1):
+            neighbours = list(indices.T)
+            neighbours[axis] = neighbours[axis] + step
+            within = (neighbours[axis] >= 0) & (neighbours[axis] < size)
+            neighbours[axis] = neighbours[axis].clip(0, size - 1)
+            inside &= within & mask[tuple(neighbours)]
+    return indices[~inside]
+
+
+def voxel_indices(mask: Mask) -> Indices:
+    """Indices (N, 3) of the mask's voxels, fast where few of many are set."""
+    order: Literal["F", "C"] = "F" if mask.flags.f_contiguous else "C"  # as it lies in memory; NIfTI is F
+    flat = np.flatnonzero(mask.ravel(order))  # np.argwhere takes 100 times as long
+    return np.stack(np.unravel_index(flat, mask.shape, order), axis=1)
 
 
 def voxel_spacing(affine: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Voxel size in mm along the three array axes: column norms, right for oblique affines as well."""
     spacing: npt.NDArray[np.float64] = np.linalg.norm(np.asarray(affine, dtype=np.float64)[:3, :3], axis=0)
     return spacing
-
-
-def _surface_points(mask: npt.NDArray[np.bool_], spacing: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    box = ndimage.find_objects(mask.astype(np.uint8))[0]  # eroding the box alone is the same, and faster
-    first = np.array([part.start for part in box])
-    points: npt.NDArray[np.float64] = (np.argwhere(surface(mask[box])) + first) * np.asarray(spacing)
-    return points
