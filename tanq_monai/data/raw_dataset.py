@@ -15,7 +15,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
 
-DESCRIPTION, IMAGES, LABELS = "dataset.json", "imagesTr", "labelsTr"
+DESCRIPTION, PROVENANCE, IMAGES, LABELS = "dataset.json", "provenance.json", "imagesTr", "labelsTr"
 CHANNEL = "0000"  # of the only channel
 ENDING = ".nii.gz"
 
@@ -69,6 +69,22 @@ def raw_cases(folder: str | Path) -> list[dict[str, str]]:
         {"case": name, "image": str(folder / images[0]), "label": str(folder / label)}
         for name, (images, label) in sorted(files.items())
     ]
+
+
+def read_provenance(folder: Path) -> dict[str, dict[str, Any]]:
+    """What every file was made of, by its name; empty where nothing is written down.
+
+    Raises:
+        InputError: when ``provenance.json`` cannot be read.
+    """
+    path = folder / PROVENANCE
+    if not path.exists():
+        return {}
+    try:
+        records: dict[str, dict[str, Any]] = dict(json.loads(path.read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(path, "cannot be read", "choose another folder, or remove this one") from error
+    return records
 
 
 def _listed_by_folder(folder: Path) -> dict[str, Any]:
