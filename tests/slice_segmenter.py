@@ -1,13 +1,15 @@
 """A segmenter of slices as a training leaves it, small and with random weights."""
 
 import json
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from bundle_workflow import BUNDLES
 
+from tanq_monai.data.raw_dataset import describe_dataset
+from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.plans import network_from_plans
 
 SHIPPED = BUNDLES / "vs_cochlea_seg" / "models"  # of volumes
@@ -23,7 +25,9 @@ _LAYERS = {
 }
 
 
-def slice_segmenter(folder: Path, pixel_mm: float = 0.5, **changes: Any) -> Path:
+def slice_segmenter(
+    folder: Path, pixel_mm: float = 0.5, structures: Mapping[str, int] = STRUCTURES, **changes: Any
+) -> Path:
     """Fill a model folder: the shipped plan on patches of 32 x 32 pixels, with ``changes``."""
     folder.mkdir()
     plan = json.loads((SHIPPED / "plans.json").read_text())
@@ -32,7 +36,7 @@ def slice_segmenter(folder: Path, pixel_mm: float = 0.5, **changes: Any) -> Path
     config |= {"spacing": [pixel_mm, pixel_mm], "patch_size": [32, 32]}
     plan |= {"configurations": {"2d": config}, "trained_configuration": "2d"} | changes
     (folder / "plans.json").write_text(json.dumps(plan))
-    shutil.copy(SHIPPED / "dataset.json", folder)
+    (folder / "dataset.json").write_text(json.dumps(describe_dataset({}, structures)))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = network_from_plans(folder / "plans.json", folder / "dataset.json")

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import PeakMemory, in_own_process, machine, report, tell
-from tanq_monai.data.batches import UnpairedBatches
+from tanq_monai.data.batches import Batches
 from tanq_monai.data.cases import find_images, find_labelled
 from tanq_monai.data.slices import SliceSize, SliceStore, UnpairedSlices
 from tanq_monai.phantom import write_dataset
@@ -58,7 +58,7 @@ def _read(folder: Path, batches: int) -> tuple[float, float]:
         target = SliceStore(_cases(folder, "training_target"), SliceSize(), folder / "slices")
         source.require_structures()
         dataset = UnpairedSlices(source, target, crop=256)
-        steps = iter(UnpairedBatches(dataset, batch_size=4))
+        steps = iter(Batches(dataset, batch_size=4))
         seconds = 0.0
         for _ in range(batches):
             for place in next(steps):

@@ -1,4 +1,4 @@
-"""Which pairs of slices make up which training step."""
+"""Which slices make up which training step."""
 
 from collections.abc import Iterator, Sized
 
@@ -8,11 +8,11 @@ from torch.utils.data import Sampler
 from tanq_monai.errors import InputError
 
 
-class UnpairedBatches(Sampler[list[tuple[int, int]]]):
+class Batches(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, index within the epoch), without end, from any step on.
 
     A resumed run sets ``first_step`` and sees what the first run would have seen next. Several ranks share every batch.
-    A last batch that would not be full is left out; another epoch has other pairs in it.
+    A last batch that would not be full is left out; another epoch has others in it.
 
     Args:
         dataset: gives the length of an epoch.

@@ -5,23 +5,28 @@ folder that holds one DICOM series; or nnU-Net's raw data set. Files that cannot
 stop the other cases.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tanq_monai.data.checks import check_header, check_image, check_label, is_dicom
-from tanq_monai.data.raw_dataset import CHANNEL, IMAGES, is_raw_dataset, raw_cases
+from tanq_monai.data.raw_dataset import CHANNEL, ENDING, IMAGES, is_raw_dataset, label_values, raw_cases
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.metrics import STRUCTURES
 
 SOURCE = ("ceT1",)
 TARGET_DOMAIN = ("hrT2", "T2")
-ENDING = ".nii.gz"
 Case = dict[str, str]
+Check = Callable[[Case], None]
 
 
 @dataclass
 class Scan:
-    """What a folder holds: usable ``cases`` (dicts with ``case``, ``image``, perhaps ``label``), and ``problems``."""
+    """What a folder holds: usable ``cases``, dicts with ``case`` and ``image``, and ``problems``.
+
+    Labelled cases have ``patient``, whose scan it is, and perhaps ``label``.
+    """
 
     cases: list[Case] = field(default_factory=list)
     problems: list[InputError] = field(default_factory=list)
@@ -43,7 +48,7 @@ def find_images(folder: str | Path, suffixes: tuple[str, ...] = TARGET_DOMAIN, c
     Raises:
         InputError: when the folder does not exist or holds no image.
     """
-    return _scan(Path(folder), suffixes, contents, lambda case, image: {})
+    return _scan(Path(folder), suffixes, check_contents if contents else None, lambda case, image: {})
 
 
 def find_labelled(
@@ -52,8 +57,10 @@ def find_labelled(
     suffixes: tuple[str, ...] = SOURCE,
     required: bool = True,
     contents: bool = True,
+    structures: Mapping[str, int] = STRUCTURES,
+    ignore: bool = False,
 ) -> Scan:
-    """The images of ``folder`` with their labels.
+    """The images of ``folder`` with their labels, and whose they are: the translations of one scan are one patient's.
 
     Args:
         folder: as in :func:`find_images`, or nnU-Net's raw data set, which brings its labels.
@@ -61,12 +68,20 @@ def find_labelled(
         suffixes: of the images.
         required: whether a case without a label is a problem.
         contents: as in :func:`find_images`.
+        structures: names and values of the labels.
+        ignore: labels may hold nnU-Net's ignore value, too, the one above those of the structures.
+
+    Raises:
+        InputError: as :func:`find_images`; when the structures are not numbered 1, 2, 3, ..., or a raw data set has
+            others.
     """
     folder, labels = Path(folder), Path(labels or folder)
+    label_values(structures, ignore)  # a mistake in them is told once, not for every label
+    check = partial(check_contents, structures=structures, ignore=ignore) if contents else None
     if is_raw_dataset(folder):
-        scan, listed = Scan(), {case["case"]: case for case in raw_cases(folder)}
+        scan, listed = Scan(), {case["case"]: case for case in raw_cases(folder, structures)}
         for name in listed:
-            _add(scan, name, Path(listed[name]["image"]), contents, lambda case, _: {"label": listed[case]["label"]})
+            _add(scan, name, Path(listed[name]["image"]), check, lambda case, _: listed[case])
         return scan
     found: set[Path] = set()
 
@@ -75,28 +90,28 @@ def find_labelled(
         if not path.exists():
             if required:
                 raise InputError(path, f"is missing, the label of {image.name}", "add it or take the case out")
-            return {}
+            return {"patient": case}
         if path in found:
             raise InputError(image, f"is the second image for {path}", "give every image a label of its own")
         found.add(path)
-        return {"label": str(path)}
+        return {"patient": case, "label": str(path)}
 
-    return _scan(folder, suffixes, contents, label_of)
+    return _scan(folder, suffixes, check, label_of)
 
 
-def check_contents(case: Case) -> None:
-    """Raise unless image and label of a case can be used, voxel by voxel."""
+def check_contents(case: Case, structures: Mapping[str, int] = STRUCTURES, ignore: bool = False) -> None:
+    """Raise unless image and label of a case can be used, voxel by voxel; labels as in :func:`find_labelled`."""
     check_image(Path(case["image"]))
     if "label" in case:
-        check_label(Path(case["label"]), Path(case["image"]))
+        check_label(Path(case["label"]), Path(case["image"]), structures, ignore)
 
 
-def problems_of(cases: Iterable[Case]) -> list[InputError]:
+def problems_of(cases: Iterable[Case], structures: Mapping[str, int] = STRUCTURES) -> list[InputError]:
     """What is wrong with which case, voxels included."""
     problems = []
     for case in cases:
         try:
-            check_contents(case)
+            check_contents(case, structures)
         except InputError as error:
             problems.append(error)
     return problems
@@ -131,25 +146,25 @@ def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | Non
     return {"subject": case_of(meta["filename_or_obj"]), "idx": None}
 
 
-def _scan(folder: Path, suffixes: tuple[str, ...], contents: bool, extras: Callable[[str, Path], Case]) -> Scan:
+def _scan(folder: Path, suffixes: tuple[str, ...], check: Check | None, extras: Callable[[str, Path], Case]) -> Scan:
     scan = Scan()
     for image in _image_paths(folder, suffixes, scan):
-        _add(scan, case_of(image), image, contents, extras)
+        _add(scan, case_of(image), image, check, extras)
     if not scan.cases and not scan.problems:
         wanted = " or ".join(f"*_{suffix}{ENDING}" for suffix in suffixes)
         raise InputError(folder, "holds no image", f"give a folder with {wanted}, or one DICOM series")
     return scan
 
 
-def _add(scan: Scan, case: str, image: Path, contents: bool, extras: Callable[[str, Path], Case]) -> None:
+def _add(scan: Scan, case: str, image: Path, check: Check | None, extras: Callable[[str, Path], Case]) -> None:
     """One case more, or one problem."""
     try:
         if any(case == other["case"] for other in scan.cases):
             raise InputError(image, f"is the second image of {case}", "keep one, or give it a name of its own")
         check_header(image)
         found: Case = {"case": case, "image": str(image), **extras(case, image)}
-        if contents:
-            check_contents(found)
+        if check:
+            check(found)
         scan.cases.append(found)
     except InputError as error:
         scan.problems.append(error)

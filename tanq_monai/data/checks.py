@@ -3,7 +3,7 @@
 import contextlib
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +12,7 @@ import pydicom
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
+from tanq_monai.data.raw_dataset import label_values
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import STRUCTURES
@@ -34,10 +35,10 @@ def check_header(path: Path) -> None:
         _open(path)
 
 
-def check_label(path: Path, image_path: Path) -> None:
-    """Raise unless ``path`` is a label map {0, 1, 2} on the grid of ``image_path``."""
+def check_label(path: Path, image_path: Path, structures: Mapping[str, int] = STRUCTURES, ignore: bool = False) -> None:
+    """Raise unless ``path`` is a map of ``structures``, perhaps with ignored voxels, on the grid of ``image_path``."""
     _read(path)
-    label = read_labels(path, known=frozenset({0, *STRUCTURES.values()}))
+    label = read_labels(path, known=frozenset(label_values(structures, ignore)))
     if image_path.is_dir():
         voxels, affine = read_volume(image_path)
         shape: tuple[int, ...] = voxels.shape

@@ -3,6 +3,7 @@
 Axes: channels (ceT1, label map, hrT2), H x W pixels.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +15,26 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from tanq_monai.data.cases import ENDING, TARGET_DOMAIN, Case, Scan, check_contents, find_labelled
+from tanq_monai.data.cases import TARGET_DOMAIN, Case, Scan, check_contents, find_labelled
 from tanq_monai.data.checks import check_header, check_image
+from tanq_monai.data.raw_dataset import ENDING
 from tanq_monai.data.slices import STEPS, Slices, SliceStore, check_crop, crop_and_flip
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError
+from tanq_monai.metrics import STRUCTURES
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import scale_to_unit_range, to_magnitude
+from tanq_monai.transforms.labels import to_regions
 
 _SAME_MM = 1e-3  # grids that differ by less are one
 
 
-def find_pairs(folder: str | Path) -> Scan:
+def find_pairs(folder: str | Path, structures: Mapping[str, int] = STRUCTURES) -> Scan:
     """The patients of ``folder`` with ``{case}_hrT2``, ``{case}_Label``, on its grid, and ``{case}_ceT1.nii.gz``.
+
+    Args:
+        folder: of the scans.
+        structures: names and values of the labels.
 
     Returns:
         cases with ``image``, which is hrT2, ``label`` and ``ceT1``; voxels are not checked yet.
@@ -34,7 +42,7 @@ def find_pairs(folder: str | Path) -> Scan:
     Raises:
         InputError: when the folder does not exist or holds no hrT2.
     """
-    hr_t2 = find_labelled(folder, suffixes=TARGET_DOMAIN, contents=False)
+    hr_t2 = find_labelled(folder, suffixes=TARGET_DOMAIN, contents=False, structures=structures)
     scan = Scan(problems=hr_t2.problems)
     for case in hr_t2.cases:
         path = Path(folder) / f"{case['case']}_ceT1{ENDING}"
@@ -54,7 +62,7 @@ class PairStore(SliceStore):
     """
 
     def _cut(self, case: Case) -> NDArray[np.int16]:
-        check_contents(case)
+        check_contents(case, self.size.structures)
         check_image(Path(case["ceT1"]))
         target, affine = read_volume(case["image"])
         source = _on_grid(*read_volume(case["ceT1"]), target.shape, affine)
@@ -63,7 +71,8 @@ class PairStore(SliceStore):
         label = read_volume(case["label"])[0]
         grid = plan_slices(source, affine, self.size.pixels, self.size.pixel_mm, label, self.size.slab_mm)
         ce_t1, hr_t2 = (scale_to_unit_range(grid.to_slices(image)) * STEPS for image in (source, target))
-        return torch.stack([ce_t1, grid.to_slices(label, mode="nearest"), hr_t2], dim=1).round().short().numpy()
+        regions = to_regions(grid.to_slices(label, mode="nearest"), self.size.structures)
+        return torch.stack([ce_t1, regions, hr_t2], dim=1).round().short().numpy()
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
 """Training data of the translators: axial slices of both domains, cut from the volumes once and kept on disk.
 
-Axes: 2 channels (image in [-1, 1], label map), H x W pixels.
+Axes: 2 channels (image in [-1, 1], map of the translator's regions), H x W pixels.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,8 +21,10 @@ from tanq_monai.data.cases import Case, check_contents, problems_of, style_of
 from tanq_monai.data.volumes import read_grid, read_volume
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import replacing
+from tanq_monai.metrics import STRUCTURES
 from tanq_monai.transforms.geometry import plan_slices, slice_heights
 from tanq_monai.transforms.intensity import scale_to_unit_range
+from tanq_monai.transforms.labels import region_values, to_regions
 
 Heights = NDArray[np.floating]
 STEPS = 32767  # of the image on disk, int16: finer than any scanner's 12 bits
@@ -32,17 +34,26 @@ _HEIGHT_MM = 3.0  # a slice is paired with those of the other domain that lie th
 
 @dataclass(frozen=True)
 class SliceSize:
-    """Size of a slice, and how much of the head is used.
+    """Size of a slice, how much of the head is used, and what its labels are.
 
     Attributes:
         pixels: both ways.
         pixel_mm: mm per pixel.
         slab_mm: height round the structures; without label round the volume's middle.
+        structures: names and values of the scans' labels, which slices show as regions of the translator, see
+            :func:`tanq_monai.transforms.labels.region_values`.
+
+    Raises:
+        InputError: when a structure is of no region.
     """
 
     pixels: int = 256
     pixel_mm: float = 0.41
     slab_mm: float | None = 60.0
+    structures: Mapping[str, int] = field(default_factory=lambda: dict(STRUCTURES))
+
+    def __post_init__(self) -> None:
+        region_values(self.structures)  # a mistake is told before a scan is read
 
 
 class Slices(Protocol):
@@ -72,7 +83,7 @@ class SliceStore:
 
     Args:
         cases: dicts with ``case``, ``image`` and perhaps ``label``; without label the label map is 0.
-        size: of the slices.
+        size: of the slices, and what their labels are.
         folder: keeps a file for each scan; one that fits neither scan nor size any more is not used again.
         styles: parts of the cases' names, see :func:`tanq_monai.data.cases.style_of`.
 
@@ -109,7 +120,7 @@ class SliceStore:
         """
         found = 0
         for case in self.cases:
-            check_contents(case)
+            check_contents(case, self.size.structures)
             label = np.asanyarray(read_volume(case["label"])[0])
             found += int((label > 0).any(axis=(0, 1)).sum())
             if found >= slices:
@@ -135,9 +146,8 @@ class SliceStore:
             slices = self._cut(self.cases[number])
         except InputError as error:
             others = [case for case in self.cases if case is not self.cases[number] and not self._file(case).exists()]
-            raise InputErrors(
-                [error, *problems_of(tqdm(others, desc="checking the other scans", unit="scan"))]
-            ) from error
+            shown = tqdm(others, desc="checking the other scans", unit="scan")
+            raise InputErrors([error, *problems_of(shown, self.size.structures)]) from error
         with replacing(self._file(self.cases[number])) as temporary, temporary.open("wb") as stream:
             np.save(stream, slices)
 
@@ -234,10 +244,10 @@ def _partners(wanted: Heights, heights: Heights, rng: np.random.Generator) -> ND
 
 def _cut(case: Case, size: SliceSize) -> NDArray[np.int16]:
     """The slices of a scan as they lie on disk, (Z, 2, H, W)."""
-    check_contents(case)
+    check_contents(case, size.structures)
     array, affine = read_volume(case["image"])
     label = read_volume(case["label"])[0] if "label" in case else None
     grid = plan_slices(array, affine, size.pixels, size.pixel_mm, label, size.slab_mm)
     image = scale_to_unit_range(grid.to_slices(array)) * STEPS
-    structures = torch.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")
-    return torch.stack([image, structures], dim=1).round().short().numpy()
+    labels = torch.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")
+    return torch.stack([image, to_regions(labels, size.structures)], dim=1).round().short().numpy()

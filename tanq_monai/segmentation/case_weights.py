@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tanq_monai.data.cases import ENDING, Case
-from tanq_monai.data.raw_dataset import CHANNEL, read_provenance
+from tanq_monai.data.cases import Case
+from tanq_monai.data.raw_dataset import CHANNEL, ENDING
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES, dice
@@ -82,7 +82,6 @@ class CaseWeights:
 
 def score_translations(
     cases: Sequence[Case],
-    dataset_dir: str | Path,
     prediction_dir: str | Path,
     structures: Mapping[str, int] = STRUCTURES,
     rule: WeightRule | None = None,
@@ -90,9 +89,7 @@ def score_translations(
     """Score the segmenter's labels of translations against the true ones, and weigh the translations.
 
     Args:
-        cases: dicts with ``case``, ``image`` and ``label``.
-        dataset_dir: where they come from; its ``provenance.json``, if there is one, says patient and view of each,
-            else every case is a patient.
+        cases: dicts with ``case``, ``patient``, ``image`` and ``label``; a case ``{patient}_{view}`` is of that view.
         prediction_dir: holds ``{case}_Label.nii.gz``, or ``{case}.nii.gz`` as nnU-Net's validation has them; or
             ``fold_0/validation``, ``fold_1/validation``, ..., that do.
         structures: names and values of the labels.
@@ -101,11 +98,9 @@ def score_translations(
     Raises:
         InputErrors: for every case that cannot be scored.
     """
-    records = read_provenance(Path(dataset_dir))
     rows, mistakes = [], []
     for case in cases:
-        record = records.get(case["case"], {})
-        names = [case["case"], record.get("case", case["case"]), record.get("view", "all")]
+        names = [case["case"], case["patient"], case["case"].removeprefix(case["patient"]).lstrip("_") or "all"]
         try:
             found = _dice_of(Path(case["label"]), _prediction_of(case, Path(prediction_dir)), structures)
         except InputError as mistake:

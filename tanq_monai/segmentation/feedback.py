@@ -1,9 +1,10 @@
 """A frozen segmenter looks at slices while their translator trains.
 
 Axes: B slices, H x W pixels of the translator, rows towards posterior and columns towards the patient's left, as
-crossMoDA stores them; h x w pixels of the segmenter, K classes.
+crossMoDA stores them; h x w pixels of the segmenter; K classes, R regions of the translator, background included.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import InputError
 from tanq_monai.losses.segmentation import dice_and_cross_entropy
 from tanq_monai.segmentation.inferer import PlanInferer
-from tanq_monai.segmentation.plans import network_from_plans, patch_size_from_plans, space_from_plans
+from tanq_monai.segmentation.plans import network_from_plans, patch_size_from_plans, read_json, space_from_plans
+from tanq_monai.transforms.labels import REGIONS, region_values
 
 
 @dataclass(frozen=True)
@@ -64,34 +66,32 @@ class SliceView:
 class SegmenterFeedback(nn.Module):
     """What a frozen segmenter makes of translated slices, against the labels of the slices they were made of.
 
-    The gradient goes through the segmenter to the slices and leaves the segmenter as it is.
+    The gradient goes through the segmenter to the slices and leaves the segmenter as it is. Classes that are one
+    region to the translator, as intra- and extrameatal VS, are one here: their probabilities are added.
 
     Args:
         segmenter: (b, 1, y, x) -> logits (b, K, y, x); frozen here.
         view: of the slices.
         weight: of the loss.
+        regions: of the K classes, 0 to R - 1.
     """
 
-    def __init__(self, segmenter: nn.Module, view: SliceView, weight: float = 1.0) -> None:
+    def __init__(
+        self, segmenter: nn.Module, view: SliceView, weight: float = 1.0, regions: Sequence[int] = (0, 1, 2)
+    ) -> None:
         super().__init__()
         self.segmenter, self.view, self.weight = segmenter.eval().requires_grad_(False), view, weight
+        self.classes = [[c for c, r in enumerate(regions) if r == region] for region in range(max(regions) + 1)]
 
     def train(self, mode: bool = True) -> "SegmenterFeedback":
         """Do nothing: a frozen segmenter stays in eval mode."""
         return self
 
     def forward(self, translation: Tensor, label_maps: Tensor) -> Tensor:
-        """Weighted loss (B,) of slices (B, 1, H, W) with label maps (B, 1, H, W).
-
-        Raises:
-            InputError: when the segmenter does not know a label.
-        """
-        labels = self.view.labels(label_maps)
+        """Weighted loss (B,) of slices (B, 1, H, W) with maps (B, 1, H, W) of the regions."""
         logits = self.view.logits(self.view.images(translation), self.segmenter)
-        if int(labels.max()) >= logits.shape[1]:
-            problem = f"label {int(labels.max())} is none of the segmenter's {logits.shape[1]} classes"
-            raise InputError("segmenter_dir", problem, "give one that was trained on the same structures")
-        return self.weight * dice_and_cross_entropy(logits, labels)
+        of_regions = torch.stack([logits[:, classes].logsumexp(dim=1) for classes in self.classes], dim=1)
+        return self.weight * dice_and_cross_entropy(of_regions, self.view.labels(label_maps))
 
 
 def feedback_from_folder(
@@ -106,7 +106,7 @@ def feedback_from_folder(
         device: of the segmenter.
 
     Raises:
-        InputError: when the folder holds no trained model, or not one of axial slices.
+        InputError: when the folder holds no trained model, or not one of axial slices and all regions.
     """
     folder = Path(folder)
     plans = folder / "plans.json"
@@ -116,4 +116,15 @@ def feedback_from_folder(
     network = load_weights(network_from_plans(plans, folder / "dataset.json"), folder / "model.pt").to(device)
     rows, columns = space.spacing
     y, x = patch_size_from_plans(plans)
-    return SegmenterFeedback(network, SliceView(pixel_mm, (rows, columns), (y, x)), weight)
+    view = SliceView(pixel_mm, (rows, columns), (y, x))
+    return SegmenterFeedback(network, view, weight, _regions_of_classes(folder / "dataset.json"))
+
+
+def _regions_of_classes(dataset_file: Path) -> list[int]:
+    """Background is class and region 0."""
+    labels = read_json(dataset_file)["labels"]
+    values = {0: 0} | region_values({n: v for n, v in labels.items() if n not in ("background", "ignore")})
+    missing = [name for name, region in REGIONS.items() if region not in values.values()]
+    if missing:
+        raise InputError(dataset_file, f"has no {' and no '.join(missing)}", "give a segmenter of all structures")
+    return [values[number] for number in sorted(values)]

@@ -8,11 +8,11 @@ import torch
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
 
-from tanq_monai.data.batches import UnpairedBatches
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.data.batches import Batches
 from tanq_monai.trainers.rows import add_row
 from tanq_monai.trainers.updates import is_first_rank
 from tanq_monai.transforms.intensity import to_magnitude
+from tanq_monai.transforms.labels import REGIONS
 
 
 class SeededSteps:
@@ -25,7 +25,7 @@ class SeededSteps:
         seed: of the run.
     """
 
-    def __init__(self, batches: UnpairedBatches, seed: int) -> None:
+    def __init__(self, batches: Batches, seed: int) -> None:
         self.batches, self.seed = batches, seed
 
     def attach(self, engine: Engine) -> None:
@@ -73,7 +73,7 @@ class History:
         for name, value in losses_of(output).items():
             self._values[name].append(value)
         image, labels = to_magnitude(output[Keys.PRED]), output[Keys.IMAGE][:, 1:]
-        for name, value in STRUCTURES.items():
+        for name, value in REGIONS.items():
             if (labels == value).any():
                 self._values[f"level_{name}"].append(image[labels == value].mean().item())
 

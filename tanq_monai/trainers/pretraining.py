@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.trainers.base import TranslatorTrainer
 from tanq_monai.trainers.tanq import weighted_cross_entropy
+from tanq_monai.transforms.labels import REGIONS
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,6 @@ def _gradient_difference(image: Tensor, truth: Tensor) -> Tensor:
 def _difference_inside(image: Tensor, truth: Tensor, labels: Tensor) -> Tensor:
     """Mean absolute difference inside each structure, mean of those that the batch holds; 0 without any."""
     difference = (image - truth).abs()
-    inside = [labels.round() == value for value in STRUCTURES.values()]
+    inside = [labels.round() == value for value in REGIONS.values()]
     means = [difference[mask].mean() for mask in inside if mask.any()]
     return torch.stack(means).mean() if means else image.new_zeros(())

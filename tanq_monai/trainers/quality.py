@@ -17,7 +17,6 @@ from torch.utils.data import Dataset
 from tanq_monai.data.pairs import PairStore, find_pairs
 from tanq_monai.data.slices import Slices, SliceSize
 from tanq_monai.losses.levels import LevelRanges
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.metrics.sliced_wasserstein import patch_distance
 from tanq_monai.metrics.translation import (
     Image,
@@ -33,6 +32,7 @@ from tanq_monai.metrics.translation import (
     surroundings,
 )
 from tanq_monai.transforms.intensity import to_magnitude
+from tanq_monai.transforms.labels import REGIONS
 
 Translate = Callable[[Tensor, Tensor], Tensor]
 """Source slices (N, 2, H, W) and the style of each (N,) -> their translation (N, 1, H, W) in [-1, 1]."""
@@ -115,7 +115,7 @@ class UnpairedQuality:
     def _slice_values(self, image: Image, labels: Labels, source: Image, style: int) -> Values:
         ranges = self.level_ranges[style] if style < len(self.level_ranges) else {}
         head, values = head_mask(source), {}
-        for name, value in STRUCTURES.items():
+        for name, value in REGIONS.items():
             if not (labels == value).any():
                 continue
             level = float(image[labels == value].mean())
@@ -169,7 +169,7 @@ def paired_quality(
 
     Args:
         paired_dir: as ``python -m tanq_monai phantom --paired`` writes it; None: no pairs.
-        size: of the slices.
+        size: of the slices, and what their labels are.
         folder: keeps the slices of every pair.
         styles: of hrT2, parts of the cases' names.
         num_slices: how many are used.
@@ -180,7 +180,7 @@ def paired_quality(
     """
     if paired_dir is None:
         return []
-    scan = find_pairs(paired_dir)
+    scan = find_pairs(paired_dir, size.structures)
     scan.raise_problems()
     return [PairedQuality(PairStore(scan.cases, size, folder, styles), num_slices, seed)]
 
@@ -212,7 +212,7 @@ def _slice_errors(image: Image, truth: Image, labels: Labels) -> Values:
     head = head_mask(truth)
     brain = head & (labels == 0)
     values = {"paired_ssim": ssim(image, truth, head), "paired_psnr": psnr(image, truth, head)}
-    for name, value in STRUCTURES.items():
+    for name, value in REGIONS.items():
         places = {f"paired_contrast_error_{name}": labels == value}
         places[f"paired_contrast_error_around_{name}"] = surroundings(labels, value)
         for key, place in places.items():

@@ -10,10 +10,11 @@ from monai.transforms import InvertibleTransform, MapTransform
 
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import scale_to_unit_range, to_magnitude
+from tanq_monai.transforms.labels import REGIONS, region_values, to_regions
 
 
 class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
-    """An image and its label become one stack (2, Y, X, Z): image in [-1, 1], label map {0, 1, 2}.
+    """An image and its label become one stack (2, Y, X, Z): image in [-1, 1], map of the translator's regions.
 
     The inverse takes a stack (1, Y, X, Z) in [-1, 1] back to the image's own grid as magnitude in [0, 1], 0 outside the
     stack.
@@ -24,6 +25,10 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         pixels: of a slice, both ways; a multiple of 4.
         pixel_mm: mm per pixel.
         slab_mm: height of the stack round the structures; without a label, and where None, the whole scan.
+        structures: names and values of the label, see :func:`tanq_monai.transforms.labels.region_values`.
+
+    Raises:
+        InputError: when a structure is of no region.
     """
 
     def __init__(
@@ -33,10 +38,12 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         pixels: int = 256,
         pixel_mm: float = 0.41,
         slab_mm: float | None = None,
+        structures: Mapping[str, int] = REGIONS,
     ) -> None:
         super().__init__([image_key], allow_missing_keys=False)
+        region_values(structures)  # a mistake is told before a scan is read
         self.image_key, self.label_key = image_key, label_key
-        self.pixels, self.pixel_mm, self.slab_mm = pixels, pixel_mm, slab_mm
+        self.pixels, self.pixel_mm, self.slab_mm, self.structures = pixels, pixel_mm, slab_mm, structures
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the image by its stack."""
@@ -47,8 +54,8 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         slab_mm = None if label is None else self.slab_mm
         grid = plan_slices(array, affine, self.pixels, self.pixel_mm, label, slab_mm)
         slices = scale_to_unit_range(grid.to_slices(array))
-        structures = torch.zeros_like(slices) if label is None else grid.to_slices(label, mode="nearest")
-        stack = torch.stack([slices, structures]).permute(0, 2, 3, 1).contiguous()
+        labels = torch.zeros_like(slices) if label is None else grid.to_slices(label, mode="nearest")
+        stack = torch.stack([slices, to_regions(labels, self.structures)]).permute(0, 2, 3, 1).contiguous()
         data[self.image_key] = MetaTensor(stack, meta=image.meta, applied_operations=image.applied_operations)
         self.push_transform(data, self.image_key, extra_info={"grid": grid})
         return data

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tanq_monai.metrics import STRUCTURES, dice
+from tanq_monai.metrics import dice
+from tanq_monai.transforms.labels import REGIONS
 
 AROUND_PIXELS = 12  # 5 mm at 0.41 mm per pixel
 
@@ -27,17 +28,17 @@ def label_free_cost(with_label: Tensor, label_free: Tensor, label: Tensor, predi
     Args:
         with_label: translation (Y, X, Z) in [-1, 1].
         label_free: translation of the same slices without their label.
-        label: {0, 1 VS, 2 cochlea}.
+        label: map of :data:`tanq_monai.transforms.labels.REGIONS`.
         prediction: the network's own label map.
 
     Returns:
-        For each structure ``difference_inside`` and ``difference_around``, the mean absolute difference in magnitude
+        For each region ``difference_inside`` and ``difference_around``, the mean absolute difference in magnitude
         [0, 1] over its pixels and over the unlabelled ones within :data:`AROUND_PIXELS` in its slices; ``dice`` of the
         prediction. None where a scan has no such structure.
     """
     difference = (with_label - label_free).abs() / 2
     cost: Cost = {}
-    for name, value in STRUCTURES.items():
+    for name, value in REGIONS.items():
         inside = label == value
         around = _grow(inside, AROUND_PIXELS) & (label == 0)
         score = dice(np.asarray((prediction == value).cpu()), np.asarray(inside.cpu()))

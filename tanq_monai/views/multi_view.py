@@ -74,7 +74,7 @@ class MultiView:
         wanted = {f"{case['case']}_{p.name}": (p, self._facts(case, p, sources)) for p in self.passes}
         missing = {name: todo for name, todo in wanted.items() if not self._is_there(name, *todo)}
         if missing:
-            check_contents(case)
+            check_contents(case, self.output.structures)
             item, stack = self.translator.load(case)
         for name, (pass_, facts) in missing.items():
             translated, cost = self._translate(stack, pass_)

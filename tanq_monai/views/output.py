@@ -1,7 +1,6 @@
 """The raw data set as it grows, with the provenance of every file: what is there already is not made again."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -12,12 +11,21 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.data.raw_dataset import CHANNEL, DESCRIPTION, ENDING, IMAGES, LABELS, describe_dataset, write_label
-from tanq_monai.errors import InputError
+from tanq_monai.data.raw_dataset import (
+    CHANNEL,
+    DESCRIPTION,
+    ENDING,
+    IMAGES,
+    LABELS,
+    PROVENANCE,
+    describe_dataset,
+    read_provenance,
+    write_label,
+)
 from tanq_monai.files import replacing, write_json
+from tanq_monai.metrics import STRUCTURES
 
 Facts = Mapping[str, Any]
-PROVENANCE = "provenance.json"
 
 
 @dataclass(frozen=True)
@@ -43,14 +51,15 @@ class RawDatasetWriter:
 
     Args:
         folder: of the data set.
+        structures: names and values of its labels.
 
     Raises:
         InputError: when its ``provenance.json`` cannot be read.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.records = self._read_records()
+    def __init__(self, folder: str | Path, structures: Mapping[str, int] = STRUCTURES) -> None:
+        self.folder, self.structures = Path(folder), structures
+        self.records = read_provenance(self.folder)
 
     def has(self, name: str, facts: Facts, measured: Iterable[str] = ()) -> bool:
         """Whether ``name`` is complete, made of ``facts``, with the ``measured`` in its record."""
@@ -74,17 +83,7 @@ class RawDatasetWriter:
     def finish(self, names: Iterable[str]) -> None:
         """Declare that the data set consists of ``names``."""
         files = {name: _paths(name) for name in sorted(names)}
-        write_json(describe_dataset(files), self.folder / DESCRIPTION)
-
-    def _read_records(self) -> dict[str, dict[str, Any]]:
-        path = self.folder / PROVENANCE
-        if not path.exists():
-            return {}
-        try:
-            records: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["files"]
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise InputError(path, "cannot be read", "choose another output folder, or remove this one") from error
-        return records
+        write_json(describe_dataset(files, self.structures), self.folder / DESCRIPTION)
 
     def _write_records(self) -> None:
         write_json({"files": dict(sorted(self.records.items()))}, self.folder / PROVENANCE)

@@ -285,7 +285,7 @@ def test_a_provenance_that_cannot_be_read_is_told(source, models, tmp_path):
     (tmp_path / "provenance.json").write_text("{")
     with pytest.raises(Exception) as error:
         generate(source, models, tmp_path)
-    assert "provenance.json: cannot be read; choose another output folder" in str(mistake_behind(error.value))
+    assert "provenance.json: cannot be read; remove it, or choose another folder" in str(mistake_behind(error.value))
 
 
 def test_network_and_transforms_are_those_of_inference():

@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 LPS = np.diag([-0.5, -0.5, 1.5, 1.0])
 SHAPE = (12, 10, 6)
+THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}  # crossMoDA 2023
 
 
 def scan(seed: int = 0) -> np.ndarray:
@@ -22,6 +23,14 @@ def structures() -> np.ndarray:
     labels = np.zeros(SHAPE)
     labels[2:6, 2:6, 1:4] = 1
     labels[8:10, 4:7, 2:4] = 2
+    return labels
+
+
+def three_classes() -> np.ndarray:
+    """The same labelled as :data:`THREE`."""
+    labels = structures()
+    labels[8:10, 4:7, 2:4] = 3
+    labels[4:6, 2:6, 1:4] = 2
     return labels
 
 

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from files import scan, structures, write_case, write_nifti, write_series
+from files import SHAPE, THREE, scan, structures, three_classes, write_case, write_nifti, write_series
 
 from tanq_monai.data.cases import case_of, find_images, find_labelled, name_by_case
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.metrics import STRUCTURES
 
 
 def test_labelled_cases_are_listed_by_name(tmp_path):
@@ -13,7 +14,8 @@ def test_labelled_cases_are_listed_by_name(tmp_path):
     found = find_labelled(tmp_path)
     assert found.problems == []
     assert found.cases == [
-        {"case": name, "image": str(files[name][0]), "label": str(files[name][1])} for name in sorted(names)
+        {"case": name, "patient": name, "image": str(files[name][0]), "label": str(files[name][1])}
+        for name in sorted(names)
     ]
     found.raise_problems()
 
@@ -83,7 +85,7 @@ def test_a_label_may_be_missing_where_it_is_not_required(tmp_path):
     image = write_nifti(tmp_path / "crossmoda2021_ldn_2_ceT1.nii.gz", scan())
     found = find_labelled(tmp_path, required=False)
     assert found.problems == []
-    assert found.cases == [{"case": "crossmoda2021_ldn_2", "image": str(image)}]
+    assert found.cases == [{"case": "crossmoda2021_ldn_2", "patient": "crossmoda2021_ldn_2", "image": str(image)}]
 
 
 def test_a_bad_label_is_told_even_where_none_is_required(tmp_path):
@@ -97,7 +99,8 @@ def test_labels_may_lie_in_a_folder_of_their_own(tmp_path):
     image = write_nifti(tmp_path / "images" / "crossmoda2021_ldn_106_hrT2.nii.gz", scan())
     _, label = write_case(tmp_path / "labels", "crossmoda2021_ldn_106")
     found = find_labelled(tmp_path / "images", tmp_path / "labels", suffixes=("hrT2",))
-    assert found.cases == [{"case": "crossmoda2021_ldn_106", "image": str(image), "label": str(label)}]
+    case = "crossmoda2021_ldn_106"
+    assert found.cases == [{"case": case, "patient": case, "image": str(image), "label": str(label)}]
 
 
 def test_a_folder_with_a_dicom_series_is_one_case(tmp_path):
@@ -106,7 +109,8 @@ def test_a_folder_with_a_dicom_series_is_one_case(tmp_path):
     voxels, affine = read_volume(series)
     label = write_nifti(tmp_path / "contours.nii.gz", np.ones(voxels.shape), affine)
     assert find_images(series).cases == [{"case": "patient7", "image": series}]
-    assert find_labelled(series, labels=label).cases == [{"case": "patient7", "image": series, "label": str(label)}]
+    expected = {"case": "patient7", "patient": "patient7", "image": series, "label": str(label)}
+    assert find_labelled(series, labels=label).cases == [expected]
 
 
 def test_a_folder_with_two_dicom_series_is_a_problem(tmp_path):
@@ -146,3 +150,32 @@ def test_a_second_image_of_a_case_is_told_and_not_done(tmp_path):
     found = find_images(tmp_path)
     assert len(found.cases) == 1
     assert "is the second image of crossmoda2021_ldn_1; keep one" in str(found.problems[0])
+
+
+def test_labels_of_other_structures_are_taken_where_the_configuration_names_them(tmp_path):
+    _, label = write_case(tmp_path)
+    write_nifti(label, three_classes())
+    assert len(find_labelled(tmp_path, structures=THREE).cases) == 1
+    told = str(find_labelled(tmp_path).problems[0])
+    assert told == f"{label}: holds unknown label 3; use only [0, 1, 2]"
+
+
+def test_the_value_above_the_structures_is_taken_where_voxels_may_be_ignored(tmp_path):
+    _, label = write_case(tmp_path)
+    for known, value in ((STRUCTURES, 3), (THREE, 4)):
+        array = np.zeros(SHAPE)
+        array[1] = value
+        write_nifti(label, array)
+        assert len(find_labelled(tmp_path, structures=known, ignore=True).cases) == 1
+        assert f"holds unknown label {value}" in str(find_labelled(tmp_path, structures=known).problems[0])
+        array[2] = value + 1
+        write_nifti(label, array)
+        found = find_labelled(tmp_path, structures=known, ignore=True)
+        assert f"holds unknown label {value + 1}" in str(found.problems[0])
+
+
+@pytest.mark.parametrize("structures", [{"VS": 1, "cochlea": 3}, {"VS": 0}, {"VS": 1, "cochlea": 1}, {}])
+def test_structures_that_are_not_numbered_as_nnunet_wants_it_are_told_once(tmp_path, structures):
+    write_case(tmp_path)
+    with pytest.raises(InputError, match=r"^structures: \{.*\} are not numbered 1, 2, 3, \.\.\.; leave no number out$"):
+        find_labelled(tmp_path, structures=structures)

@@ -1,12 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from files import LPS, SHAPE, scan, structures, write_nifti
+from files import LPS, SHAPE, THREE, scan, structures, three_classes, write_nifti
 from torch.nn import functional as F
 
 from tanq_monai.data.pairs import PairedSlices, PairStore, Variation, find_pairs, vary
 from tanq_monai.data.slices import SliceSize, SliceStore
-from tanq_monai.errors import InputError
+from tanq_monai.errors import InputError, InputErrors
 
 SIZE = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=None)
 NOTHING = Variation(gamma=0, bias=0, noise=0)
@@ -206,3 +208,15 @@ def test_noise_has_at_most_the_given_deviation_and_the_image_stays_in_range():
 def test_a_crop_larger_than_the_slices_is_refused():
     with pytest.raises(InputError, match="crop 9: is larger than a slice of 8 pixels"):
         PairedSlices(InMemory(), crop=9)
+
+
+def test_three_classes_and_the_two_they_merge_to_give_the_same_pairs(tmp_path):
+    for folder, voxels in (("two", structures()), ("three", three_classes())):
+        _write_pair(tmp_path / folder)
+        write_nifti(tmp_path / folder / "crossmoda2021_ldn_301_Label.nii.gz", voxels)
+    two, three = _store(tmp_path / "two"), PairStore(
+        find_pairs(tmp_path / "three", THREE).cases, replace(SIZE, structures=THREE), tmp_path / "slices"
+    )  # fmt: skip
+    assert all(torch.equal(two[number], three[number]) for number in range(len(two)))
+    with pytest.raises(InputErrors, match="holds unknown label 3"):
+        _store(tmp_path / "three")[0]

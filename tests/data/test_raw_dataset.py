@@ -5,19 +5,21 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
-from files import scan, structures, write_nifti
+from files import THREE, scan, structures, three_classes, write_nifti
+from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from tanq_monai.data.cases import find_labelled
 from tanq_monai.data.raw_dataset import describe_dataset, write_label
 from tanq_monai.errors import InputError, InputErrors
 
 
-def write_raw(folder, names, listed=True):
+def write_raw(folder, names, listed=True, voxels=structures, **labels):
     for name in names:
         image = write_nifti(folder / "imagesTr" / f"{name}_0000.nii.gz", scan())
-        label = write_nifti(folder / "float" / f"{name}.nii.gz", structures())
+        label = write_nifti(folder / "float" / f"{name}.nii.gz", voxels())
         write_label(label, image, folder / "labelsTr" / f"{name}.nii.gz")
-    content = describe_dataset({name: (f"imagesTr/{name}_0000.nii.gz", f"labelsTr/{name}.nii.gz") for name in names})
+    files = {name: (f"imagesTr/{name}_0000.nii.gz", f"labelsTr/{name}.nii.gz") for name in names}
+    content = describe_dataset(files, **labels)
     if not listed:
         del content["dataset"]
     (folder / "dataset.json").write_text(json.dumps(content))
@@ -28,7 +30,12 @@ def write_raw(folder, names, listed=True):
 def test_its_cases_come_with_their_labels(tmp_path, listed):
     folder = write_raw(tmp_path, ["b_1_tanq", "a_tanq-etz"], listed)
     expected = [
-        {"case": n, "image": f"{folder}/imagesTr/{n}_0000.nii.gz", "label": f"{folder}/labelsTr/{n}.nii.gz"}
+        {
+            "case": n,
+            "patient": n,
+            "image": f"{folder}/imagesTr/{n}_0000.nii.gz",
+            "label": f"{folder}/labelsTr/{n}.nii.gz",
+        }
         for n in ("a_tanq-etz", "b_1_tanq")
     ]
     assert find_labelled(folder, folder).cases == expected
@@ -81,3 +88,46 @@ def test_labels_become_integers_with_the_affine_of_the_image(tmp_path):
     assert written.get_data_dtype() == np.uint8
     assert np.array_equal(written.dataobj, structures())
     assert np.array_equal(written.affine, nib.load(image).affine)
+
+
+def test_the_views_of_a_case_are_one_patients(tmp_path):
+    write_raw(tmp_path, ["a_cyclegan", "a_tanq", "b_tanq", "c"])
+    records = {"a_cyclegan": {"case": "a"}, "a_tanq": {"case": "a"}, "b_tanq": {"case": "b"}, "gone": {"case": "d"}}
+    (tmp_path / "provenance.json").write_text(json.dumps({"files": records}))
+    assert [case["patient"] for case in find_labelled(tmp_path).cases] == ["a", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"files": 3}', '{"files": {"a": 3}}'])
+def test_a_provenance_that_says_nothing_of_the_kind_is_told(tmp_path, text):
+    write_raw(tmp_path, ["a"])
+    (tmp_path / "provenance.json").write_text(text)
+    with pytest.raises(InputError, match=r"provenance.json: cannot be read; remove it, or choose another folder"):
+        find_labelled(tmp_path)
+
+
+def test_a_description_names_the_structures_and_what_is_ignored_last(tmp_path):
+    assert describe_dataset({})["labels"] == {"background": 0, "VS": 1, "cochlea": 2}
+    labels = describe_dataset({}, THREE, ignore=True)["labels"]
+    assert labels == {"background": 0, "VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3, "ignore": 4}
+    manager = LabelManager(labels, None)
+    assert (manager.all_labels, manager.ignore_label) == ([0, 1, 2, 3], 4)
+
+
+def test_a_data_set_of_three_classes_is_one_by_the_configuration_alone(tmp_path):
+    write_raw(tmp_path, ["a"], voxels=three_classes, structures=THREE)
+    assert len(find_labelled(tmp_path, structures=THREE).cases) == 1
+    with pytest.raises(InputError) as error:
+        find_labelled(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path}/dataset.json: labels {THREE} are not the structures {{'VS': 1, 'cochlea': 2}} "
+        "of the configuration; set structures"
+    )
+
+
+def test_ignored_voxels_of_a_data_set_are_no_structure(tmp_path):
+    def partly_ignored():
+        return np.where(structures() == 0, 3, structures())
+
+    write_raw(tmp_path, ["a"], voxels=partly_ignored, ignore=True)
+    assert len(find_labelled(tmp_path, ignore=True).cases) == 1
+    assert "holds unknown label 3" in str(find_labelled(tmp_path).problems[0])

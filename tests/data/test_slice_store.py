@@ -4,11 +4,12 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from files import LPS, SHAPE, scan, structures, write_case, write_nifti
+from files import LPS, SHAPE, THREE, scan, structures, three_classes, write_case, write_nifti
 
 from tanq_monai.data.cases import find_images, find_labelled
 from tanq_monai.data.slices import SliceSize, SliceStore
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.metrics import STRUCTURES
 
 SIZE = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=4.5)
 WHOLE = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=None)
@@ -164,3 +165,36 @@ def test_a_damaged_label_is_told_before_training(tmp_path):
     label.write_bytes(b"no label")
     with pytest.raises(InputError, match=r"_Label\.nii\.gz: cannot be read as NIfTI"):
         _store(tmp_path / "scans", tmp_path / "slices").require_structures()
+
+
+def test_three_classes_and_the_two_they_merge_to_give_the_same_slices(tmp_path):
+    stores = {}
+    for name, voxels, known in (("two", structures(), STRUCTURES), ("three", three_classes(), THREE)):
+        write_nifti(write_case(tmp_path / name)[1], voxels)
+        size = SliceSize(16, 0.3, 4.5, known)
+        cases = find_labelled(tmp_path / name, contents=False, structures=known).cases
+        stores[name] = SliceStore(cases, size, tmp_path / "slices")
+    slices = {name: torch.stack([store[n] for n in range(len(store))]) for name, store in stores.items()}
+    assert torch.equal(slices["two"], slices["three"])
+    assert set(slices["three"][:, 1].unique().tolist()) == {0, 1, 2}
+
+
+def test_labels_of_other_structures_are_told_when_their_scan_is_read(tmp_path):
+    write_nifti(write_case(tmp_path / "scans")[1], three_classes())
+    with pytest.raises(InputErrors, match=r"_Label\.nii\.gz: holds unknown label 3; use only \[0, 1, 2\]"):
+        _store(tmp_path / "scans", tmp_path / "slices")[0]
+    with pytest.raises(InputError, match=r"_Label\.nii\.gz: holds unknown label 3; use only \[0, 1, 2\]"):
+        _store(tmp_path / "scans", tmp_path / "slices").require_structures()
+
+
+def test_slices_of_other_structures_are_cut_anew(scans, tmp_path):
+    first = _store(scans, tmp_path / "slices")[1]
+    swapped = SliceSize(16, 0.5, 4.5, {"cochlea": 1, "VS": 2})
+    second = _store(scans, tmp_path / "slices", swapped)[1]
+    assert torch.equal(first[0], second[0])
+    assert torch.equal(second[1], torch.tensor([0.0, 2.0, 1.0])[first[1].long()])
+
+
+def test_a_structure_of_no_region_is_told_before_a_scan_is_read():
+    with pytest.raises(InputError, match="'meningioma' is of no region of the translator"):
+        SliceSize(structures={"meningioma": 1})

@@ -13,6 +13,7 @@ from bundle_workflow import workflow
 from tanq_monai.data.cases import find_images, find_labelled, name_by_case
 from tanq_monai.data.raw_dataset import describe_dataset
 from tanq_monai.errors import InputError, mistake_behind
+from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.case_weights import COLUMNS, WeightRule, score_translations, weigh
 
 VIEWS = ("tanq", "cyclegan")
@@ -131,19 +132,24 @@ def label(moved=0):
     return voxels
 
 
+def describe(folder, structures):
+    names = [path.name.removesuffix(".nii.gz") for path in (folder / "labelsTr").iterdir()]
+    files = {name: (f"imagesTr/{name}_0000.nii.gz", f"labelsTr/{name}.nii.gz") for name in names}
+    (folder / "dataset.json").write_text(json.dumps(describe_dataset(files, structures)))
+
+
 @pytest.fixture
 def translated(tmp_path):
     """A raw data set of two patients in two views, and the segmenter's labels: VS of p1 shifted in the second view."""
-    folder, files, records = tmp_path / "Dataset001_VSCochlea", {}, {}
+    folder, records = tmp_path / "Dataset001_VSCochlea", {}
     for patient in ("p1", "p2"):
         for view in VIEWS:
             name = f"{patient}_{view}"
-            files[name] = (f"imagesTr/{name}_0000.nii.gz", f"labelsTr/{name}.nii.gz")
             records[name] = {"case": patient, "view": view}
-            save(folder / files[name][0], np.ones((12, 12, 8), dtype=np.float32))
-            save(folder / files[name][1], label())
+            save(folder / f"imagesTr/{name}_0000.nii.gz", np.ones((12, 12, 8), dtype=np.float32))
+            save(folder / f"labelsTr/{name}.nii.gz", label())
             save(tmp_path / "labels" / f"{name}_Label.nii.gz", label(3 if name == "p1_cyclegan" else 0))
-    (folder / "dataset.json").write_text(json.dumps(describe_dataset(files)))
+    describe(folder, STRUCTURES)
     (folder / "provenance.json").write_text(json.dumps({"files": records}))
     return SimpleNamespace(folder=folder, labels=tmp_path / "labels", out=tmp_path / "out")
 
@@ -184,8 +190,9 @@ def test_three_classes_are_scored_by_the_label_configuration_alone(translated):
         voxels[:, :, 4:][voxels[:, :, 4:] == 1] = 2
         save(path, voxels)
     structures = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
-    cases = find_labelled(translated.folder, contents=False).cases
-    scores = score_translations(cases, translated.folder, translated.labels, structures, WeightRule(0.01)).scores
+    describe(translated.folder, structures)
+    run(translated, structures=structures, drop_below=0.01)
+    scores = pd.read_csv(translated.out / "feedback.csv")
     assert scores["structure"].unique().tolist() == list(structures)
     assert of_cases(scores)["p1_cyclegan"] == pytest.approx((0.25 * 0.25 / 0.5) ** 0.5)
 
@@ -205,10 +212,10 @@ def test_a_folder_of_translations_with_labels_has_one_view(tmp_path):
         save(tmp_path / f"{case}_ceT1.nii.gz", np.ones((12, 12, 8), dtype=np.float32))
         save(tmp_path / f"{case}_Label.nii.gz", label())
         save(tmp_path / "validation" / f"{case}_ceT1.nii.gz", label())  # nnU-Net's name of such a case
-    found = score_translations(find_labelled(tmp_path).cases, tmp_path, tmp_path / "validation").scores
+    found = score_translations(find_labelled(tmp_path).cases, tmp_path / "validation").scores
     assert found["view"].unique().tolist() == ["all"]
     assert of_cases(found) == {"p1": 1, "p2": 1}
-    message = mistake_of(score_translations, find_labelled(tmp_path).cases, tmp_path, tmp_path)
+    message = mistake_of(score_translations, find_labelled(tmp_path).cases, tmp_path)
     assert message.count("is no prediction but what was given to be scored") == 2
 
 

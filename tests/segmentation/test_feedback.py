@@ -123,10 +123,24 @@ def test_larger_slices_go_through_windows_and_smaller_ones_are_padded():
         assert seen == [(1, 1, 16, 16)] * count
 
 
-def test_a_label_that_the_segmenter_does_not_know_is_told():
+def test_classes_of_one_region_add_up(tmp_path):
+    class FourClasses(nn.Module):
+        def forward(self, images):
+            return torch.cat([images, images.sin(), 2 * images, images.cos()], dim=1)
+
     images, labels = slices()
-    with pytest.raises(InputError, match="label 3 is none of the segmenter's 3 classes"):
-        SegmenterFeedback(Segmenter(), SAME)(images, labels + 1)
+    p = FourClasses()(SAME.images(images)).softmax(dim=1)
+    merged = torch.stack([p[:, 0], p[:, 1] + p[:, 2], p[:, 3]], dim=1)
+    expected = dice_and_cross_entropy(merged.log(), labels[:, 0].long())
+    torch.testing.assert_close(SegmenterFeedback(FourClasses(), SAME, regions=(0, 1, 1, 2))(images, labels), expected)
+    folder = slice_segmenter(tmp_path / "model", structures={"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+    assert feedback_from_folder(folder, pixel_mm=0.5).classes == [[0], [1, 2], [3]]
+
+
+def test_a_segmenter_without_one_of_the_regions_is_told(tmp_path):
+    folder = slice_segmenter(tmp_path / "model", structures={"VS": 1})
+    with pytest.raises(InputError, match=r"dataset\.json: has no cochlea; give a segmenter of all structures"):
+        feedback_from_folder(folder, pixel_mm=0.5)
 
 
 def test_a_model_folder_becomes_a_feedback_with_its_plan(tmp_path):

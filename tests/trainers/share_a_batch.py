@@ -7,7 +7,7 @@ from monai.data import DataLoader
 from tiny import SIZE, InMemory, networks, slices
 from torch import distributed as dist
 
-from tanq_monai.data.batches import UnpairedBatches
+from tanq_monai.data.batches import Batches
 from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.networks import FeatureSampler
 from tanq_monai.segmentation.feedback import SegmenterFeedback, SliceView
@@ -31,7 +31,7 @@ def two_steps() -> dict[str, torch.Tensor]:
     source, target = slices(4, 1, labelled=True), slices(4, 2, labelled=False)
     source[::2, 1] = 0  # slices of one batch differ in what they hold
     dataset = UnpairedSlices(InMemory(source), InMemory(target), crop=SIZE, seed=5)
-    batches = UnpairedBatches(dataset, batch_size=2)
+    batches = Batches(dataset, batch_size=2)
     TanqTrainer(
         device="cpu",
         max_epochs=1,

@@ -3,7 +3,7 @@ import torch
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
 
-from tanq_monai.data.batches import UnpairedBatches
+from tanq_monai.data.batches import Batches
 from tanq_monai.trainers.handlers import History, SeededSteps, losses_of
 
 
@@ -57,7 +57,7 @@ def test_history_goes_on_with_the_values_of_an_epoch_that_was_interrupted(tmp_pa
 
 def _draws(seed, first_step=0):
     """What every step of two epochs of two draws: batch and a random number, by the step's number."""
-    batches, drawn = UnpairedBatches(range(4), batch_size=2), {}
+    batches, drawn = Batches(range(4), batch_size=2), {}
     engine = Engine(lambda engine, batch: drawn.update({engine.state.iteration: (batch, torch.rand(1).item())}))
     engine.add_event_handler(Events.STARTED, lambda e: setattr(e.state, "iteration", first_step))
     engine.add_event_handler(Events.STARTED, lambda e: setattr(e.state, "epoch", first_step // 2))

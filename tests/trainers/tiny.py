@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from monai.data import DataLoader
 
-from tanq_monai.data.batches import UnpairedBatches
+from tanq_monai.data.batches import Batches
 from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.networks import FeatureProjector, FeatureSampler, PatchDiscriminator, TanqGenerator
 from tanq_monai.trainers.checkpoint import Checkpoint, FinalModel
@@ -70,7 +70,7 @@ def trainer_that_resumes(
     state |= {f"optimizer_{name}": optimizer for name, optimizer in zip(names, optimizers, strict=True)}
     source, target = InMemory(slices(3, 1, labelled=True)), InMemory(slices(4, 2, labelled=False))
     dataset = UnpairedSlices(source, target, crop=SIZE - 4, seed=5)
-    batches, history = UnpairedBatches(dataset, batch_size=2), History(folder / "history.csv")
+    batches, history = Batches(dataset, batch_size=2), History(folder / "history.csv")
     return TanqTrainer(
         device=torch.device("cpu"),
         max_epochs=max_epochs,

@@ -1,0 +1,40 @@
+"""Label maps as the translator sees them: two regions, whatever classes the scans are labelled with."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from tanq_monai.errors import InputError
+
+REGIONS: Mapping[str, int] = {"VS": 1, "cochlea": 2}
+"""Of the translator: what its norms, its SegDecoder, its losses and measures tell apart, besides the rest, 0."""
+
+
+def region_values(structures: Mapping[str, int]) -> dict[int, int]:
+    """The region of every label value: a structure belongs to the one whose name its own begins with.
+
+    ``VS intrameatal`` and ``VS extrameatal`` are both VS: on hrT2 they look alike.
+
+    Args:
+        structures: names and label values.
+
+    Raises:
+        InputError: when a structure's name begins with none of :data:`REGIONS`.
+    """
+    values = {}
+    for name, value in structures.items():
+        regions = [number for region, number in REGIONS.items() if name.startswith(region)]
+        if not regions:
+            remedy = f"let its name begin with {' or '.join(REGIONS)}"
+            raise InputError("structures", f"{name!r} is of no region of the translator", remedy)
+        values[value] = regions[0]
+    return values
+
+
+def to_regions(labels: Tensor, structures: Mapping[str, int] = REGIONS) -> Tensor:
+    """Labels of any shape with the values of ``structures`` -> the same with those of the regions, other values 0."""
+    rounded, regions = labels.round(), torch.zeros_like(labels)
+    for value, region in region_values(structures).items():
+        regions[rounded == value] = region
+    return regions

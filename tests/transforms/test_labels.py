@@ -1,0 +1,52 @@
+"""Labels of any classes as the translator's two regions."""
+
+import numpy as np
+import pytest
+import torch
+from monai.data import MetaTensor
+
+from tanq_monai.errors import InputError
+from tanq_monai.metrics import STRUCTURES
+from tanq_monai.transforms.labels import REGIONS, region_values, to_regions
+from tanq_monai.transforms.slices import ToSlicesd
+
+THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+
+
+def test_the_structures_that_a_configuration_begins_with_are_the_regions():
+    assert dict(STRUCTURES) == dict(REGIONS)
+    assert region_values(STRUCTURES) == {1: 1, 2: 2}
+
+
+def test_a_structure_is_of_the_region_that_its_name_begins_with():
+    assert region_values(THREE) == {1: 1, 2: 1, 3: 2}
+    assert region_values({"cochlea right": 1, "cochlea left": 2, "VS": 3}) == {1: 2, 2: 2, 3: 1}
+
+
+@pytest.mark.parametrize("name", ["meningioma", "vs", "my VS"])
+def test_a_structure_of_no_region_is_told(name):
+    words = rf"^structures: '{name}' is of no region of the translator; let its name begin with VS or cochlea$"
+    with pytest.raises(InputError, match=words):
+        region_values({"VS": 1, name: 2})
+    with pytest.raises(InputError, match=words):
+        ToSlicesd(structures={"VS": 1, name: 2})
+
+
+def test_every_value_becomes_that_of_its_region_and_all_else_0():
+    labels = torch.tensor([[0.0, 1.0, 2.0], [3.0, 0.9995, 4.0]])
+    assert to_regions(labels, THREE).tolist() == [[0, 1, 1], [2, 1, 0]]
+    assert to_regions(labels).tolist() == [[0, 1, 2], [0, 1, 0]]
+    assert labels[1, 0] == 3  # left as it is
+
+
+def test_three_classes_and_the_two_they_merge_to_give_the_same_stack():
+    rng, affine = np.random.default_rng(0), np.diag([-0.7, -0.7, 1.5, 1.0])  # not on the pixels of the slices
+    image, three = rng.uniform(20, 100, (16, 18, 10)).astype(np.float32), np.zeros((16, 18, 10))
+    three[5:9, 6:10, 2:5], three[7:9, 6:10, 2:5], three[10:12, 6:10, 3:4] = 1, 2, 3
+    two = np.choose(three.astype(int), [0, 1, 1, 2]).astype(float)
+    stacks = []
+    for label, structures in ((three, THREE), (two, REGIONS)):
+        data = {key: MetaTensor(a[None], affine=affine) for key, a in (("image", image), ("label", label))}
+        stacks.append(ToSlicesd(pixels=24, pixel_mm=0.5, slab_mm=6.0, structures=structures)(data)["image"])
+    assert torch.equal(*stacks)
+    assert set(stacks[0][1].unique().tolist()) == {0, 1, 2}
