@@ -1,8 +1,8 @@
 """From a folder of scans to a list of cases, by the file names of crossMoDA.
 
 A case is ``{case}_ceT1.nii.gz`` or ``{case}_hrT2.nii.gz`` with, where there is one, ``{case}_Label.nii.gz``; or a
-folder that holds one DICOM series. Labelled cases may come as nnU-Net's raw data set, too. Files that cannot be used
-become problems, which do not stop the other cases.
+folder that holds one DICOM series; or nnU-Net's raw data set. Files that cannot be used become problems, which do not
+stop the other cases.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from tanq_monai.data.checks import check_header, check_image, check_label, is_dicom
-from tanq_monai.data.raw_dataset import ENDING, is_raw_dataset, label_values, raw_cases
+from tanq_monai.data.raw_dataset import CHANNEL, ENDING, IMAGES, is_raw_dataset, label_values, raw_cases
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import STRUCTURES
 
@@ -41,7 +41,7 @@ def find_images(folder: str | Path, suffixes: tuple[str, ...] = TARGET_DOMAIN, c
     """The images below ``folder`` whose names end in ``_{suffix}.nii.gz``, or the DICOM series that it is.
 
     Args:
-        folder: of the scans.
+        folder: of the scans; of nnU-Net's raw data set, all its images are taken.
         suffixes: of the images.
         contents: check the voxels, too, which takes about a second a scan; otherwise call :func:`check_contents` later.
 
@@ -135,10 +135,10 @@ def with_styles(cases: Sequence[Case], styles: Sequence[str], style: str | None 
 
 
 def case_of(path: str | Path) -> str:
-    """``crossmoda2021_ldn_7`` of ``.../crossmoda2021_ldn_7_ceT1.nii.gz``; of a DICOM folder its name."""
+    """``crossmoda2021_ldn_7`` of ``.../crossmoda2021_ldn_7_{ceT1,0000}.nii.gz``; of a DICOM folder its name."""
     name = Path(path).name.removesuffix(ENDING)
     stem, _, suffix = name.rpartition("_")
-    return stem if stem and suffix in (*SOURCE, *TARGET_DOMAIN, "Label") else name
+    return stem if stem and suffix in (*SOURCE, *TARGET_DOMAIN, "Label", CHANNEL) else name
 
 
 def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | None]:
@@ -175,6 +175,8 @@ def _image_paths(folder: Path, suffixes: tuple[str, ...], scan: Scan) -> list[Pa
         raise InputError(folder, "is not a folder", "give the folder that holds the scans")
     if any(is_dicom(path) for path in folder.iterdir()):
         return [folder]
+    if is_raw_dataset(folder):
+        return sorted((folder / IMAGES).glob(f"*_{CHANNEL}{ENDING}"))
     images = []
     for path in sorted(folder.glob(f"*{ENDING}")):
         suffix = path.name.removesuffix(ENDING).rpartition("_")[2]

@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -35,6 +36,19 @@ def warm_started(network: nn.Module, model_file: str | Path | None) -> nn.Module
     return _load(network, weights, model_file)
 
 
+def resumed_from(network: nn.Module, checkpoint_file: str | Path, name: str) -> nn.Module:
+    """``network`` with the weights that a training's ``checkpoint.pt`` keeps by ``name``.
+
+    Raises:
+        InputError: as in :func:`load_weights`, and when the checkpoint keeps none by that name.
+    """
+    path = Path(checkpoint_file)
+    kept = _read(path, "is no checkpoint of a training").get(name)
+    if not isinstance(kept, dict):
+        raise InputError(path, f"keeps no {name}", "give the checkpoint.pt of a training with the same choices")
+    return _load(network, kept, path)
+
+
 def _for_all_styles(weight: torch.Tensor, expected: torch.Tensor | None) -> torch.Tensor:
     """The affine of a norm of one style, (1, regions, C), for as many styles as ``expected`` has."""
     if expected is None or weight.ndim != 3 or weight.shape != (1, *expected.shape[1:]):
@@ -54,12 +68,19 @@ def _load(network: nn.Module, weights: dict[str, torch.Tensor], model_file: str 
 
 
 def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    weights = _read(path, "is no state dict of torch.save")
+    if not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise InputError(path, "is no state dict: it holds other things than tensors by name", REMEDY)
+    return weights
+
+
+def _read(path: Path, problem: str) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(path, "is missing", "train first, or give the model.pt of a training")
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
-        raise InputError(path, "is no state dict of torch.save", REMEDY) from error
-    if not isinstance(weights, dict) or not all(isinstance(value, torch.Tensor) for value in weights.values()):
-        raise InputError(path, "is no state dict: it holds other things than tensors by name", REMEDY)
-    return weights
+        raise InputError(path, problem, REMEDY) from error
+    if not isinstance(content, dict):
+        raise InputError(path, f"{problem}: it holds other things by name", REMEDY)
+    return content
