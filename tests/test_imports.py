@@ -84,7 +84,9 @@ def test_every_part_of_the_package_is_named_in_the_rule():
     assert parts <= set(ALLOWED), f"say in ALLOWED what {sorted(parts - set(ALLOWED))} may import"
 
 
-@pytest.mark.parametrize("layer", [*sorted(BASE), *sorted(PARTS), "data", "trainers", "segmentation", "views", "report", "demo"])
+@pytest.mark.parametrize(
+    "layer", [*sorted(BASE), *sorted(PARTS), "data", "trainers", "segmentation", "views", "report", "demo"]
+)
 def test_no_part_is_allowed_to_reach_itself_in_a_circle(layer):
     reached, queue = set(), list(ALLOWED[layer])
     while queue:

@@ -144,9 +144,7 @@ def sorted_by_plausibility(cases: Sequence[ReportedCase]) -> list[ReportedCase]:
     return sorted(cases, key=doubtfulness)
 
 
-def _labels(
-    path: Path, *, scan: tuple[tuple[int, ...], np.ndarray], structures: Mapping[str, int]
-) -> Volume:
+def _labels(path: Path, *, scan: tuple[tuple[int, ...], np.ndarray], structures: Mapping[str, int]) -> Volume:
     """A label map on the grid of the scan (shape, affine), turned to LPS."""
     labels = read_labels(path, known=frozenset({0, *structures.values()}))
     check_same_grid(labels, *scan, path=path, other="its scan")
