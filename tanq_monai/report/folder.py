@@ -1,7 +1,7 @@
 """The report of a folder of predictions: which cases, in which order, and the page about them."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +66,7 @@ def write_report(
 
 
 def _write(
-    output: Path,
-    title: str,
-    cases: Sequence[ReportedCase],
-    problems: Sequence[InputError],
-    structures: Mapping[str, int],
+    output: Path, title: str, cases: Sequence[ReportedCase], problems: Sequence[InputError], names: Iterable[str]
 ) -> None:
     with_truth = bool(cases[0].scores)
     ordered = sorted_by_truth(cases) if with_truth else sorted_by_plausibility(cases)
@@ -83,9 +79,9 @@ def _write(
         "problems": [str(problem) for problem in problems],
         "summary": _summary(scores) if with_truth else [],
         "with_truth": with_truth,
-        "with_confidence": any(figure.confidence == figure.confidence for case in cases for figure in case.figures),
+        "with_confidence": any(not math.isnan(figure.confidence) for case in cases for figure in case.figures),
         "usual": published().geometry,
-        "colours": colours_of(structures),
+        "colours": colours_of(names),
         "starts": [_start(case) for case in ordered],
         "drawing": [round(UNITS * mm) for mm in EARS_MM],
         "ears_mm": EARS_MM,
@@ -104,9 +100,10 @@ def _summary(scores: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows of the table: structure, metric, and its numbers as text."""
     names = {"dice": "Dice", "assd_mm": "ASSD mm"}
     rows = []
-    for (structure, metric), row in summarize(scores).iterrows():
+    for row in summarize(scores).reset_index().to_dict(orient="records"):
+        metric = str(row["metric"])
         digits = 3 if metric == "dice" else 2
         means = ["n/a" if math.isnan(row[name]) else f"{row[name]:.{digits}f}" for name in ("mean", "sd", "median")]
         numbers = [*means, *(str(int(row[name])) for name in ("n", "n/a"))]
-        rows.append({"structure": structure, "metric": names[metric], "numbers": numbers})
+        rows.append({"structure": row["structure"], "metric": names[metric], "numbers": numbers})
     return rows

@@ -109,7 +109,7 @@ def make_stack(scan: Volume, found: Volume, true: Volume | None, structures: Map
     window = ears(found if true is None or not true.values.any() else true)
     spots = places(_best_known(found, true), structures)
     keys = {spot.z for spot in spots}
-    holds = found.values.any(axis=(0, 1)) | (False if true is None else true.values.any(axis=(0, 1)))
+    holds = np.any([labels.values.any(axis=(0, 1)) for labels in (found, true) if labels is not None], axis=0)
     numbers = shown_slices(holds, keys)
     box, pictures = _pictures(scan, numbers, window)
     drawn = [

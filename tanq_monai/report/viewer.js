@@ -60,6 +60,11 @@
     });
     showRow(links[current].closest("tr"));
     showSlice(position(cases[current], cases[current].element.dataset.start));
+  }
+
+  function goTo(index) {
+    showCase(index);
+    if (!inView()) viewer.scrollIntoView({ block: "start" });
     try {
       history.replaceState(null, "", `#${cases[current].element.id}`);
     } catch (error) {
@@ -72,11 +77,6 @@
     const below = row.offsetTop + row.offsetHeight - list.clientHeight;
     const above = row.offsetTop - list.querySelector("thead").offsetHeight;
     list.scrollTop = Math.min(Math.max(list.scrollTop, below), above);
-  }
-
-  function stepCase(by) {
-    showCase(current + by);
-    if (!inView()) viewer.scrollIntoView({ block: "start" });
   }
 
   function inView() {
@@ -105,8 +105,8 @@
     End: () => showSlice(0),
   };
   const keys = {
-    ArrowLeft: () => stepCase(-1),
-    ArrowRight: () => stepCase(1),
+    ArrowLeft: () => goTo(current - 1),
+    ArrowRight: () => goTo(current + 1),
     c: toggleContours,
     "?": () => help.showModal(),
     0: () => look(null),
@@ -114,8 +114,8 @@
     "-": () => brighten(1 / 1.25),
   };
   const actions = {
-    previous: () => stepCase(-1),
-    next: () => stepCase(1),
+    previous: () => goTo(current - 1),
+    next: () => goTo(current + 1),
     contours: toggleContours,
     whole: () => look(null),
     help: () => help.showModal(),
@@ -156,8 +156,7 @@
   });
   links.forEach((link, i) => link.addEventListener("click", (event) => {
     event.preventDefault();
-    showCase(i);
-    if (!inView()) viewer.scrollIntoView({ block: "start" });
+    goTo(i);
     viewer.focus({ preventScroll: true });
   }));
   addEventListener("hashchange", () => open(location.hash));
@@ -169,11 +168,10 @@
 
   function open(hash) {
     const index = cases.findIndex((shown) => `#${shown.element.id}` === hash);
-    if (index >= 0 && index !== current) showCase(index);
+    if (index >= 0) goTo(index);
   }
 
   root.classList.add("scripted");
-  const wanted = location.hash;
   showCase(0);
-  open(wanted);
+  open(location.hash);
 })();
