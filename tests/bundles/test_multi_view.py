@@ -16,20 +16,19 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from bundle_workflow import BUNDLES, workflow
+from bundle_workflow import BUNDLES, THREE, three_classes, workflow
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
 from tanq_monai.data.cases import find_labelled
 from tanq_monai.errors import mistake_behind
+from tanq_monai.metrics import STRUCTURES
 from tanq_monai.networks import CycleGanGenerator, TanqGenerator
-from tanq_monai.phantom import write_dataset
 
 BUNDLE = BUNDLES / "tanq_translation"
 STYLES = ["ldn", "etz"]
 SLICES = {"pixels": 64, "pixel_mm": 1.4, "slab_mm": 12.0, "width": 4, "blocks": 2, "styles": STYLES}
 SMALL = SLICES | {"cyclegan_blocks": 2, "device": "$torch.device('cpu')"}
 VIEWS = ["cyclegan", "tanq-etz", "tanq-ldn"]
-THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
 
 
 @pytest.fixture(scope="module")
@@ -270,15 +269,14 @@ def test_the_command_names_bad_cases_and_makes_the_good_ones(source, models, tmp
 def test_three_classes_are_translated_as_two_regions_and_stay_three_in_the_data_set(
     generated, source, models, tmp_path
 ):
-    scans = tmp_path / "scans"
-    write_dataset(scans, num_source=2, num_target=0, num_test=0, size="tiny", seed=0, intra_extrameatal=True)
+    scans = three_classes(source, tmp_path / "scans")
     choices = {"used_views": ["tanq"], "views#tanq#style": "etz", "label_free_report": True, "structures": THREE}
-    raw = generate(scans / "training_source", models, tmp_path / "raw", **choices)
+    raw = generate(scans, models, tmp_path / "raw", **choices)
     for case in cases_of(source):  # the same patients, labelled with two classes
         image, label = f"imagesTr/{case}_tanq-etz_0000.nii.gz", f"labelsTr/{case}_tanq-etz.nii.gz"
         assert np.array_equal(voxels(raw / image), voxels(generated / image))
         assert set(np.unique(voxels(raw / label))) == {0, 1, 2, 3}
-        assert np.array_equal(voxels(raw / label), voxels(scans / "training_source" / f"{case}_Label.nii.gz"))
+        assert np.array_equal(voxels(raw / label), voxels(scans / f"{case}_Label.nii.gz"))
         assert np.array_equal(np.array([0, 1, 1, 2])[voxels(raw / label)], voxels(generated / label))
     assert json.loads((raw / "dataset.json").read_text())["labels"] == {"background": 0} | THREE
     assert pd.read_csv(raw / "label_free.csv")["structure"].tolist() == ["VS", "cochlea"]
@@ -324,15 +322,16 @@ def test_network_and_transforms_are_those_of_inference():
     assert multi["views"]["tanq"]["network_def"] == single["network_def"]
     assert multi["preprocessing"] == single["preprocessing"]
     assert multi["postprocessing"] == single["postprocessing"]["transforms"][0]
-    for name in (
-        "pixels",
-        "pixel_mm",
-        "slab_mm",
-        "styles",
-        "width",
-        "blocks",
-        "batch_size",
-        "label_free",
-        "structures",
-    ):
+    for name in ("pixels", "pixel_mm", "slab_mm", "styles", "width", "blocks", "batch_size", "label_free"):
         assert multi[name] == single[name]
+
+
+def test_all_configs_that_read_labels_begin_with_the_same_structures():
+    texts = {path.stem: path.read_text() for path in (BUNDLE / "configs").glob("*.yaml")}
+    lines = {
+        name: [line for line in text.splitlines() if line.startswith("structures:")] for name, text in texts.items()
+    }
+    readers = {"train", "pretrain", "inference", "multi_view"}
+    assert {name for name, found in lines.items() if found} == readers
+    assert {line for found in lines.values() for line in found} == {lines["train"][0]}
+    assert yaml.safe_load(texts["train"])["structures"] == STRUCTURES

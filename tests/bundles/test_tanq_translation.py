@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from bundle_workflow import BUNDLES, workflow
+from bundle_workflow import BUNDLES, THREE, three_classes, workflow
 from ignite.engine import Events
 from shared_data import shared_data_folder
 
 from tanq_monai.errors import mistake_behind
 from tanq_monai.networks import TanqGenerator
-from tanq_monai.phantom import write_dataset
 
 BUNDLE = BUNDLES / "tanq_translation"
 CONFIGS = BUNDLE / "configs"
@@ -142,15 +141,24 @@ def test_two_processes_train_by_torchrun_and_the_first_one_writes(tiny_phantom, 
     assert not list(tmp_path.rglob("*.writing*"))
 
 
-def test_a_training_on_three_classes_ends_with_the_weights_of_one_on_two(trained, translated, tiny_phantom, tmp_path):
-    data, structures = tmp_path / "data", {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
-    write_dataset(data, num_source=4, num_target=4, num_test=0, size="tiny", seed=0, intra_extrameatal=True)
-    train(data, tmp_path / "run", structures=structures)
-    two, three = (torch.load(f / "models" / "model.pt", weights_only=True) for f in (trained[0], tmp_path / "run"))
-    assert all(torch.equal(two[name], three[name]) for name in two)
-    model = str(tmp_path / "run" / "models" / "model.pt")
-    scans, pseudo = data / "training_source", tmp_path / "pseudo"
-    translate(scans, pseudo, model_file=model, slab_mm=28.0, structures=structures)
+def test_three_classes_are_the_same_slices_to_a_training_as_the_two_they_merge_to(tiny_phantom, tmp_path):
+    data = tmp_path / "data"
+    three_classes(tiny_phantom / "training_source", data / "training_source")
+    (data / "training_target").symlink_to(tiny_phantom / "training_target")
+    stores = []
+    for folder, choices in ((tiny_phantom, {}), (data, {"structures": THREE})):
+        folders = {"dataset_dir": str(folder), "output_dir": str(tmp_path / "run")}
+        flow = workflow("tanq_translation", "train", **(TRAINING | folders | choices))
+        stores.append(flow.parser.get_parsed_content("source_slices"))
+    two, three = (torch.stack([store[n] for n in range(len(store))]) for store in stores)
+    assert torch.equal(two, three)
+    assert set(three[:, 1].unique().tolist()) == {0, 1, 2}
+
+
+def test_three_classes_are_translated_as_the_two_they_merge_to(trained, translated, tiny_phantom, tmp_path):
+    scans, pseudo = three_classes(tiny_phantom / "training_source", tmp_path / "scans"), tmp_path / "pseudo"
+    model = trained[0] / "models" / "model.pt"
+    translate(scans, pseudo, model_file=str(model), slab_mm=28.0, structures=THREE)
     assert len(list(pseudo.iterdir())) == 4
     for path in pseudo.iterdir():
         assert np.array_equal(nib.load(path).dataobj, nib.load(translated[0] / path.name).dataobj)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from bundle_workflow import BUNDLES, workflow
+from bundle_workflow import BUNDLES, THREE, three_classes, workflow
 from ignite.engine import Events
 
 from tanq_monai.errors import mistake_behind
@@ -29,6 +29,16 @@ def pairs(tmp_path_factory):
 def _flow(config, data, output, *overlays, **choices):
     folders = {"dataset_dir": str(data), "output_dir": str(output)}
     return workflow("tanq_translation", config, *overlays, **(SMALL | folders | choices))
+
+
+def test_pairs_of_three_classes_are_the_same_slices_as_those_of_the_two_they_merge_to(pairs, tmp_path):
+    three_classes(pairs / "paired", tmp_path / "three" / "paired")
+    flows = [_flow("pretrain", pairs, tmp_path / "run")]
+    flows.append(_flow("pretrain", tmp_path / "three", tmp_path / "run", structures=THREE))
+    stores = [flow.parser.get_parsed_content("slices") for flow in flows]
+    two, three = (torch.stack([store[n] for n in range(len(store))]) for store in stores)
+    assert torch.equal(two, three)
+    assert set(three[:, 1].unique().tolist()) == {0, 1, 2}
 
 
 @pytest.fixture(scope="module")
