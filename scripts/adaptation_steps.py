@@ -46,9 +46,7 @@ TITLES = {
 }
 
 
-def adaptation_steps(
-    output_dir: str, size: str = "small", seed: int = 0, num_test: int = 24, rounds: int = 2
-) -> None:
+def adaptation_steps(output_dir: str, size: str = "small", seed: int = 0, num_test: int = 24, rounds: int = 2) -> None:
     """Run what is left to do, print and write the table.
 
     Args:
@@ -65,18 +63,22 @@ def adaptation_steps(
     scans = Scans(*(root / "data" / name for name in ("training_source", "training_target", "validation")))
     line = Adaptation(scans, root, settings, seed, truth, truth.with_name("training_target"))
     rows = dict(rows_of(line, rounds))
-    before = [phantom_step(root, settings, seed), line.translator_training("tanq"), line.translator_training("cyclegan")]
+    before = [
+        phantom_step(root, settings, seed),
+        line.translator_training("tanq"),
+        line.translator_training("cyclegan"),
+    ]
     runner = StepRunner(root / "steps", len(before) + sum(map(len, rows.values())), "steps")
     seconds = {step.name: runner.run(step) for steps in (before, *rows.values()) for step in steps}
     scores = {name: pd.read_csv(root / f"{name}_scores" / "scores.csv") for name in rows}
     text = _tables(scores, seed)
-    training = settings.segmenter
+    length = f"{settings.segmenter['max_epochs']} x {settings.segmenter['iterations_per_epoch']}"
+    command = f"--size {size} --seed {seed} --num-test {num_test} --rounds {rounds}"
     text += (
-        f"\n{num_test} test scans of size {size}, {rounds} rounds, seed {seed} (segmenters unseeded), every segmenter "
-        f"{training['max_epochs']} x {training['iterations_per_epoch']} steps. Mean and 95 % bootstrap interval over the "
-        f"scans. python scripts/adaptation_steps.py --size {size} --seed {seed} --num-test {num_test} --rounds {rounds}; "
-        f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}, "
-        f"{sum(seconds.values()) / 60:.0f} minutes of steps. Virtual patients; research only.\n"
+        f"\n{num_test} test scans; every segmenter {length} steps, unseeded; seed {seed} for all else. Mean and 95 % "
+        f"bootstrap interval over the scans. python scripts/adaptation_steps.py {command}; {platform.machine()}, "
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}, {sum(seconds.values()) / 60:.0f} "
+        "minutes of steps. Virtual patients; research only.\n"
     )
     with replacing(root / "steps.md") as temporary:
         temporary.write_text(text)
@@ -114,7 +116,9 @@ def _tables(scores: dict[str, pd.DataFrame], seed: int) -> str:
             base = "multi_view" if name == "self_training" else "no_adaptation" if name in VIEWS else before
             base = "tanq" if name == "multi_view" else base
             difference = compare(scores[name], scores[base], seed=seed)
-            cells = [f"{_interval(difference.loc[key], 'difference')} {difference.loc[key, 'stars']}" for key in columns]
+            cells = [
+                f"{_interval(difference.loc[key], 'difference')} {difference.loc[key, 'stars']}" for key in columns
+            ]
             tables[1].append([f"{TITLES[name]} - {TITLES[base]}", *cells])
     return "\n".join(_markdown(table) for table in tables)
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from tanq_monai.data.cases import ENDING, Case, check_contents
+from tanq_monai.data.cases import Case, check_contents
 from tanq_monai.data.checks import check_image
+from tanq_monai.data.raw_dataset import ENDING
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import evaluate_case
-from tanq_monai.metrics.evaluation import Score
 from tanq_monai.metrics.labels import check_same_grid, read_labels
+from tanq_monai.metrics.scoring import Score
 from tanq_monai.report.axial import Volume, turned_to_lps
 from tanq_monai.report.plausibility import Judgement, judge
 from tanq_monai.report.stack import Stack, make_stack
