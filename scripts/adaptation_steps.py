@@ -46,7 +46,14 @@ TITLES = {
 }
 
 
-def adaptation_steps(output_dir: str, size: str = "small", seed: int = 0, num_test: int = 24, rounds: int = 2) -> None:
+def adaptation_steps(
+    output_dir: str,
+    size: str = "small",
+    seed: int = 0,
+    num_test: int = 24,
+    rounds: int = 2,
+    translators: str | None = None,
+) -> None:
     """Run what is left to do, print and write the table.
 
     Args:
@@ -55,13 +62,15 @@ def adaptation_steps(output_dir: str, size: str = "small", seed: int = 0, num_te
         seed: of the patients, the translators and the bootstrap; nnU-Net's trainings are not seeded.
         num_test: test scans.
         rounds: of self-training.
+        translators: folder with tanq/models/model.pt and cyclegan/models/model.pt that the same size of a demo has
+            trained before; default: train them.
     """
     settings = settings_of(size)
     settings = replace(settings, phantom_scans=(*settings.phantom_scans[:2], num_test))
     root = check_output_dir(output_dir).resolve()
     truth = root / "data" / "withheld_labels" / "validation"
     scans = Scans(*(root / "data" / name for name in ("training_source", "training_target", "validation")))
-    line = Adaptation(scans, root, settings, seed, truth, truth.with_name("training_target"))
+    line = Adaptation(scans, root, settings, seed, truth, truth.with_name("training_target"), translators)
     rows = dict(rows_of(line, rounds))
     before = [
         phantom_step(root, settings, seed),
@@ -77,8 +86,8 @@ def adaptation_steps(output_dir: str, size: str = "small", seed: int = 0, num_te
     text += (
         f"\n{num_test} test scans; every segmenter {length} steps, unseeded; seed {seed} for all else. Mean and 95 % "
         f"bootstrap interval over the scans. python scripts/adaptation_steps.py {command}; {platform.machine()}, "
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}, {sum(seconds.values()) / 60:.0f} "
-        "minutes of steps. Virtual patients; research only.\n"
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}, "
+        f"{sum(seconds.values()) / 60:.0f} minutes of steps. Virtual patients; research only.\n"
     )
     with replacing(root / "steps.md") as temporary:
         temporary.write_text(text)

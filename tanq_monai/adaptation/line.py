@@ -58,6 +58,7 @@ class Adaptation:
         seed: of the translators.
         truth: labels of the test scans, for scores.
         target_truth: labels of ``scans.target``, only to watch the rounds of self-training.
+        translators: folder with ``tanq`` and ``cyclegan`` as their trainings leave them; None: ``root``, trained here.
     """
 
     scans: Scans
@@ -66,6 +67,7 @@ class Adaptation:
     seed: int = 0
     truth: Path | None = None
     target_truth: Path | None = None
+    translators: str | Path | None = None
 
     @property
     def segmented(self) -> Path:
@@ -104,7 +106,8 @@ class Adaptation:
 
     def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
         """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``."""
-        models = {f"{view}_model_file": self.root / view / "models" / "model.pt" for view in ("tanq", "cyclegan")}
+        trained = Path(self.translators or self.root).resolve()
+        models = {f"{view}_model_file": trained / view / "models" / "model.pt" for view in ("tanq", "cyclegan")}
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
         choices = {**folders, **models, **self.settings.slices, **self.settings.styles}
         return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices)

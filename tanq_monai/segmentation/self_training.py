@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from tanq_monai.data.cases import SOURCE, TARGET_DOMAIN
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing, write_json
@@ -125,7 +126,8 @@ class SelfTraining:
         if number or self.first_ensemble is None:
             yield from self._models_of(number)
         labels = self._round(number) / "predictions"
-        yield self._segmentation(number, "segment", self.data.target, self._ensemble(number), labels, uncertainty=True)
+        ensemble = self._ensemble(number)
+        yield self._segmentation(number, "segment", self.data.target, labels, ensemble_dir=ensemble, uncertainty=True)
 
     def _models_of(self, number: int) -> Iterator[Step]:
         """Training of all models, and which of them to use."""
@@ -152,9 +154,8 @@ class SelfTraining:
         seen = self._labels_of_unseen(number - 1)
         if seen is None:
             seen = folder / "translated_labels"
-            yield self._segmentation(
-                number, "segment_translated", self.data.translated, self._ensemble(number - 1), seen
-            )
+            how = {"ensemble_dir": self._ensemble(number - 1), "suffixes": [*TARGET_DOMAIN, *SOURCE]}
+            yield self._segmentation(number, "segment_translated", self.data.translated, seen, **how)
         scored = {"dataset_dir": self.data.translated, "label_dir": self.data.labels, "prediction_dir": seen}
         weights = {"output_dir": folder / "feedback"}
         yield self._step(number, "weigh", "feedback", scored | weights | shared | dict(self.choices.feedback))
@@ -168,10 +169,8 @@ class SelfTraining:
         folds = "_".join(map(str, self.choices.folds))
         return self._round(number) / "nnUNet_results" / DATASET / model / f"crossval_results_folds_{folds}"
 
-    def _segmentation(
-        self, number: int, name: str, images: str, ensemble: Path, labels: Path, uncertainty: bool = False
-    ) -> Step:
-        choices = {"dataset_dir": images, "ensemble_dir": ensemble, "output_dir": labels, "uncertainty": uncertainty}
+    def _segmentation(self, number: int, name: str, images: str, labels: Path, **choices: Any) -> Step:
+        choices |= {"dataset_dir": images, "output_dir": labels}
         return self._step(number, name, "ensemble", choices | dict(self.choices.inference))
 
     def _training(self, number: int, configuration: str, fold: int | str, own: Choices) -> Step:

@@ -12,6 +12,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 from tanq_monai.errors import mistake_behind
 from tanq_monai.segmentation.plans import network_from_plans
 
+MODEL = "models/2d_fold_all"
 BUNDLE = BUNDLES / "vs_cochlea_seg"
 CONFIGS = BUNDLE / "configs"
 SETTINGS = {
@@ -19,7 +20,8 @@ SETTINGS = {
     "max_epochs": 2,
     "iterations_per_epoch": 2,
     "num_processes": 0,
-    "plans_override": {"batch_size": 2, "patch_size": [32, 32], "features_per_stage": [4, 8, 8]},
+    "batch_size": 2,
+    "plans_override": {"patch_size": [32, 32], "features_per_stage": [4, 8, 8]},
     "device": "cpu",
 }
 
@@ -60,20 +62,20 @@ def test_the_training_has_all_properties_of_monai(trained):
 
 def test_model_folder_and_nnunet_checkpoint_hold_the_same_weights(trained):
     run, flow = trained
-    weights = torch.load(run / "models" / "model.pt", weights_only=True)
+    weights = torch.load(run / MODEL / "model.pt", weights_only=True)
     predictor = nnUNetPredictor(device=torch.device("cpu"), perform_everything_on_device=False)
     predictor.initialize_from_trained_model_folder(flow.trainer.nnunet.output_folder_base, ("all",))
     expected = predictor.network.state_dict()
     assert weights.keys() == expected.keys()
     assert all(torch.equal(weights[key], expected[key]) for key in weights)
-    network_from_plans(run / "models" / "plans.json", run / "models" / "dataset.json").load_state_dict(weights)
+    network_from_plans(run / MODEL / "plans.json", run / MODEL / "dataset.json").load_state_dict(weights)
 
 
 def test_nothing_half_written_and_no_paths_are_left(trained):
     run, _ = trained
     assert not list(run.rglob("*.writing*"))
     assert not list(run.rglob("checkpoint_latest.pth"))
-    for file in (run / "models").glob("*.json"):
+    for file in (run / MODEL).glob("*.json"):
         assert str(run) not in file.read_text()
         assert "training_source" not in file.read_text()
 
@@ -85,10 +87,10 @@ def test_the_schedule_is_nnunets_poly_decay(trained):
 
 def test_a_finished_run_is_not_trained_again(trained, tiny_phantom):
     run, _ = trained
-    before = (run / "models" / "model.pt").read_bytes()
+    before = (run / MODEL / "model.pt").read_bytes()
     again = train(tiny_phantom / "training_source", tiny_phantom / "training_source", run)
     assert again.trainer.state.iteration == 0
-    assert (run / "models" / "model.pt").read_bytes() == before
+    assert (run / MODEL / "model.pt").read_bytes() == before
 
 
 def interrupted(trained, folder):
@@ -97,7 +99,7 @@ def interrupted(trained, folder):
     shutil.copytree(trained[0], run)
     final = next(run.rglob("checkpoint_final.pth"))
     final.rename(final.with_name("checkpoint_latest.pth"))
-    (run / "models" / "model.pt").unlink()
+    (run / MODEL / "model.pt").unlink()
     return run
 
 
@@ -112,14 +114,14 @@ def test_an_interrupted_run_continues_after_its_latest_epoch(trained, tiny_phant
 def test_an_interrupted_run_continues_from_its_weights(trained, tiny_phantom, tmp_path):
     run, source = interrupted(trained, tmp_path), tiny_phantom / "training_source"
     train(source, source, run, max_epochs=3, learning_rate=0.0)  # the third epoch then changes nothing
-    before, after = (torch.load(folder / "models" / "model.pt") for folder in (trained[0], run))
+    before, after = (torch.load(folder / MODEL / "model.pt") for folder in (trained[0], run))
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
 @pytest.fixture(scope="module")
 def segmented(trained, tiny_phantom, tmp_path_factory):
     output = tmp_path_factory.mktemp("labels")
-    return output, infer(tiny_phantom / "validation", trained[0] / "models", output)
+    return output, infer(tiny_phantom / "validation", trained[0] / MODEL, output)
 
 
 def test_the_inference_has_all_properties_of_monai(segmented):
@@ -142,7 +144,7 @@ def test_a_bad_scan_is_named_and_the_others_are_done(trained, tiny_phantom, tmp_
     images = tmp_path / "images"
     shutil.copytree(tiny_phantom / "validation", images)
     (images / "crossmoda2021_ldn_999_hrT2.nii.gz").write_bytes(b"")
-    message = mistake_of(infer, images, trained[0] / "models", tmp_path / "out")
+    message = mistake_of(infer, images, trained[0] / MODEL, tmp_path / "out")
     assert "crossmoda2021_ldn_999_hrT2.nii.gz: is empty" in message
     assert len(list((tmp_path / "out").iterdir())) == len(list(images.iterdir())) - 1
 
@@ -156,7 +158,7 @@ def test_inference_without_weights_says_so(tiny_phantom, tmp_path):
 def test_inference_with_the_weights_of_another_network_says_so(trained, tiny_phantom, tmp_path):
     models = tmp_path / "models"
     shutil.copytree(BUNDLE / "models", models)
-    shutil.copyfile(trained[0] / "models" / "model.pt", models / "model.pt")
+    shutil.copyfile(trained[0] / MODEL / "model.pt", models / "model.pt")
     message = mistake_of(infer, tiny_phantom / "validation", models, tmp_path / "labels")
     assert "model.pt: does not fit the network" in message
     assert not (tmp_path / "labels").exists()

@@ -29,6 +29,7 @@ class FakeNnUNet:
         self.plans_manager = type("Plans", (), {"plans": {}})()
         self.configuration_name, self.dataset_json = "2d", {"labels": {}}
         self.dataloader_train = self.dataloader_val = None
+        self.fold, self.inference_allowed_mirroring_axes = "all", (0, 1)
 
     def save_checkpoint(self, file):
         torch.save(self.network.state_dict(), file)
@@ -49,7 +50,8 @@ def test_a_finished_run_leaves_its_model_folder_and_final_checkpoint_only(tmp_pa
     engine(tmp_path, 1.0, [BATCH]).run()
     assert sorted(p.name for p in (tmp_path / "models").iterdir()) == ["dataset.json", "model.pt", "plans.json"]
     assert [p.name for p in (tmp_path / "results" / "fold_all").iterdir()] == ["checkpoint_final.pth"]
-    assert json.loads((tmp_path / "models" / "plans.json").read_text()) == {"trained_configuration": "2d"}
+    plans = json.loads((tmp_path / "models" / "plans.json").read_text())
+    assert plans == {"trained_configuration": "2d", "inference_allowed_mirroring_axes": [0, 1]}
 
 
 @pytest.mark.parametrize(

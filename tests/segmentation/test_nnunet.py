@@ -56,7 +56,7 @@ def test_without_deep_supervision_the_labels_stay_one_tensor():
 )
 def test_a_fold_that_does_not_exist_is_told_before_anything_is_written(fold, words, tmp_path):
     with pytest.raises(InputError, match=words):
-        set_up_nnunet([{"patient": str(n)} for n in range(4)], tmp_path / "run", Settings(fold=fold), CPU)
+        set_up_nnunet([{"image": f"{n}.nii.gz"} for n in range(4)], tmp_path / "run", Settings(fold=fold), CPU)
     assert not (tmp_path / "run").exists()
 
 

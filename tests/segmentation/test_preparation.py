@@ -7,10 +7,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from nnunetv2.utilities.crossval_split import generate_crossval_split
 
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.folders import RunFolders
-from tanq_monai.segmentation.preparation import override_plan, prepare, write_raw_dataset
+from tanq_monai.segmentation.overrides import override_plan
+from tanq_monai.segmentation.preparation import PlanWish, prepare, splits_by_patient, write_raw_dataset
 
 PLANS = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg" / "models" / "plans.json"
 VOLUME = "3d_fullres"
@@ -92,9 +94,48 @@ def test_an_unplanned_configuration_is_a_mistake(plan):
 def test_a_run_begun_with_other_settings_is_not_continued(cases, tmp_path):
     folders = RunFolders(tmp_path / "run")
     folders.root.mkdir()
-    (folders.root / "prepared.json").write_text("{}")
-    with pytest.raises(InputError, match="was begun with other cases or plan settings"):
-        prepare(cases, folders, VOLUME)
+    (folders.root / "prepared.json").write_text('{"files": []}')
+    with pytest.raises(InputError, match="was begun with other cases or structures"):
+        prepare(cases, folders, PlanWish(VOLUME))
+
+
+def test_a_configuration_prepared_with_other_settings_is_not_continued(cases, tmp_path):
+    folders = RunFolders(tmp_path / "run")
+    folders.root.mkdir()
+    files = sorted([cases[0]["image"], cases[0]["label"]])
+    stamps = [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]
+    begun = {"files": stamps, "structures": {"VS": 1, "cochlea": 2}, "configurations": {VOLUME: {"batch_size": 2}}}
+    (folders.root / "prepared.json").write_text(json.dumps(begun))
+    prepare(cases, folders, PlanWish(VOLUME, batch_size=2))  # the same: nothing is done
+    with pytest.raises(InputError, match="was begun with other plan settings of 3d_fullres"):
+        prepare(cases, folders, PlanWish(VOLUME, batch_size=3))
+    assert [path.name for path in folders.root.rglob("*") if path.is_file()] == ["prepared.json", "nnunet.log"]
+
+
+def test_the_ignore_label_is_declared_where_a_case_has_it(cases, tmp_path):
+    write_raw_dataset([cases[0] | {"ignore": True}], tmp_path / "raw")
+    labels = json.loads((tmp_path / "raw" / "dataset.json").read_text())["labels"]
+    assert labels == {"background": 0, "VS": 1, "cochlea": 2, "ignore": 3}
+
+
+def named(patients, views=("",)):
+    return [{"image": f"/scans/{patient}{view}.nii.gz", "patient": patient} for patient in patients for view in views]
+
+
+def test_with_one_scan_per_patient_the_folds_are_nnunets_own():
+    patients = [f"crossmoda_{number}" for number in range(13)]
+    assert splits_by_patient(named(patients)) == generate_crossval_split(sorted(patients), n_splits=5)
+
+
+def test_views_of_a_patient_lie_in_one_fold_and_every_one_is_validated_once():
+    patients = [f"p{number}" for number in range(7)]
+    splits = splits_by_patient(named(patients, ("_tanq", "_cyclegan")))
+    for split in splits:
+        sides = [{name.split("_")[0] for name in split[part]} for part in ("train", "val")]
+        assert not sides[0] & sides[1]
+        assert len(split["train"]) + len(split["val"]) == 14
+    validated = sorted(name for split in splits for name in split["val"])
+    assert validated == sorted(f"{p}_{view}" for p in patients for view in ("tanq", "cyclegan"))
 
 
 def test_the_environment_is_restored(tmp_path, monkeypatch):

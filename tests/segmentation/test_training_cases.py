@@ -1,0 +1,69 @@
+"""Labelled and pseudo-labelled scans together, and how often each is drawn."""
+
+import pytest
+
+from tanq_monai.data.cases import Scan
+from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.segmentation.training_cases import find_pseudo_labelled, training_cases
+
+
+def scan(*names):
+    return Scan([{"case": name, "image": f"{name}.nii.gz", "label": f"{name}_Label.nii.gz"} for name in names])
+
+
+def weights(tmp_path, text):
+    (tmp_path / "weights.csv").write_text(text)
+    return tmp_path / "weights.csv"
+
+
+def test_only_pseudo_labelled_cases_may_hold_ignored_voxels():
+    found = training_cases(scan("a", "b"), scan("t"))
+    assert [(case["case"], case.get("ignore", False)) for case in found] == [("a", False), ("b", False), ("t", True)]
+
+
+def test_weights_are_those_of_the_table_and_1_for_other_cases(tmp_path):
+    found = training_cases(scan("a", "7"), scan("t"), weights(tmp_path, "case,weight\na,0.25\n7,0\n"))
+    assert [case["weight"] for case in found] == [0.25, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("case,weight\na,-1\n", "gives a the weight -1.0; use numbers from 0"),
+        ("case,weight\na,inf\n", "gives a the weight inf"),
+        ("case,dice\na,1\n", "is no table of case and weight"),
+        ("case,weight\na,many\n", "is no table of case and weight"),
+        ("", "is no table of case and weight"),
+    ],
+)
+def test_bad_weights_are_one_line(text, words, tmp_path):
+    with pytest.raises(InputError, match=words):
+        training_cases(scan("a"), None, weights(tmp_path, text))
+
+
+def test_missing_weights_and_doubled_names_and_no_pseudo_labels_are_told(tmp_path):
+    with pytest.raises(InputError, match=r"weights.csv: does not exist; make it with configs/feedback.yaml"):
+        training_cases(scan("a"), None, tmp_path / "weights.csv")
+    with pytest.raises(InputError, match="a: is a labelled and a pseudo-labelled case"):
+        training_cases(scan("a"), scan("a"))
+    with pytest.raises(InputError, match="pseudo_label_dir: holds no label of a scan in target_dir"):
+        training_cases(scan("a"), Scan())
+
+
+def test_problems_of_either_side_stop_the_training():
+    problem = InputError("x.nii.gz", "is empty", "copy it again")
+    for sides in ((Scan([], [problem]), None), (scan("a"), Scan([], [problem]))):
+        with pytest.raises(InputErrors, match=r"x.nii.gz: is empty"):
+            training_cases(*sides)
+
+
+def test_scans_without_pseudo_labels_wait(tiny_phantom, tmp_path):
+    target = tiny_phantom / "training_target"
+    label = sorted((tiny_phantom / "withheld_labels" / "training_target").glob("*_Label.nii.gz"))[1]
+    (tmp_path / label.name).write_bytes(label.read_bytes())
+    found = find_pseudo_labelled(target, tmp_path)
+    assert [case["case"] for case in found.cases] == [label.name.removesuffix("_Label.nii.gz")]
+    assert not found.problems
+    assert find_pseudo_labelled(None, None) is None
+    with pytest.raises(InputError, match=r"is not a folder; make it with configs/refine.yaml"):
+        find_pseudo_labelled(target, tmp_path / "nowhere")
