@@ -47,7 +47,7 @@ def test_a_network_is_taken_from_a_checkpoint_by_its_name(tmp_path):
     torch.save(state, tmp_path / "checkpoint.pt")
     resumed = resumed_from(other, tmp_path / "checkpoint.pt", "generator").state_dict()
     assert all(torch.equal(resumed[key], value) for key, value in trained.state_dict().items())
-    with pytest.raises(InputError, match=r"checkpoint\.pt: keeps no discriminator; give the checkpoint\.pt of"):
+    with pytest.raises(InputError, match=r"checkpoint\.pt: keeps no discriminator; give the file of a training"):
         resumed_from(other, tmp_path / "checkpoint.pt", "discriminator")
     with pytest.raises(InputError, match=r"checkpoint\.pt: does not fit the network"):
         resumed_from(torch.nn.Linear(4, 2), tmp_path / "checkpoint.pt", "generator")
