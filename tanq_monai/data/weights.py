@@ -9,7 +9,7 @@ from torch import nn
 
 from tanq_monai.errors import InputError
 
-REMEDY = "give the model.pt of a training with the same choices"
+REMEDY = "give the file of a training with the same choices"
 
 
 def load_weights(network: nn.Module, model_file: str | Path) -> nn.Module:
@@ -45,7 +45,7 @@ def resumed_from(network: nn.Module, checkpoint_file: str | Path, name: str) -> 
     path = Path(checkpoint_file)
     kept = _read(path, "is no checkpoint of a training").get(name)
     if not isinstance(kept, dict):
-        raise InputError(path, f"keeps no {name}", "give the checkpoint.pt of a training with the same choices")
+        raise InputError(path, f"keeps no {name}", REMEDY)
     return _load(network, kept, path)
 
 
@@ -76,7 +76,7 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 
 def _read(path: Path, problem: str) -> dict[str, Any]:
     if not path.is_file():
-        raise InputError(path, "is missing", "train first, or give the model.pt of a training")
+        raise InputError(path, "is missing", "train first, or give the file of a training")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from tanq_monai.data.weights import load_weights
+from tanq_monai.data.weights import load_weights, resumed_from
 from tanq_monai.errors import InputError
 
 
@@ -39,3 +39,17 @@ def test_a_file_that_is_no_checkpoint_is_a_mistake_in_one_line(content, tmp_path
 def test_a_missing_file_says_to_train_first(tmp_path):
     with pytest.raises(InputError, match=r"model\.pt: is missing; train first"):
         load_weights(torch.nn.Linear(1, 1), tmp_path / "model.pt")
+
+
+def test_a_network_is_taken_from_a_checkpoint_by_its_name(tmp_path):
+    trained, other = (torch.nn.Linear(3, 2) for _ in range(2))
+    state = {"generator": trained.state_dict(), "history": {"loss": [1.0]}, "iteration": 7}
+    torch.save(state, tmp_path / "checkpoint.pt")
+    resumed = resumed_from(other, tmp_path / "checkpoint.pt", "generator").state_dict()
+    assert all(torch.equal(resumed[key], value) for key, value in trained.state_dict().items())
+    with pytest.raises(InputError, match=r"checkpoint\.pt: keeps no discriminator; give the file of a training"):
+        resumed_from(other, tmp_path / "checkpoint.pt", "discriminator")
+    with pytest.raises(InputError, match=r"checkpoint\.pt: does not fit the network"):
+        resumed_from(torch.nn.Linear(4, 2), tmp_path / "checkpoint.pt", "generator")
+    with pytest.raises(InputError, match=r"none\.pt: is missing"):
+        resumed_from(other, tmp_path / "none.pt", "generator")

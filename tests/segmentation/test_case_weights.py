@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bundle_workflow import workflow
+from slice_segmenter import slice_segmenter
 
 from tanq_monai.data.cases import find_images, find_labelled, name_by_case
 from tanq_monai.data.raw_dataset import describe_dataset
@@ -234,3 +235,17 @@ def test_the_images_of_a_raw_data_set_can_be_segmented(translated):
     assert found.problems == []
     name = name_by_case({"filename_or_obj": found.cases[0]["image"]}, None)
     assert name["subject"] == "p1_cyclegan"
+
+
+def test_inference_labels_a_raw_data_set_for_the_feedback(translated, tmp_path):
+    shutil.rmtree(translated.labels)
+    for path in (translated.folder / "imagesTr").iterdir():
+        save(path, np.random.default_rng(0).random((12, 12, 8)).astype(np.float32))
+    models = slice_segmenter(tmp_path / "models")
+    folders = {"dataset_dir": translated.folder, "model_dir": models, "output_dir": translated.labels}
+    folders = {key: str(path) for key, path in folders.items()}
+    workflow("vs_cochlea_seg", "inference", device="cpu", **folders).run()
+    names = [f"{patient}_{view}" for patient in ("p1", "p2") for view in sorted(VIEWS)]
+    assert sorted(path.name for path in translated.labels.iterdir()) == [f"{name}_Label.nii.gz" for name in names]
+    run(translated)
+    assert pd.read_csv(translated.out / "weights.csv")["case"].tolist() == names

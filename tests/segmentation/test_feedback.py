@@ -106,6 +106,8 @@ def test_pixels_become_those_of_the_plan_and_labels_stay_on_their_places():
     _, labels = slices(count=1)
     assert torch.equal(view.labels(labels)[0, ::2, :], view.labels(labels)[0, 1::2, :])
     assert torch.equal(SliceView(0.5, (0.25, 0.5), (8, 8)).labels(labels)[0, ::2], labels[0, 0].long())
+    columns = torch.arange(12.0).expand(1, 1, 12, 12)
+    assert SliceView(0.5, (1.5, 1.5), (4, 4)).labels(columns)[0, 0].tolist() == [1, 4, 7, 10]  # the middle ones
 
 
 def test_larger_slices_go_through_windows_and_smaller_ones_are_padded():
