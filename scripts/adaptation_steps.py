@@ -72,11 +72,8 @@ def adaptation_steps(
     scans = Scans(*(root / "data" / name for name in ("training_source", "training_target", "validation")))
     line = Adaptation(scans, root, settings, seed, truth, truth.with_name("training_target"), translators)
     rows = dict(rows_of(line, rounds))
-    before = [
-        phantom_step(root, settings, seed),
-        line.translator_training("tanq"),
-        line.translator_training("cyclegan"),
-    ]
+    before = [phantom_step(root, settings, seed)]
+    before += [] if translators else [line.translator_training(name) for name in ("tanq", "cyclegan")]
     runner = StepRunner(root / "steps", len(before) + sum(map(len, rows.values())), "steps")
     seconds = {step.name: runner.run(step) for steps in (before, *rows.values()) for step in steps}
     scores = {name: pd.read_csv(root / f"{name}_scores" / "scores.csv") for name in rows}
