@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from tanq_monai.adaptation.settings import settings_of
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.data.volumes import read_volume
-from tanq_monai.demo.settings import settings_of
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
@@ -94,8 +94,8 @@ def ablation(
             raise InputError(f"--only {name}", "is not a translator", f"choose among {', '.join(TRANSLATORS)}")
     root = check_output_dir(output_dir).resolve()
     settings = settings_of(size)
-    slices = {key: value for key, value in settings.slices.items() if key != "styles"}
-    lengths = {key: settings.translator[key] for key in ("crop", "batch_size")} | {"max_epochs": max_epochs}
+    slices = dict(settings.slices)
+    lengths = {key: settings.tanq[key] for key in ("crop", "batch_size")} | {"max_epochs": max_epochs}
     steps = {name: translator_steps(root, name, slices, lengths | {"seed": seed}) for name in names}
     runner = StepRunner(root / "steps", 1 + sum(map(len, steps.values())))
     runner.run(phantom_step(root, settings.phantom_size, num_training, num_paired, seed))

@@ -15,13 +15,13 @@ import fire
 import pandas as pd
 import torch
 
+from tanq_monai.adaptation import Adaptation, Scans
+from tanq_monai.adaptation.settings import SEGMENTER, SELF_TRAINING, Settings
 from tanq_monai.data.checks import check_output_dir
-from tanq_monai.demo.pipeline import SEGMENTERS, segmentation_steps, translation_steps
-from tanq_monai.demo.settings import SEGMENTER, DemoSettings
+from tanq_monai.demo.pipeline import phantom_step, plain_segmenter
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.steps import StepRunner
 
-COMPARED = [segmenter for segmenter in reversed(SEGMENTERS) if segmenter.name in ("no_adaptation", "supervised")]
 # Dice by segmenter and structure, and whether it must lie above.
 BARS = {
     ("no_adaptation", "VS"): (0.25, False),
@@ -29,20 +29,13 @@ BARS = {
     ("supervised", "VS"): (0.85, True),
     ("supervised", "cochlea"): (0.75, True),
 }
-SETTINGS = DemoSettings(
-    phantom_size="crop",
-    scans=(20, 20, 10),
-    slices={},
-    translator={},
-    translated_mm=0.0,
+SETTINGS = Settings(
     segmenter=SEGMENTER
     | {
-        "plans_override": {
-            "batch_size": 3,
-            "patch_size": [256, 256],
-            "features_per_stage": [16, 32, 64, 128, 128, 128],
-        },
+        "batch_size": 3,
+        "plans_override": {"patch_size": [256, 256], "features_per_stage": [16, 32, 64, 128, 128, 128]},
     },
+    self_training=SELF_TRAINING,
 )
 
 
@@ -72,13 +65,18 @@ def adaptation_gap(
     settings = replace(
         SETTINGS,
         phantom_size=size,
-        scans=(num_training, num_training, num_test),
+        phantom_scans=(num_training, num_training, num_test),
         segmenter={**SETTINGS.segmenter, **lengths},
     )
-    phantom = translation_steps(root, settings, seed)[0]
-    steps = {segmenter.name: segmentation_steps(root, settings, segmenter) for segmenter in COMPARED}
+    scans = Scans(*(root / "data" / name for name in ("training_source", "training_target", "validation")))
+    truth = root / "data" / "withheld_labels"
+    line = Adaptation(scans, root, settings, seed, truth / "validation")
+    steps = {
+        "supervised": plain_segmenter(line, "supervised", scans.target, truth / "training_target"),
+        "no_adaptation": plain_segmenter(line, "no_adaptation", scans.source, scans.source),
+    }
     runner = StepRunner(root / "steps", 1 + sum(map(len, steps.values())))
-    runner.run(phantom)
+    runner.run(phantom_step(root, settings, seed))
     seconds = {name: sum(runner.run(step) for step in own) for name, own in steps.items()}
     table = pd.concat([_scores(root, name) for name in steps], ignore_index=True)
     table.to_csv(root / "table.csv", index=False)
@@ -93,7 +91,7 @@ def adaptation_gap(
 
 def _scores(root: Path, name: str) -> pd.DataFrame:
     """Mean and deviation of Dice for each structure, beside its bar."""
-    dice = pd.read_csv(root / name / "scores" / "scores.csv").groupby("structure")["dice"]
+    dice = pd.read_csv(root / f"{name}_scores" / "scores.csv").groupby("structure")["dice"]
     table = dice.agg(["mean", "std", "count"]).reset_index()
     table.insert(0, "segmenter", name)
     table["bar"], table["holds"] = "", False

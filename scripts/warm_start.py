@@ -17,11 +17,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.data.pairs import PairStore, find_pairs
 from tanq_monai.data.slices import SliceSize
 from tanq_monai.data.weights import load_weights
-from tanq_monai.demo.settings import DemoSettings, settings_of
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, ssim
@@ -123,8 +123,8 @@ def _kept_from(course: "pd.Series[float]", bar: float) -> float:
     return _first(course[course.index > below[-1]] if len(below) else course, bar)
 
 
-def _phantoms(root: Path, settings: DemoSettings, num_pairs: int, num_test: int, seed: int) -> Iterator[Step]:
-    source, target, _ = settings.scans
+def _phantoms(root: Path, settings: Settings, num_pairs: int, num_test: int, seed: int) -> Iterator[Step]:
+    source, target, _ = settings.phantom_scans
     random = ("--random-protocols",)
     for name, counts, own_seed, extra in (
         ("unpaired", (source, target, 0), seed, ()),
@@ -138,9 +138,9 @@ def _phantoms(root: Path, settings: DemoSettings, num_pairs: int, num_test: int,
         yield Step(name, ("-m", "tanq_monai", "phantom", "--output-dir", folder, *numbers, *choices))
 
 
-def _training(root: Path, name: str, config: str, settings: DemoSettings, **choices: Any) -> Step:
+def _training(root: Path, name: str, config: str, settings: Settings, **choices: Any) -> Step:
     """The training called ``name``, with the slices of the demo and the losses of the config."""
-    shared = {key: settings.translator[key] for key in ("crop", "batch_size")} | dict(settings.slices)
+    shared = {key: settings.tanq[key] for key in ("crop", "batch_size")} | {**settings.slices, **settings.styles}
     data = root / ("pairs" if config == "pretrain" else "unpaired")
     folders = {"dataset_dir": data, "output_dir": _folder(root, name), "slices_dir": root / "slices"}
     files = {"config_file": KEEPING_EPOCHS.format(config)}
@@ -157,12 +157,12 @@ def _folder(root: Path, name: str) -> Path:
     return root / name.replace(", ", "_")
 
 
-def _score(root: Path, name: str, settings: DemoSettings) -> pd.DataFrame:
+def _score(root: Path, name: str, settings: Settings) -> pd.DataFrame:
     """A row for every epoch of a run and every test patient."""
     size = SliceSize(*(settings.slices[key] for key in ("pixels", "pixel_mm", "slab_mm")))
     cases = find_pairs(root / "test" / "paired").cases
-    stores = [PairStore([case], size, root / "slices", settings.slices["styles"]) for case in cases]
-    network = TanqGenerator(width=settings.slices["width"], num_styles=len(settings.slices["styles"])).eval()
+    stores = [PairStore([case], size, root / "slices", settings.styles["styles"]) for case in cases]
+    network = TanqGenerator(width=settings.slices["width"], num_styles=len(settings.styles["styles"])).eval()
     epochs = sorted((_folder(root, name) / "epochs").glob("*.pt"), key=lambda path: int(path.stem.split("=")[1]))
     steps_of_epoch = torch.load(_folder(root, name) / "checkpoint.pt", weights_only=True)["epoch_length"]
     rows = []

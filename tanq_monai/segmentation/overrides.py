@@ -59,6 +59,8 @@ def _derive_topology(config: Json, network: Json, override: Json) -> None:
 def _set_depth(network: Json, override: Json) -> None:
     """As many stages as strides and given widths; lists of other lengths are cut or prolonged."""
     stages = min(len(network["strides"]), len(override.get("features_per_stage") or network["strides"]))
+    if stages < 3:  # the weights of nnU-Net's deep supervision would sum to 0
+        raise InputError("plans_override", f"leaves {stages} stages", "give three features_per_stage or more")
     network["n_stages"] = stages
     for key in ("features_per_stage", *(k for k in _PER_STAGE if k in network)):
         network[key] = _to_length(network[key], stages)

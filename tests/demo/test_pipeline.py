@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from ast import literal_eval
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,9 +11,13 @@ import pytest
 import yaml
 
 from tanq_monai import cli
-from tanq_monai.demo.pipeline import SEGMENTERS, _row, closed_gap, segmentation_steps, translation_steps
-from tanq_monai.demo.report import NO_ADAPTATION, SUPERVISED_BOUND, TANQ
-from tanq_monai.demo.settings import SIZES
+from tanq_monai.adaptation import find_scans
+from tanq_monai.adaptation.settings import SIZES
+from tanq_monai.demo.pipeline import _row, closed_gap, demo_steps, phantom_step
+from tanq_monai.demo.report import NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND
+from tanq_monai.errors import InputError
+from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
+from tanq_monai.steps import BUNDLES
 
 MONAIS_OWN = {"config_file", "meta_file", "logging_file"}
 
@@ -23,7 +28,12 @@ def options_of(step):
 
 
 def config_of(step):
-    return yaml.safe_load((step.folder / options_of(step)["config_file"]).read_text())
+    """The configs of a step, later ones laid over earlier ones."""
+    files = options_of(step)["config_file"]
+    config = {}
+    for file in literal_eval(files) if files.startswith("[") else [files]:
+        config |= yaml.safe_load((step.folder / file).read_text())
+    return config
 
 
 def default_of(config, option):
@@ -34,103 +44,157 @@ def default_of(config, option):
 
 def steps_of(root, size):
     """All steps of a demo by name."""
-    settings = SIZES[size]
-    steps = translation_steps(root, settings, seed=7)
-    steps += [step for segmenter in SEGMENTERS for step in segmentation_steps(root, settings, segmenter)]
+    rows = demo_steps(root, SIZES[size], 7)
+    steps = [phantom_step(root, SIZES[size], 7), *(step for row in rows.values() for step in row)]
+    assert len({step.name for step in steps}) == len(steps)  # each is remembered by its name
     return {step.name: step for step in steps}
 
 
-@pytest.fixture(params=sorted(SIZES))
+@pytest.fixture(params=["small", "tiny"])
 def steps(request, tmp_path):
     return steps_of(tmp_path, request.param)
 
 
-def table(no_adaptation, tanq, bound):
-    """Dice of VS and cochlea of the three segmenters."""
-    rows = {NO_ADAPTATION: no_adaptation, TANQ: tanq, SUPERVISED_BOUND: bound}
+def table(no_adaptation, adapted, bound):
+    """Dice of VS and cochlea of three segmenters."""
+    rows = {NO_ADAPTATION: no_adaptation, SELF_TRAINED: adapted, SUPERVISED_BOUND: bound}
     return pd.DataFrame({name: {"VS Dice": vs, "cochlea Dice": cochlea} for name, (vs, cochlea) in rows.items()}).T
-
-
-def test_every_step_has_its_own_name_so_that_it_is_remembered_by_itself(steps):
-    assert len(steps) == 3 + 3 * len(SEGMENTERS)
 
 
 def test_options_of_the_bundle_steps_are_ids_of_their_configs(steps):
     bundle_steps = [step for step in steps.values() if "monai.bundle" in step.arguments]
-    assert len(bundle_steps) == len(steps) - 1
+    assert len(bundle_steps) == len(steps) - 2  # phantom and report
     for step in bundle_steps:
-        config = config_of(step)
         for option in options_of(step).keys() - MONAIS_OWN:
-            default_of(config, option)  # a KeyError names the option
+            default_of(config_of(step), option)  # a KeyError names the option
 
 
-def test_options_of_the_phantom_step_are_parameters_of_its_command(steps):
+def test_options_of_the_steps_of_self_training_are_ids_of_their_configs(tmp_path):
+    data = Data(str(tmp_path / "translated"), str(tmp_path / "translated"), str(tmp_path / "target"))
+    choices = RoundChoices(configurations={"2d": {"max_epochs": 3}}, folds=["all"])
+    line = SelfTraining(data, tmp_path, choices, bundle=BUNDLES / "vs_cochlea_seg")
+    steps = [step for number in (0, 1) for step in line.steps_of(number)]
+    names = ["train_2d_fold_all", "select", "segment"]
+    assert [step.name for step in steps] == [
+        *(f"round_0_{name}" for name in names),
+        *(f"round_1_{name}" for name in ["refine", "segment_translated", "weigh", *names]),
+    ]
+    for step in steps:
+        for option in options_of(step).keys() - MONAIS_OWN:
+            default_of(config_of(step), option)
+
+
+def test_options_of_the_other_steps_are_parameters_of_their_commands(steps):
     options = {name.replace("-", "_") for name in options_of(steps["phantom"])}
-    assert options == set(inspect.signature(cli.phantom).parameters) - {"paired", "workers", "random_protocols"}
+    assert options <= set(inspect.signature(cli.phantom).parameters)
+    assert set(options_of(steps["report"])) <= set(inspect.signature(cli.report).parameters)
 
 
-def test_training_and_inference_of_the_translator_agree_on_slices_and_network(steps):
-    trained, used = steps["train_translator"], steps["translate"]
-    for option in ("pixels", "pixel_mm", "width", "blocks"):
-        values = [options_of(step).get(option, str(default_of(config_of(step), option))) for step in (trained, used)]
-        assert values[0] == values[1], option
+def test_training_and_use_of_the_translators_agree_on_slices_and_network(steps):
+    used = options_of(steps["make_translated"])
+    for name in ("train_tanq", "train_cyclegan"):
+        trained = options_of(steps[name])
+        for option in ("pixels", "pixel_mm", "width"):
+            assert trained[option] == used[option], option
+        assert trained["output_dir"] == str(Path(used[f"{name.removeprefix('train_')}_model_file"]).parents[1])
+    assert options_of(steps["train_tanq"])["styles"] == used["styles"]
 
 
-def test_the_seed_reaches_phantom_and_translator(steps):
-    assert options_of(steps["phantom"])["seed"] == "7"
-    assert options_of(steps["train_translator"])["seed"] == "7"
+def test_the_seed_reaches_phantom_and_translators(steps):
+    assert {options_of(steps[name])["seed"] for name in ("phantom", "train_tanq", "train_cyclegan")} == {"7"}
 
 
-def test_a_crop_of_the_translator_fits_into_its_slices(steps):
-    options = options_of(steps["train_translator"])
-    assert int(options["crop"]) <= int(options["pixels"])
+def test_a_crop_of_the_translators_fits_into_their_slices(steps):
+    for name in ("train_tanq", "train_cyclegan"):
+        options = options_of(steps[name])
+        assert int(options["crop"]) <= int(options["pixels"])
 
 
 def test_every_step_reads_what_a_step_before_it_wrote(tmp_path):
     written = {tmp_path / "data"}
+    read = {
+        "dataset_dir",
+        "label_dir",
+        "source_dir",
+        "target_dir",
+        "truth_dir",
+        "ensemble_dir",
+        "scans",
+        "pred",
+        "truth",
+    }
     for step in steps_of(tmp_path, "tiny").values():
         options = options_of(step)
-        for option in {"dataset_dir", "label_dir", "truth_dir", "model_dir", "model_file"} & options.keys():
+        for option in {*read, "tanq_model_file", "cyclegan_model_file"} & options.keys():
             path = Path(options[option])
             assert any(path == folder or folder in path.parents for folder in written), (step.name, option)
-        written.add(Path(options.get("output_dir", options.get("output-dir"))))
+        written.add(Path(options.get("output_dir", options.get("output-dir", "nowhere"))))
 
 
 def test_only_the_bound_is_trained_on_withheld_labels_and_none_on_test_scans(steps):
-    trainings = {name: step.command for name, step in steps.items() if name.startswith("train_")}
-    assert len(trainings) == 1 + len(SEGMENTERS)
-    assert [name for name, command in trainings.items() if "withheld_labels" in command] == ["train_supervised"]
-    assert not any("validation" in command for command in trainings.values())
+    trained_on = {
+        name: [options_of(step).get(option, "") for option in ("dataset_dir", "label_dir", "source_dir", "target_dir")]
+        for name, step in steps.items()
+        if name.startswith("train_")
+    }
+    assert len(trained_on) == 5
+    assert [name for name, paths in trained_on.items() if "withheld_labels" in "".join(paths)] == ["train_supervised"]
+    assert not any("validation" in path for paths in trained_on.values() for path in paths)
 
 
-def test_the_three_segmenters_differ_in_nothing_but_folders(steps):
-    folders = {"dataset_dir", "label_dir", "output_dir"}
-    choices = [
-        {option: value for option, value in options_of(steps[f"train_{s.name}"]).items() if option not in folders}
-        for s in SEGMENTERS
-    ]
-    assert choices[0] == choices[1] == choices[2]
+def test_all_segmenters_are_trained_with_the_same_choices(steps):
+    folders = {"dataset_dir", "label_dir", "output_dir", "model_dir"}
+    plain = [options_of(steps[f"train_{name}"]) for name in ("no_adaptation", "supervised")]
+    ours = options_of(steps["train_self_training"])
+    expected = {key: str(value) for key, value in literal_eval(ours["training"]).items()}
+    for options in plain:
+        choices = {key: value for key, value in options.items() if key not in folders | MONAIS_OWN}
+        assert choices.pop("configuration") in ours["configurations"]
+        assert choices == expected
 
 
-def test_the_three_segmenters_are_scored_on_the_same_scans_and_truth(steps):
-    scans = {options_of(steps[f"segment_{s.name}"])["dataset_dir"] for s in SEGMENTERS}
-    truths = {options_of(steps[f"score_{s.name}"])["truth_dir"] for s in SEGMENTERS}
+def test_all_segmenters_are_scored_on_the_same_scans_and_truth(steps):
+    scans = {
+        options_of(step)["dataset_dir"]
+        for name, step in steps.items()
+        if re.fullmatch(r"segment(_\w+)?(?<!score)", name)
+    }
+    truths = {options_of(step)["truth_dir"] for name, step in steps.items() if name.endswith("_score")}
     assert len(scans) == len(truths) == 1
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("training_source", "training_target"), ("source_training", "target_training", "target_validation")],
+)
+def test_the_folders_of_every_year_of_crossmoda_are_found(names, tmp_path):
+    for name in names:
+        (tmp_path / name).mkdir()
+    scans = find_scans(tmp_path)
+    assert [scans.source.name, scans.target.name] == list(names[:2])
+    assert (scans.test and scans.test.name) == (names[2] if len(names) == 3 else None)
+
+
+def test_another_folder_is_told_what_it_lacks(tmp_path):
+    with pytest.raises(
+        InputError, match="has not the folders of crossMoDA; give one with training_source"
+    ):
+        find_scans(tmp_path)
+
+
 def test_the_share_of_the_gap_is_told_in_percent_per_structure():
-    scores = table(no_adaptation=(0.2, 0.1), tanq=(0.65, 0.4), bound=(0.8, 0.5))
-    assert closed_gap(scores) == "share of the Dice gap that TANQ closes: VS 75%, cochlea 75%"
+    scores = table(no_adaptation=(0.2, 0.1), adapted=(0.65, 0.4), bound=(0.8, 0.5))
+    assert closed_gap(scores) == "share of the Dice gap that the adaptation closes: VS 75%, cochlea 75%"
 
 
 def test_a_share_is_told_by_structure_and_may_be_negative_or_above_one():
-    scores = table(no_adaptation=(0.4, 0.2), tanq=(0.3, 0.7), bound=(0.8, 0.6))
-    assert closed_gap(scores) == "share of the Dice gap that TANQ closes: VS -25%, cochlea 125%"
+    scores = table(no_adaptation=(0.4, 0.2), adapted=(0.3, 0.7), bound=(0.8, 0.6))
+    assert closed_gap(scores) == "share of the Dice gap that the adaptation closes: VS -25%, cochlea 125%"
 
 
 def test_a_gap_that_is_none_has_no_share():
-    scores = table(no_adaptation=(0.8, 0.2), tanq=(0.7, 0.4), bound=(0.8, 0.6))
-    assert closed_gap(scores) == "share of the Dice gap that TANQ closes: VS n/a, cochlea 50%"
+    scores = table(no_adaptation=(0.8, 0.2), adapted=(0.7, 0.4), bound=(0.8, 0.6))
+    assert closed_gap(scores) == "share of the Dice gap that the adaptation closes: VS n/a, cochlea 50%"
 
 
 def test_a_row_of_the_table_holds_mean_sample_deviation_and_count_of_each_structure(tmp_path):

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from tanq_monai.demo.report import NO_ADAPTATION, SUPERVISED_BOUND, TANQ, Picture, gap_closed, write_report
+from tanq_monai.demo.report import NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND, Picture, gap_closed, write_report
 from tanq_monai.errors import InputError
 
 PNG = b"\x89PNG\r\n\x1a\n not really a picture"
@@ -21,7 +21,7 @@ def _table(**columns):
         "n": [4, 4, 4],
         "seconds": [1234.6, 10.0, 20.0],
     }
-    return pd.DataFrame({**values, **columns}, index=[NO_ADAPTATION, TANQ, SUPERVISED_BOUND])
+    return pd.DataFrame({**values, **columns}, index=[NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND])
 
 
 def _picture(section="Translation", title="case 1"):
@@ -72,7 +72,7 @@ def test_table_shows_every_segmenter_with_dice_to_three_and_mm_to_two_digits(out
     assert rows == [
         header,
         [NO_ADAPTATION, "0.200", "123.46", "0.000", "350.00", "4", "1,235"],
-        [TANQ, "0.500", "1.50", "0.600", "0.25", "4", "10"],
+        [SELF_TRAINED, "0.500", "1.50", "0.600", "0.25", "4", "10"],
         [SUPERVISED_BOUND, "0.800", "0.50", "0.800", "n/a", "4", "20"],
     ]
 
@@ -95,7 +95,7 @@ def test_gap_closed_is_0_at_no_adaptation_1_at_the_bound_and_negative_below():
         assert closed["VS"] == pytest.approx(share)
 
 
-@pytest.mark.parametrize("table", [_table().drop(index=TANQ), _table(**{"VS Dice": [0.8, 0.9, 0.8]})])
+@pytest.mark.parametrize("table", [_table().drop(index=SELF_TRAINED), _table(**{"VS Dice": [0.8, 0.9, 0.8]})])
 def test_gap_closed_is_not_applicable_without_a_gap_or_a_row(table):
     assert math.isnan(gap_closed(table)["VS"])
 

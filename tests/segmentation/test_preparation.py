@@ -81,6 +81,11 @@ def test_nothing_overridden_changes_nothing(plan):
     assert override_plan(plan, VOLUME, {}) == json.loads(PLANS.read_text())
 
 
+def test_two_stages_are_too_few_for_deep_supervision(plan):
+    with pytest.raises(InputError, match="plans_override: leaves 2 stages; give three features_per_stage or more"):
+        override_plan(plan, VOLUME, {"features_per_stage": [4, 8]})
+
+
 def test_a_misspelt_key_is_a_mistake(plan):
     with pytest.raises(InputError, match=r"unknown keys \['batchsize'\]"):
         override_plan(plan, VOLUME, {"batchsize": 5})
