@@ -1,0 +1,54 @@
+"""Two steps of nnU-Net; as a program one of several ranks: share_nnunet_batch.py RANK RANKS MEETING_PLACE DATA RUN."""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import distributed as dist
+
+from tanq_monai.data.cases import find_labelled
+from tanq_monai.segmentation.engine import NnUNetEngine
+from tanq_monai.segmentation.nnunet import Settings, set_up_nnunet
+
+BATCH, PATCH = 4, 32
+SETTINGS = Settings(
+    configuration="2d",
+    max_epochs=1,
+    batch_size=BATCH,
+    plans_override={"patch_size": [PATCH, PATCH], "features_per_stage": [4, 8, 8]},
+    num_processes=0,
+)
+
+
+class FixedBatches:
+    """The same slices for one process and, in parts, for several; the structures differ from slice to slice."""
+
+    def __init__(self, trainer, rank: int) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            self.images = torch.randn(2, BATCH, 1, PATCH, PATCH)
+            labels = torch.randint(0, 3, (2, BATCH, 1, PATCH, PATCH)).float()
+        labels[:, 0] = 0
+        self.labels, share = labels, trainer.batch_size
+        self.part = slice(rank * share, (rank + 1) * share)
+
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        for image, label in zip(self.images[:, self.part], self.labels[:, self.part], strict=True):
+            yield {"data": image, "target": [label, label[..., ::2, ::2]]}
+
+
+def two_steps(data: str, run: str, rank: int = 0) -> None:
+    """Leaves ``RUN/models/model.pt``."""
+    torch.manual_seed(0)
+    trainer = set_up_nnunet(find_labelled(data).cases, run, SETTINGS, "cpu")
+    NnUNetEngine(trainer, FixedBatches(trainer, rank), max_epochs=1, model_dir=Path(run) / "models").run()
+
+
+if __name__ == "__main__":
+    rank, ranks, meeting_place, data, run = sys.argv[1:]
+    dist.init_process_group("gloo", f"file://{meeting_place}", rank=int(rank), world_size=int(ranks))
+    two_steps(data, run, int(rank))
+    dist.destroy_process_group()
