@@ -1,4 +1,4 @@
-"""``configs/evaluate.yaml`` as a user runs it."""
+"""``configs/evaluate.yaml`` and the command of the same name as a user runs them."""
 
 import subprocess
 import sys
@@ -7,6 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import pytest
 
 BUNDLE = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg"
 
@@ -19,22 +20,86 @@ def _save(path, moved):
     nib.save(nib.Nifti1Image(labels, np.diag([-0.5, -0.5, 1.5, 1])), path)
 
 
-def test_evaluate_scores_the_good_case_names_the_missing_one_and_exits_with_1(tmp_path):
+@pytest.fixture
+def folders(tmp_path):
+    """A truth of two cases, a prediction of both, and other predictions of the first alone."""
     for number in (1, 2):
         _save(tmp_path / "truth" / f"crossmoda2021_ldn_{number}_Label.nii.gz", moved=0)
-    _save(tmp_path / "prediction" / "crossmoda2021_ldn_1_Label.nii.gz", moved=1)
+        _save(tmp_path / "prediction" / f"crossmoda2021_ldn_{number}_Label.nii.gz", moved=number)
+    _save(tmp_path / "others" / "crossmoda2021_ldn_1_Label.nii.gz", moved=2)
+    return tmp_path
+
+
+def _bundle(folder, *options):
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/evaluate.yaml"]
     command += ["--meta_file", "configs/metadata.json", "--logging_file", "configs/logging.conf"]
-    command += ["--dataset_dir", tmp_path / "prediction", "--truth_dir", tmp_path / "truth"]
-    command += ["--output_dir", tmp_path / "out"]
-    done = subprocess.run(command, cwd=BUNDLE, capture_output=True, text=True, check=False)
+    command += ["--truth_dir", folder / "truth", "--output_dir", folder / "of_bundle", *options]
+    return subprocess.run(command, cwd=BUNDLE, capture_output=True, text=True, check=False)
+
+
+def _command(folder, *options):
+    command = [sys.executable, "-m", "tanq_monai", "evaluate", "--truth", folder / "truth", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _mistakes(done):
     assert done.returncode == 1, done.stderr
-    mistakes = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(mistakes) == 1
-    assert "crossmoda2021_ldn_2_Label.nii.gz: there is no such file" in mistakes[0]
     assert "Traceback" not in done.stderr
-    assert (tmp_path / "out" / "summary.txt").read_text() in done.stdout
-    scores = pd.read_csv(tmp_path / "out" / "scores.csv")
-    assert scores["case"].tolist() == ["crossmoda2021_ldn_1"] * 2
-    assert scores["structure"].tolist() == ["VS", "cochlea"]
-    np.testing.assert_allclose(scores["dice"], [0.75, 1.0])
+    return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+
+
+def test_config_and_command_give_the_same_files_and_name_the_missing_case(folders):
+    paths = folders / "prediction", folders / "others"
+    of_bundle = _bundle(folders, "--dataset_dir", paths[0], "--against_dir", paths[1])
+    of_command = _command(folders, "--pred", paths[0], "--against", paths[1], "--output-dir", folders / "of_command")
+    for done in (of_bundle, of_command):
+        (mistake,) = _mistakes(done)
+        assert "others/crossmoda2021_ldn_2_Label.nii.gz: there is no such file" in mistake
+        assert (folders / "of_command" / "summary.txt").read_text() in done.stdout
+    names = ["comparison.csv", "scores.csv", "summary.csv", "summary.tex", "summary.txt"]
+    assert sorted(path.name for path in (folders / "of_command").iterdir()) == names
+    for name in names:
+        assert (folders / "of_bundle" / name).read_text() == (folders / "of_command" / name).read_text()
+    scores = pd.read_csv(folders / "of_command" / "scores.csv")
+    assert scores["structure"].tolist() == ["VS", "cochlea"] * 2
+    np.testing.assert_allclose(scores["dice"], [0.75, 1.0, 0.5, 1.0])
+    comparison = pd.read_csv(folders / "of_command" / "comparison.csv", index_col=["structure", "metric"])
+    assert comparison.loc[("VS", "dice"), ["difference", "n"]].tolist() == pytest.approx([0.25, 1])
+
+
+def test_the_command_alone_writes_nothing_and_ends_well(folders):
+    before = sorted(folders.rglob("*"))
+    done = _command(folders, "--pred", folders / "prediction", "--structures", '{"any": [1, 2]}')
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.split()[:3] == ["mean", "sd", "median"]
+    assert "any" in done.stdout
+    assert sorted(folders.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--pred", "nowhere"), "nowhere: there is no such folder"),
+        (("--pred", "{0}/prediction", "--against", "nowhere"), "nowhere: there is no such folder"),
+        (("--pred", "{0}/prediction", "--structures", "VS=1"), "structures VS=1: are no names with label values"),
+        (("--pred", "{0}/prediction", "--assd", "mean"), "assd mean: is no definition"),
+        (("--pred", "{0}/prediction", "--seed", "x"), "--seed x: is not a whole number"),
+        (("--pred", "{0}/prediction", "--structures", '{{"VS": 3}}'), "holds unknown label 1, 2; use only [0, 3]"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line_each_and_nothing_is_written(folders, options, told):
+    done = _command(folders, "--output-dir", folders / "out", *(option.format(folders) for option in options))
+    mistakes = _mistakes(done)
+    assert mistakes == done.stderr.strip().splitlines()
+    assert all(told in mistake for mistake in mistakes)
+    assert not (folders / "out").exists()
+
+
+def test_a_prediction_on_another_grid_is_told_and_the_other_case_scored(folders):
+    path = folders / "prediction" / "crossmoda2021_ldn_2_Label.nii.gz"
+    nib.save(nib.Nifti1Image(np.zeros((12, 12, 8)), np.diag([-0.5, -0.5, 1.0, 1])), path)
+    done = _command(folders, "--pred", folders / "prediction", "--output-dir", folders / "out")
+    (mistake,) = _mistakes(done)
+    assert "beside the truth (affines differ); resample it" in mistake
+    assert pd.read_csv(folders / "out" / "scores.csv")["case"].unique().tolist() == ["crossmoda2021_ldn_1"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.metrics import average_surface_distance, dice, evaluate_case, evaluate_folder, summarize
+from tanq_monai.metrics import average_surface_distance, compare, dice, evaluate_case, evaluate_folder, summarize
 
 AFFINE = np.array([[-0.5, 0, 0, 40], [0, -0.5, 0, 30], [0, 0, 1.5, -20], [0, 0, 0, 1.0]])
 CASES = ("crossmoda2021_ldn_1", "crossmoda2022_etz_7")
@@ -73,23 +73,118 @@ def test_truth_without_vs_is_not_applicable_and_its_false_positive_volume_stays_
     assert "n/a" in str(evaluation)
 
 
-def test_summary_equals_mean_sample_sd_and_median_written_out():
-    scores = pd.DataFrame(
-        {"structure": ["VS"] * 4, "dice": [0.5, 0.9, np.nan, 0.7], "assd_mm": [1.0, 350.0, np.nan, 3.0]}
-    )
-    summary = summarize(scores)
-    for metric, values in (("dice", [0.5, 0.9, 0.7]), ("assd_mm", [1.0, 350.0, 3.0])):
-        mean = sum(values) / 3
-        row = summary.loc[("VS", metric)]
-        assert row["mean"] == pytest.approx(mean)
-        assert row["sd"] == pytest.approx((sum((v - mean) ** 2 for v in values) / 2) ** 0.5)
-        assert row["median"] == sorted(values)[1]
-        assert (row["n"], row["n/a"]) == (3, 1)
+def test_a_structure_that_no_truth_has_is_told_in_a_sentence_and_is_no_error(folders):
+    prediction, truth = folders
+    for case in CASES:
+        _save(truth / f"{case}_Label.nii.gz", _labels(vs=False))
+    evaluation = evaluate_folder(prediction, truth)
+    evaluation.raise_mistakes()
+    assert "VS: absent from the truth of every case, so n/a." in str(evaluation).splitlines()
+    assert evaluation.summary.loc[("all", "VS", "dice"), ["n", "n/a"]].tolist() == [0, 2]
+    assert "nan" not in str(evaluation).lower()
 
 
-def test_summary_of_nothing_is_empty():
-    scores = pd.DataFrame({"structure": [], "dice": [], "assd_mm": []})
-    assert summarize(scores).empty
+def test_a_truth_without_any_structure_is_an_error(folders):
+    prediction, truth = folders
+    for case in CASES:
+        _save(truth / f"{case}_Label.nii.gz", 0 * _labels())
+    with pytest.raises(InputError, match="truth: has no VS, cochlea in any case"):
+        evaluate_folder(prediction, truth)
+
+
+def test_three_labels_are_scored_one_by_one_and_as_a_union(folders, tmp_path):
+    def three(moved):
+        labels = _labels(moved)
+        labels[labels == 2] = 3
+        labels[:5][labels[:5] == 1] = 2
+        return labels
+
+    for case in CASES:
+        _save(tmp_path / "truth3" / f"{case}_Label.nii.gz", three(0))
+        _save(tmp_path / "prediction3" / f"{case}_Label.nii.gz", three(1))
+    folders3 = tmp_path / "prediction3", tmp_path / "truth3"
+    union = evaluate_folder(*folders3, structures={"VS": [1, 2], "cochlea": 3})
+    pd.testing.assert_frame_equal(union.scores, evaluate_folder(*folders).scores)
+    assert str(union) == str(evaluate_folder(*folders))
+    several = {"VS": [1, 2], "VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+    scores = evaluate_folder(*folders3, structures=several).scores
+    assert scores["structure"].tolist() == 2 * list(several)
+    inner = three(1) == 1, three(0) == 1
+    assert scores["dice"][1] == dice(*inner) != scores["dice"][0]
+    assert scores["truth_mm3"][0] == scores["truth_mm3"][1] + scores["truth_mm3"][2]
+
+
+def test_scores_are_those_of_the_whole_volumes_although_a_box_is_cut_out(tmp_path):
+    generator = np.random.default_rng(0)
+    true, found = (np.zeros((30, 28, 26), dtype=np.uint8) for _ in range(2))
+    true[10:20, 9:15, 8:20] = generator.integers(0, 3, (10, 6, 12))
+    found[8:18, 9:15, 8:20] = generator.integers(0, 3, (10, 6, 12))
+    found[-1, -1, 0] = 1
+    for name, labels in (("found", found), ("true", true)):
+        _save(tmp_path / f"{name}.nii.gz", labels)
+    for score, value in zip(evaluate_case(tmp_path / "found.nii.gz", tmp_path / "true.nii.gz"), (1, 2), strict=True):
+        assert score.dice == dice(found == value, true == value)
+        whole = average_surface_distance(found == value, true == value, spacing=(0.5, 0.5, 1.5))
+        assert score.assd_mm == pytest.approx(whole, abs=1e-12)
+
+
+def test_sites_are_summarized_by_themselves_when_there_are_several(folders):
+    evaluation = evaluate_folder(*folders)
+    assert evaluation.summary.index.unique("site").tolist() == ["all", "ldn", "etz"]
+    assert evaluation.summary.loc[("etz", "VS", "dice"), "mean"] == evaluation.scores["dice"].iloc[2]
+
+
+def test_other_predictions_are_scored_and_compared_as_if_by_themselves(folders, tmp_path):
+    prediction, truth = folders
+    for case, moved in zip(CASES, (2, 3), strict=True):
+        _save(tmp_path / "run" / f"{case}_Label.nii.gz", _labels(moved))
+    evaluation = evaluate_folder(prediction, truth, against_dir=tmp_path / "run", seed=3)
+    others = evaluate_folder(tmp_path / "run", truth)
+    pd.testing.assert_frame_equal(evaluation.against, others.scores)
+    pd.testing.assert_frame_equal(evaluation.comparison, compare(evaluation.scores, others.scores, seed=3))
+    assert evaluation.comparison.loc[("VS", "dice"), "difference"] == pytest.approx(0.8 - (0.6 + 0.4) / 2)
+    assert "difference: prediction minus run." in str(evaluation)
+
+
+def test_a_case_that_only_one_of_two_has_is_a_mistake_and_counts_in_no_pair(folders, tmp_path):
+    prediction, truth = folders
+    _save(tmp_path / "run" / f"{CASES[0]}_Label.nii.gz", _labels(2))
+    evaluation = evaluate_folder(prediction, truth, against_dir=tmp_path / "run")
+    assert evaluation.comparison["n"].tolist() == [1] * 4
+    assert len(evaluation.scores) == 4
+    assert [str(mistake).split(":")[0] for mistake in evaluation.mistakes] == [
+        str(tmp_path / "run" / f"{CASES[1]}_Label.nii.gz")
+    ]
+    assert "nan" not in str(evaluation).lower()
+
+
+def test_a_prediction_compared_with_itself_does_not_differ(folders):
+    prediction, truth = folders
+    table = evaluate_folder(prediction, truth, against_dir=prediction).comparison
+    assert (table[["difference", "ci_low", "ci_high"]] == 0).all(axis=None)
+    assert table[["p_t", "p_wilcoxon", "d_z"]].isna().all(axis=None)
+
+
+def test_folders_of_one_name_are_told_apart_by_the_folders_above(folders, tmp_path):
+    prediction, truth = folders
+    for run in ("plain", "refined"):
+        shutil.copytree(prediction, tmp_path / run / "labels")
+    refined, plain = tmp_path / "refined/labels", tmp_path / "plain/labels"
+    assert evaluate_folder(refined, truth, against_dir=plain).names == ("refined/labels", "plain/labels")
+    assert len(set(evaluate_folder(plain, truth, against_dir=plain).names)) == 2
+
+
+def test_nothing_is_scored_when_no_prediction_is_there_and_every_case_is_named(folders, tmp_path):
+    _, truth = folders
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputErrors) as caught:
+        evaluate_folder(tmp_path / "none", truth)
+    assert [case in line for case, line in zip(CASES, str(caught.value).splitlines(), strict=True)] == [True, True]
+
+
+def test_an_unknown_definition_is_told_before_anything_is_read(folders):
+    with pytest.raises(InputError, match="assd hausdorff: is no definition; choose one of directed, pooled"):
+        evaluate_folder(*folders, definition="hausdorff")  # type: ignore[arg-type]
 
 
 def _on_another_grid(path):
@@ -107,6 +202,18 @@ def _in_4d(path):
 def _with_nan(path):
     labels = _labels()
     labels[0, 0, 0] = np.nan
+    _save(path, labels)
+
+
+def _with_infinity(path):
+    labels = _labels()
+    labels[0, 0, 0] = np.inf
+    _save(path, labels)
+
+
+def _with_a_negative_label(path):
+    labels = _labels()
+    labels[0, 0, 0] = -1
     _save(path, labels)
 
 
@@ -138,6 +245,8 @@ def _not_nifti(path):
         (_of_another_shape, r"shape \(15, 14, 10\), the truth \(16, 14, 10\)"),
         (_in_4d, "three dimensions"),
         (_with_nan, "NaN"),
+        (_with_infinity, "NaN"),
+        (_with_a_negative_label, "unknown label -1"),
         (_with_fractions, "fractions"),
         (_with_label_3, "unknown label 3"),
         (_truncated, "cannot be read"),
@@ -189,11 +298,24 @@ def test_saved_scores_read_back_and_nothing_unfinished_stays(folders, tmp_path):
     evaluation = evaluate_folder(*folders)
     evaluation.save(tmp_path / "new" / "scores")
     folder = tmp_path / "new" / "scores"
-    assert sorted(path.name for path in folder.iterdir()) == ["scores.csv", "summary.csv", "summary.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["scores.csv", "summary.csv", "summary.tex", "summary.txt"]
     pd.testing.assert_frame_equal(pd.read_csv(folder / "scores.csv"), evaluation.scores, atol=1e-6)
-    summary = pd.read_csv(folder / "summary.csv", index_col=["structure", "metric"])
-    pd.testing.assert_frame_equal(summary, summarize(evaluation.scores), atol=1e-6)
+    summary = pd.read_csv(folder / "summary.csv", index_col=["site", "structure", "metric"])
+    pd.testing.assert_frame_equal(summary, evaluation.summary, atol=1e-6, check_dtype=False)
     assert (folder / "summary.txt").read_text() == f"{evaluation}\n"
+
+
+def test_a_saved_comparison_reads_back_and_stands_in_text_and_latex(folders, tmp_path):
+    prediction, truth = folders
+    _save(tmp_path / "run_2" / f"{CASES[0]}_Label.nii.gz", _labels(2))
+    evaluation = evaluate_folder(prediction, truth, against_dir=tmp_path / "run_2")
+    evaluation.save(tmp_path / "out")
+    table = pd.read_csv(tmp_path / "out" / "comparison.csv", index_col=["structure", "metric"])
+    pd.testing.assert_frame_equal(table.drop(columns="stars"), evaluation.comparison.drop(columns="stars"), atol=1e-5)
+    latex = (tmp_path / "out" / "summary.tex").read_text()
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 2
+    assert r"prediction & run\_2 & difference" in latex
+    assert all(line.startswith("%") for line in latex.splitlines() if "bootstrap" in line or "signed rank" in line)
 
 
 def test_unwritable_output_is_named(folders, tmp_path):
