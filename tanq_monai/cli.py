@@ -152,6 +152,7 @@ def adapt(
     size: str = "paper",
     seed: int = 0,
     truth_dir: str | None = None,
+    structures: dict[str, int] | None = None,
 ) -> None:
     """From labelled ceT1 and unlabelled hrT2 scans to a self-trained segmenter of hrT2, and its labels of test scans.
 
@@ -162,11 +163,20 @@ def adapt(
         size: paper (days on a GPU), or small, tiny (trials on a CPU).
         seed: of the translators.
         truth_dir: labels of the test scans where there are any: then they are scored.
+        structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
+            VS 1, cochlea 2.
     """
     from tanq_monai.adaptation import run_adaptation
+    from tanq_monai.metrics import STRUCTURES
 
-    truth = None if truth_dir is None else str(truth_dir)
-    done = run_adaptation(str(dataset_dir), str(output_dir), str(size), _whole(seed, "--seed"), truth)
+    done = run_adaptation(
+        str(dataset_dir),
+        str(output_dir),
+        str(size),
+        _whole(seed, "--seed"),
+        None if truth_dir is None else str(truth_dir),
+        STRUCTURES if structures is None else _label_values(structures, "--structures"),
+    )
     sys.stdout.write(f"Research only. Labels: {done.labels}, to look through: {done.report}\n")
 
 
@@ -178,9 +188,11 @@ def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | No
         output_dir: the new bundle.
         structures: names and label values that it must have, e.g. '{"VS": 1, "cochlea": 2}', which is the default.
     """
+    from tanq_monai.metrics import STRUCTURES
     from tanq_monai.segmentation.import_nnunet import import_nnunet as make_bundle
 
-    ensemble = make_bundle(str(results), str(output_dir), **({} if structures is None else {"structures": structures}))
+    known = STRUCTURES if structures is None else _label_values(structures, "--structures")
+    ensemble = make_bundle(str(results), str(output_dir), known)
     sys.stdout.write(f"{output_dir}: {len(ensemble['groups'][0])} models, run it with configs/ensemble.yaml\n")
 
 

@@ -1,13 +1,14 @@
 """From a crossMoDA folder to segmented hrT2: both translators, their views, self-training, ensemble, scores."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.errors import InputError
+from tanq_monai.metrics import STRUCTURES
 from tanq_monai.steps import Step, StepRunner, bundle_step
 
 TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
@@ -59,6 +60,7 @@ class Adaptation:
         truth: labels of the test scans, for scores.
         target_truth: labels of ``scans.target``, only to watch the rounds of self-training.
         translators: folder with ``tanq`` and ``cyclegan`` as their trainings leave them; None: ``root``, trained here.
+        structures: names and label values.
     """
 
     scans: Scans
@@ -68,6 +70,7 @@ class Adaptation:
     truth: Path | None = None
     target_truth: Path | None = None
     translators: str | Path | None = None
+    structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
 
     @property
     def segmented(self) -> Path:
@@ -93,7 +96,8 @@ class Adaptation:
         yield from self.segmentation("segment", self.root / "self_training" / "models", self.labels)
         truth = () if self.truth is None else ("--truth", str(self.truth))
         pages = ("--scans", self.segmented, "--pred", self.labels, "--output", self.report)
-        yield Step("report", ("-m", "tanq_monai", "report", *map(str, pages), *truth))
+        structures = ("--structures", str(dict(self.structures)))
+        yield Step("report", ("-m", "tanq_monai", "report", *map(str, pages), *structures, *truth))
 
     def translator_training(self, name: str) -> Step:
         """Training of ``tanq`` or ``cyclegan``."""
@@ -101,7 +105,10 @@ class Adaptation:
         config = "train" if name == "tanq" else ("train", "train_cyclegan")
         folders = {"source_dir": self.scans.source, "target_dir": self.scans.target, "output_dir": self.root / name}
         return bundle_step(
-            f"train_{name}", TRANSLATOR, config, {**folders, "seed": self.seed, **self.settings.slices, **own}
+            f"train_{name}",
+            TRANSLATOR,
+            config,
+            {**folders, **self._labels_are, "seed": self.seed, **self.settings.slices, **own},
         )
 
     def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
@@ -109,7 +116,7 @@ class Adaptation:
         trained = Path(self.translators or self.root).resolve()
         models = {f"{view}_model_file": trained / view / "models" / "model.pt" for view in ("tanq", "cyclegan")}
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
-        choices = {**folders, **models, **self.settings.slices, **self.settings.styles}
+        choices = {**folders, **models, **self._labels_are, **self.settings.slices, **self.settings.styles}
         return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices)
 
     def self_training(self, name: str = "self_training", translated: str = "translated", **choices: Any) -> Step:
@@ -125,7 +132,7 @@ class Adaptation:
             f"train_{name}",
             SEGMENTER,
             "self_training",
-            {**folders, **truth, **segmenter, **self.settings.self_training, **choices},
+            {**folders, **truth, **self._labels_are, **segmenter, **self.settings.self_training, **choices},
         )
 
     def segmentation(self, name: str, models: Path, labels: Path) -> Iterator[Step]:
@@ -140,6 +147,10 @@ class Adaptation:
             }
             yield bundle_step(f"{name}_score", SEGMENTER, "evaluate", scoring)
 
+    @property
+    def _labels_are(self) -> dict[str, Any]:
+        return {"structures": dict(self.structures)}
+
 
 def run_adaptation(
     dataset_dir: str | Path,
@@ -147,6 +158,7 @@ def run_adaptation(
     size: str = "paper",
     seed: int = 0,
     truth_dir: str | Path | None = None,
+    structures: Mapping[str, int] = STRUCTURES,
 ) -> Adaptation:
     """Run what is left to do of an adaptation.
 
@@ -156,14 +168,15 @@ def run_adaptation(
         size: of :data:`tanq_monai.adaptation.settings.SIZES`.
         seed: of the translators.
         truth_dir: labels of the test scans.
+        structures: names and label values.
 
     Raises:
         InputError: for a folder or size that is not there, or a step that failed.
     """
     truth = None if truth_dir is None else Path(truth_dir).resolve()
-    adaptation = Adaptation(
-        find_scans(dataset_dir), check_output_dir(output_dir).resolve(), settings_of(size), seed, truth
-    )
+    scans, settings = find_scans(dataset_dir), settings_of(size)
+    root = check_output_dir(output_dir).resolve()
+    adaptation = Adaptation(scans, root, settings, seed, truth, structures=structures)
     steps = list(adaptation.steps())
     runner = StepRunner(adaptation.root / "steps", len(steps), "adapt")
     for step in steps:
