@@ -104,12 +104,8 @@ class Adaptation:
         own = {**self.settings.tanq, **self.settings.styles} if name == "tanq" else dict(self.settings.cyclegan)
         config = "train" if name == "tanq" else ("train", "train_cyclegan")
         folders = {"source_dir": self.scans.source, "target_dir": self.scans.target, "output_dir": self.root / name}
-        return bundle_step(
-            f"train_{name}",
-            TRANSLATOR,
-            config,
-            {**folders, **self._labels_are, "seed": self.seed, **self.settings.slices, **own},
-        )
+        choices = {**folders, **self._labels_are, "seed": self.seed, **self.settings.slices, **own}
+        return bundle_step(f"train_{name}", TRANSLATOR, config, choices)
 
     def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
         """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``."""
@@ -140,12 +136,9 @@ class Adaptation:
         choices = {"dataset_dir": self.segmented, "ensemble_dir": models, "output_dir": labels, "uncertainty": True}
         yield bundle_step(name, SEGMENTER, "ensemble", choices)
         if self.truth is not None:
-            scoring = {
-                "dataset_dir": labels,
-                "truth_dir": self.truth,
-                "output_dir": labels.with_name(f"{labels.name}_scores"),
-            }
-            yield bundle_step(f"{name}_score", SEGMENTER, "evaluate", scoring)
+            scoring = {"dataset_dir": labels, "truth_dir": self.truth, **self._labels_are}
+            scores = labels.with_name(f"{labels.name}_scores")
+            yield bundle_step(f"{name}_score", SEGMENTER, "evaluate", scoring | {"output_dir": scores})
 
     @property
     def _labels_are(self) -> dict[str, Any]:

@@ -108,8 +108,8 @@ class SelfTraining:
         runner = StepRunner(self.root / "steps", sum(map(len, plan)), "self-training")
         tables = []
         for number, steps in enumerate(plan):
-            for step in steps:
-                runner.run(step)
+            if not self._run_round(runner, number, steps):
+                break
             tables.append(self._measure(number))
             table = pd.concat(tables, ignore_index=True)
             with replacing(self.root / "rounds.csv") as temporary:
@@ -118,6 +118,19 @@ class SelfTraining:
             if tables[-1]["agreement"].mean() >= self.stop_agreement:
                 break
         return table
+
+    def _run_round(self, runner: StepRunner, number: int, steps: Sequence[Step]) -> bool:
+        """Whether it was run to its end: without a pseudo-label it would be the round before once more."""
+        for step in steps:
+            runner.run(step)
+            if step.name == f"round_{number}_refine" and not self._accepted(number):
+                runner.progress.write(f"no label of round {number - 1} was accepted: self-training ends with it")
+                return False
+        return True
+
+    def _accepted(self, number: int) -> int:
+        """How many real scans have a pseudo-label in a round."""
+        return len(list((self._round(number) / "pseudo_labels").glob("*_Label.nii.gz")))
 
     def steps_of(self, number: int) -> Iterator[Step]:
         """The commands of a round."""
@@ -189,9 +202,10 @@ class SelfTraining:
 
     def _measure(self, number: int) -> pd.DataFrame:
         last = self._round(number - 1) / "predictions" if number else None
-        accepted = len(list((self._round(number) / "pseudo_labels").glob("*_Label.nii.gz"))) if number else 0
         rows = measure_round(self._round(number) / "predictions", last, self.data.truth, self.choices.structures)
-        return rows.assign(round=number, pseudo_labels=accepted)[["round", "pseudo_labels", *rows.columns]]
+        return rows.assign(round=number, pseudo_labels=self._accepted(number))[
+            ["round", "pseudo_labels", *rows.columns]
+        ]
 
     def _point_to(self, number: int) -> None:
         """``models/ensemble.json``: the ensemble of this round, without a copy of its models."""

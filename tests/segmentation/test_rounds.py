@@ -65,13 +65,17 @@ def test_a_round_without_predictions_is_told(tmp_path):
 def rounds(tmp_path, monkeypatch):
     """Self-training whose commands take no time: the models label one voxel more in each of the first two rounds."""
 
+    said = []
+
     class Runner:
         def __init__(self, *_):
-            pass
+            self.progress = type("Bar", (), {"write": said.append})()
 
         def run(self, step):
             number, name = int(step.name.split("_")[1]), step.name.split("_", 2)[2]
             folder = tmp_path / f"round_{number}"
+            if name == "refine" and number < first_empty[0]:
+                save(folder / "pseudo_labels", "a", {(0, 0, 0): 1})
             if name == "segment":
                 save(folder / "predictions", "a", {(0, 0, z): 1 for z in range(min(number, 2) + 1)})
             if name == "select":
@@ -87,7 +91,10 @@ def rounds(tmp_path, monkeypatch):
     monkeypatch.setattr(self_training, "read_ensemble", Ensemble)
     monkeypatch.setattr(self_training, "bundle_step", lambda name, *_: type("Step", (), {"name": name}))
 
-    def run(**choices):
+    first_empty = [9]
+
+    def run(none_accepted_in=9, **choices):
+        first_empty[0] = none_accepted_in
         data = Data("translated", "translated", "target")
         plain = RoundChoices({"2d": {}}, folds=["all"], structures={"VS": 1})
         return SelfTraining(data, tmp_path, plain, **choices).run()
@@ -105,6 +112,12 @@ def test_rounds_end_when_labels_no_longer_change(rounds, tmp_path):
 
 def test_rounds_end_earlier_with_a_lower_bar_and_never_above_their_number(rounds):
     assert list(rounds(rounds=4, stop_agreement=0.6)["round"]) == [0, 1]
+
+
+def test_rounds_end_when_no_label_is_accepted(rounds, tmp_path):
+    table = rounds(rounds=4, none_accepted_in=2, stop_agreement=2)
+    assert list(table["round"]) == [0, 1]
+    assert json.loads((tmp_path / "models" / "ensemble.json").read_text())["groups"] == [["../round_1/models/m"]]
 
 
 def test_no_round_more_than_wanted(rounds):
