@@ -34,14 +34,14 @@ class PlanWish:
 
     Args:
         configuration: ``2d`` or ``3d_fullres``.
-        batch_size: in place of nnU-Net's own; None keeps it.
+        batch_size: in place of nnU-Net's own; 0 keeps it.
         override: see :func:`~tanq_monai.segmentation.overrides.override_plan`.
         plans_file: a plan to take in place of a new one.
         structures: names and label values.
     """
 
     configuration: str
-    batch_size: int | None = None
+    batch_size: int = 0
     override: Json | None = None
     plans_file: str | Path | None = None
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
@@ -49,7 +49,7 @@ class PlanWish:
     @property
     def overrides(self) -> Json:
         """All that differs from the plan, in JSON's types."""
-        batch_size = {} if self.batch_size is None else {"batch_size": self.batch_size}
+        batch_size = {"batch_size": self.batch_size} if self.batch_size else {}
         plain: Json = _plain(batch_size | (self.override or {}))
         return plain
 
