@@ -47,7 +47,9 @@ def lively_network(folder, seed=0):
         for weight in network.parameters():
             if weight.ndim > 1:
                 weight.normal_(0, (2 / weight[0].numel()) ** 0.5, generator=generator)
-        logits = network(torch.randn(2, 1, *[32] * (last.weight.ndim - 2), generator=generator)).movedim(1, 0).flatten(1)
+        logits = (
+            network(torch.randn(2, 1, *[32] * (last.weight.ndim - 2), generator=generator)).movedim(1, 0).flatten(1)
+        )
         scale = 4 / logits.std(dim=1)
         last.weight *= scale.reshape(-1, *[1] * (last.weight.ndim - 1))
         last.bias.copy_(scale * (last.bias - logits.mean(dim=1)))
@@ -101,6 +103,7 @@ def label_manager(results):
 
 def let_nnunet_add_in_float32(monkeypatch):
     """It adds logits up in float16, which alone is worth 0.01."""
+
     @functools.lru_cache
     def same_weights(*args, **kwargs):
         return compute_gaussian(*args, **kwargs, dtype=torch.float16).float()

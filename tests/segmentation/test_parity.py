@@ -25,17 +25,27 @@ def dice(found, expected):
     return 2 * (found & expected).sum() / both if both else 1.0
 
 
+def part_of_phantom(image, folder):
+    """A part that is not a whole number of windows."""
+    path = folder / "crossmoda2021_ldn_901_hrT2.nii.gz"
+    nib.save(nib.load(image).slicer[20:71, 15:68, :9], path)
+    return path
+
+
 def oblique_phantom(image, folder):
     """The same voxels with 1.1 x 0.7 x 3.4 mm, turned by 12, -20 and 7 degrees, odd in size."""
     affine = np.eye(4)
     affine[:3, :3], affine[:3, 3] = rotation([12, -20, 7]) @ np.diag([-1.1, -0.7, 3.4]), [40, -30, 7]
     path = folder / "crossmoda2021_ldn_900_hrT2.nii.gz"
-    nib.save(nib.Nifti1Image(nib.load(image).get_fdata(dtype=np.float32)[:73, 5:70, :11], affine), path)
+    nib.save(nib.Nifti1Image(nib.load(image).get_fdata(dtype=np.float32)[:73, 5:70, :7], affine), path)
     return path
 
 
-def real_head():
-    return shared_data_folder("tcga_fg_6692/t2.nii.gz")
+def real_head(folder):
+    """60 x 56 x 6 voxels from the middle of a real T2 scan with an oblique affine."""
+    path = folder / "head_T2.nii.gz"
+    nib.save(nib.load(shared_data_folder("tcga_fg_6692") / "t2.nii.gz").slicer[80:140, 100:156, 10:16], path)
+    return path
 
 
 def ours(image, model, mirror):
@@ -57,9 +67,10 @@ def test_logits_and_labels_equal_those_of_nnunets_predictor(
     tiny_phantom, tmp_path, monkeypatch, configuration, grid, mirror
 ):
     image = next((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
-    image = {"straight": lambda: image, "oblique": lambda: oblique_phantom(image, tmp_path), "real head": real_head}[
-        grid
-    ]()
+    if grid == "real head":
+        image = real_head(tmp_path)
+    else:
+        image = (oblique_phantom if grid == "oblique" else part_of_phantom)(image, tmp_path)
     let_nnunet_add_in_float32(monkeypatch)
     model = write_model(tmp_path / "model", configuration)
     results = write_nnunet_results(tmp_path / "results", [model])

@@ -26,7 +26,9 @@ def there_and_back(label, space, affine=LPS):
     image = ToPlanSpaced("image", space)({"image": scan(noise(*label.shape), affine)})["image"]
     one_hot = np.stack([label == k for k in range(3)]).astype(np.float32).transpose(space.array_axes)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)[[axis - 1 for axis in space.array_axes[1:]]]
-    logits = resample(torch.from_numpy(one_hot), image.shape[1:], spacing, space.target_spacing(tuple(spacing)), space.logits)
+    logits = resample(
+        torch.from_numpy(one_hot), image.shape[1:], spacing, space.target_spacing(tuple(spacing)), space.logits
+    )
     return FromPlanSpaced("pred", space)({"image": image, "pred": logits})["pred"]
 
 
