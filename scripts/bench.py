@@ -3,12 +3,14 @@
 python scripts/bench.py translation      generator, training steps and attention against their bars
 python scripts/bench.py first_batch      from folders of 420 scans to the first batch of a training
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
+python scripts/bench.py prediction       the segmenter on a full-size scan against nnU-Net's own predictor
 """
 
 import fire
 from benchmarks.first_batch import first_batch
 from benchmarks.phantom import phantom
+from benchmarks.prediction import prediction
 from benchmarks.translation import translation
 
 if __name__ == "__main__":
-    fire.Fire({"translation": translation, "first_batch": first_batch, "phantom": phantom})
+    fire.Fire({"translation": translation, "first_batch": first_batch, "phantom": phantom, "prediction": prediction})
