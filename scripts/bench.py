@@ -1,9 +1,9 @@
-"""Benchmarks; of two things that are compared, both are measured alternately in one run.
+"""What things cost, against their bars; every figure with n, seed, machine and date.
 
 python scripts/bench.py translation      generator, training steps and attention against their bars
+python scripts/bench.py segmentation     a full-size scan against nnU-Net's own predictor; Dice and ASSD against MedPy
 python scripts/bench.py first_batch      from folders of 420 scans to the first batch of a training
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
-python scripts/bench.py segmentation     Dice and ASSD beside MedPy
 """
 
 import fire
@@ -14,5 +14,5 @@ from benchmarks.translation import translation
 
 if __name__ == "__main__":
     fire.Fire(
-        {"translation": translation, "first_batch": first_batch, "phantom": phantom, "segmentation": segmentation}
+        {"translation": translation, "segmentation": segmentation, "first_batch": first_batch, "phantom": phantom}
     )

@@ -84,7 +84,7 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
 
 
 class SplitUncertaintyd(MapTransform):  # type: ignore[misc]
-    """What :class:`EnsembleInferer` gave, (1 or 3, x, y, z), by its parts: label (under the key), confidence, agreement.
+    """The parts of what :class:`EnsembleInferer` gave: label (under the key), ``confidence``, ``agreement``.
 
     Args:
         keys: the one key.
@@ -97,7 +97,7 @@ class SplitUncertaintyd(MapTransform):  # type: ignore[misc]
         """The item with one more key for every part there is."""
         item = dict(data)
         parts = item[self.keys[0]]
-        return item | dict(zip((self.keys[0], CONFIDENCE, AGREEMENT), parts.split(1), strict=False))
+        return item | dict(zip((self.keys[0], CONFIDENCE, AGREEMENT), parts.chunk(len(parts)), strict=False))
 
 
 def _softmax_on_scan(logits: Tensor, meta: Mapping[str, Any], space: PlanSpace, out: Tensor) -> Tensor:
@@ -110,5 +110,5 @@ def _softmax_on_scan(logits: Tensor, meta: Mapping[str, Any], space: PlanSpace, 
 
 
 def _vote(votes: Tensor, label: Tensor) -> None:
-    for number, count in enumerate(votes):
-        count += label == number
+    for number in range(len(votes)):
+        votes[number] += label == number

@@ -10,7 +10,7 @@ A group is made of models of one plan, e.g. folds of one configuration. ``postpr
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -89,9 +89,9 @@ def load_members(networks: nn.ModuleList, ensemble: Ensemble) -> nn.ModuleList:
     Raises:
         InputError: when a ``model.pt`` does not fit.
     """
-    for group, folders in zip(networks, ensemble.groups, strict=True):
-        for network, folder in zip(group, folders, strict=True):
-            load_weights(network, folder / "model.pt")
+    flat = [network for group in networks for network in cast(nn.ModuleList, group)]
+    for network, folder in zip(flat, ensemble.members, strict=True):
+        load_weights(network, folder / "model.pt")
     return networks
 
 

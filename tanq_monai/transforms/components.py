@@ -31,7 +31,7 @@ class KeepLargestd(MapTransform):  # type: ignore[misc]
         """Transform every key."""
         item = dict(data)
         for key in self.key_iterator(item):
-            label = item[key][0].cpu().numpy().copy()
+            label = np.asarray(item[key][0].cpu())
             for values in self.steps:
                 label = keep_largest(label, values)
             item[key] = convert_to_dst_type(label[None], item[key])[0]

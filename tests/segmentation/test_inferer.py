@@ -61,3 +61,14 @@ def test_a_small_volume_is_padded_evenly_with_zeros():
     expected = np.zeros((4, 8, 8))
     expected[0:3, 1:6] = 1
     assert np.array_equal(seen[0][0, 0], expected)
+
+
+def test_mirroring_is_the_mean_over_all_ways_to_flip_the_window():
+    image, ramp = volume(1, 1, 4, 8, 8), volume(4, 8, 8)
+
+    def network(x):  # sees where in the window a voxel lies
+        return x * ramp
+
+    result = PlanInferer((4, 8, 8), mirror_axes=(0, 2))(image, network)
+    ramps = [ramp, ramp.flip(0), ramp.flip(2), ramp.flip((0, 2))]
+    torch.testing.assert_close(result, image * sum(ramps) / 4)

@@ -12,10 +12,10 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.plans import (
     check_model_folder,
+    mirror_axes_from_plans,
     network_from_plans,
     patch_size_from_plans,
     read_configuration,
-    space_from_plans,
 )
 
 MODELS = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg" / "models"
@@ -61,12 +61,52 @@ def test_an_inheriting_configuration_overrides_its_parent(tmp_path):
     assert child["patch_size"] == parent["patch_size"]
 
 
-def test_another_normalization_is_refused(tmp_path):
+def model_with(folder, configuration=None, dataset=None, drop=None):
+    """A model folder whose plan or dataset.json has other values."""
     plan = json.loads(PLANS.read_text())
-    plan["configurations"]["2d"]["normalization_schemes"] = ["CTNormalization"]
+    plan["configurations"][plan["trained_configuration"]] |= configuration or {}
+    plan["configurations"][plan["trained_configuration"]].pop(drop, None)
+    (folder / "plans.json").write_text(json.dumps(plan))
+    (folder / "dataset.json").write_text(json.dumps(json.loads(DATASET.read_text()) | (dataset or {})))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"configuration": {"normalization_schemes": ["CTNormalization"]}}, r"another task: .* \['CTNormalization'\]"),
+        (
+            {"configuration": {"normalization_schemes": 2 * ["ZScoreNormalization"]}},
+            "another task: normalization_schemes",
+        ),
+        ({"configuration": {"previous_stage": "3d_lowres"}}, "another task: previous_stage"),
+        ({"configuration": {"resampling_fn_data": "resample_torch_fornnunet"}}, "another task: resampling_fn_data"),
+        ({"configuration": {"UNet_class_name": "PlainConvUNet"}, "drop": "architecture"}, "plan of an older nnU-Net"),
+        ({"dataset": {"channel_names": {"0": "T1", "1": "T2"}}}, "another task: 2 channels, not one"),
+        ({"dataset": {"labels": {"background": 0, "all": [1, 2], "cochlea": 2}}}, "no plain classes"),
+        ({"dataset": {"labels": {"0": "background", "1": "VS"}}}, "no plain classes"),
+        ({"dataset": {"labels": None}}, "is no dataset.json of nnU-Net v2"),
+    ],
+)
+def test_a_model_of_another_task_or_time_is_told_in_one_line(tmp_path, change, words):
+    with pytest.raises(InputError, match=words) as error:
+        check_model_folder(model_with(tmp_path, **change))
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_three_structures_and_an_ignore_label_make_four_classes(tmp_path):
+    labels = {"background": 0, "VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3, "ignore": 4}
+    model_with(tmp_path, dataset={"labels": labels})
+    network = network_from_plans(tmp_path / "plans.json", tmp_path / "dataset.json", "2d")
+    assert network(torch.zeros(1, 1, 64, 64)).shape[1] == 4
+
+
+@pytest.mark.parametrize(("stored", "axes"), [({}, (0, 1, 2)), ([1], (1,)), (None, ())])
+def test_mirror_axes_are_those_of_the_training_or_all(tmp_path, stored, axes):
+    plan = json.loads(PLANS.read_text())
+    plan |= {} if stored == {} else {"inference_allowed_mirroring_axes": stored}
     (tmp_path / "plans.json").write_text(json.dumps(plan))
-    with pytest.raises(ValueError, match="CTNormalization"):
-        space_from_plans(tmp_path / "plans.json", "2d")
+    assert mirror_axes_from_plans(tmp_path / "plans.json", "3d_fullres") == axes
 
 
 def test_an_unknown_configuration_names_the_known_ones():

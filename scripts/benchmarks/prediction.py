@@ -1,0 +1,116 @@
+"""One full-size hrT2 scan through the bundle's inference and through nnU-Net's own predictor, same weights."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+
+from benchmarks.measure import machine, report, tell
+from tanq_monai.files import write_json
+from tanq_monai.phantom import write_dataset
+from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, network_from_plans, read_json
+from tanq_monai.segmentation.preparation import override_plan
+
+TIME_BAR, MEMORY_BAR, CUDA_SECONDS_BAR = 1.0, 0.7, 2.0
+SCRIPTS = Path(__file__).parents[1]
+MODELS = SCRIPTS.parent / "bundles" / "vs_cochlea_seg" / "models"
+# What nnU-Net plans for ceT1 scans of 120 x 512 x 512 voxels of 1.5 x .41 x .41 mm, on which pseudo-hrT2 lie.
+PLANS: dict[str, dict[str, Any]] = {
+    "2d": {"spacing": [0.41015625, 0.41015625], "patch_size": [512, 512]},
+    "3d_fullres": {"spacing": [1.5, 0.41015625, 0.41015625], "patch_size": [48, 224, 192]},
+}
+
+
+def prediction(width: int = 4, threads: int = 2, repeats: int = 3, seed: int = 1) -> None:
+    """Seconds and peak memory from file to file, alternating, every run in a process of its own; no mirroring.
+
+    nnU-Net runs without processes beside its own, which is its way with the least memory.
+
+    Args:
+        width: features of the first stage; nnU-Net plans 32, which takes hours on two cores. Weights are random.
+        threads: of torch.
+        repeats: of each; medians.
+        seed: of the virtual patient and the weights.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        scan = _full_size_scan(folder / "scan", seed)
+        tell(f"scan: hrT2 of London style, {nib.load(scan).shape} voxels")
+        for configuration in PLANS:
+            _compare(configuration, scan, folder / configuration, width, threads, repeats)
+    tell(f"n = {repeats} runs each, width {width}, random weights, seed {seed}; peak memory is the process's resident")
+    tell(f"memory with all imports, seconds without them; {threads} threads, {machine()}, torch {torch.__version__}")
+
+
+def _full_size_scan(folder: Path, seed: int) -> Path:
+    write_dataset(folder, 0, 1, 0, size="full", seed=seed)
+    return next((folder / "training_target").glob("*_hrT2.nii.gz"))
+
+
+def _compare(configuration: str, scan: Path, folder: Path, width: int, threads: int, repeats: int) -> None:
+    """Report one configuration."""
+    models = _write_models(folder, configuration, width)
+    runs: dict[str, list[dict[str, float]]] = {way: [] for way in models}
+    for _ in range(repeats):
+        for way, model in models.items():
+            runs[way].append(_run(way, scan, model, folder / f"labels_{way}", threads))
+    middle = {
+        way: {what: statistics.median(run[what] for run in found) for what in found[0]} for way, found in runs.items()
+    }
+    for way, name in (("ours", "bundle"), ("nnunets", "nnUNetPredictor")):
+        report(f"{configuration}, {name}", middle[way]["seconds"], "s")
+        report(f"{configuration}, {name}, peak memory", middle[way]["gigabytes"], "GB")
+    for what, bar in (("seconds", TIME_BAR), ("gigabytes", MEMORY_BAR)):
+        report(f"{configuration}, {what} over nnU-Net's", middle["ours"][what] / middle["nnunets"][what], bar=bar)
+    ours, theirs = (np.asarray(nib.load(next((folder / f"labels_{w}").glob("*.nii.gz"))).dataobj) for w in models)
+    report(f"{configuration}, voxels of the same label", 100 * float((ours == theirs).mean()), "%")
+    if torch.cuda.is_available():
+        seconds = _run("ours", scan, models["ours"], folder / "cuda", threads, "cuda", 2)["seconds"]
+        report(f"{configuration}, bundle on CUDA, second scan of a process", seconds, "s", CUDA_SECONDS_BAR)
+    else:
+        tell(f"{configuration}, bundle on CUDA: no device here, not measured")
+
+
+def _run(
+    way: str, scan: Path, model: Path, output: Path, threads: int, device: str = "cpu", runs: int = 1
+) -> dict[str, float]:
+    output.mkdir(exist_ok=True)
+    given = [way, str(scan), str(model), str(output), str(threads), device, str(runs)]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "nnUNet_compile": "f"}
+    command = [sys.executable, "-m", "benchmarks.predict_once", *given]
+    done = subprocess.run(command, cwd=SCRIPTS, env=environment, capture_output=True, text=True, check=True)
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
+
+
+def _write_models(folder: Path, configuration: str, width: int) -> dict[str, Path]:
+    """A model folder and nnU-Net's result folder with the same random weights."""
+    ours, results = folder / "model", folder / "results"
+    plan = read_json(MODELS / "plans.json")
+    stages = 8 if configuration == "2d" else 6
+    override = PLANS[configuration] | {"features_per_stage": [min(width * 2**n, 16 * width) for n in range(stages)]}
+    plan = override_plan(plan, configuration, override) | {TRAINED: configuration}
+    dataset = read_json(MODELS / "dataset.json")
+    for model in (ours, results):
+        write_json(plan, model / "plans.json")
+        write_json(dataset, model / "dataset.json")
+    torch.manual_seed(0)
+    weights = network_from_plans(ours / "plans.json", ours / "dataset.json").state_dict()
+    torch.save(weights, ours / "model.pt")
+    (results / "fold_0").mkdir()
+    checkpoint = {
+        "network_weights": weights,
+        "trainer_name": "nnUNetTrainer",
+        "init_args": {"configuration": configuration},
+        MIRROR_AXES: None,
+    }
+    torch.save(checkpoint, results / "fold_0" / "checkpoint_final.pth")
+    return {"ours": ours, "nnunets": results}
