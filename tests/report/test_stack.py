@@ -42,8 +42,8 @@ def _points(path):
 def test_path_of_a_square_lies_at_its_place_in_the_window_in_mm():
     stack = make_stack(_scan(), _square(), None, STRUCTURES)
     points = _points(next(part for part in stack.slices if part.z == 12).found["VS"])
-    middle = np.array(EARS_MM) / 2  # the window is centred on the only structure
-    np.testing.assert_allclose([points.min(axis=0), points.max(axis=0)], [middle - [5, 2.5], middle + [5, 2.5]])
+    middle, half = np.array(EARS_MM) / 2, np.array([5, 2.5])  # the window is centred on the only structure
+    np.testing.assert_allclose([points.min(axis=0), points.max(axis=0)], [middle - half, middle + half])
 
 
 def test_slices_of_the_structure_and_two_beside_are_shown_with_their_height_in_mm():
@@ -56,7 +56,7 @@ def test_slices_of_the_structure_and_two_beside_are_shown_with_their_height_in_m
 
 def test_picture_is_the_scans_part_in_the_window_with_the_patients_right_on_the_left():
     stack = make_stack(_scan(), _square(), None, STRUCTURES)
-    x, y, wide, tall = (edge / UNITS for edge in stack.box)
+    x, _, wide, tall = (edge / UNITS for edge in stack.box)
     picture = np.asarray(Image.open(io.BytesIO(stack.slices[0].jpeg))).astype(float)
     assert (picture.shape[1], picture.shape[0]) == (wide / 0.5, tall / 0.5)
     # VS centre is at (75, 52.5) mm, the window from 23 mm on; grey grows by 1/299 a voxel between p1 and p99.5
