@@ -1,4 +1,4 @@
-"""What things cost, against their bars; every figure with n, seed, machine and date.
+"""Benchmarks; of two things that are compared, both are measured alternately in one run.
 
 python scripts/bench.py translation      generator, training steps and attention against their bars
 python scripts/bench.py segmentation     a full-size scan against nnU-Net's own predictor; Dice and ASSD against MedPy

@@ -11,4 +11,4 @@ def segmentation(repeats: int = 3) -> None:
         repeats: of each; medians.
     """
     metrics(repeats)
-    prediction(repeats)
+    prediction(repeats=repeats)
