@@ -3,12 +3,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from benchmarks.measure import alternate, largest_deviation_from_a_line, report  # noqa: E402
+from benchmarks.metrics import medpys, ours, predicted_labels, truth_labels  # noqa: E402
 from benchmarks.steps import Step, measure_step  # noqa: E402
 from benchmarks.translation import attention_against_naive, forward_ratio  # noqa: E402
 
@@ -52,7 +54,15 @@ def test_selection_finds_the_entropies_of_the_naive_attention(monkeypatch):
     assert difference < 1e-6
 
 
+def test_medpy_is_given_the_same_task_as_we_are():
+    ear = np.s_[150:260, 230:310, 40:66]
+    prediction, truth = predicted_labels()[ear], truth_labels()[ear]
+    assert set(np.unique(truth)) == {0, 1, 2}
+    np.testing.assert_allclose(ours(prediction, truth), medpys(prediction, truth), atol=1e-6)
+
+
 def test_the_script_names_its_benchmarks():
     shown = subprocess.run([sys.executable, SCRIPTS / "bench.py"], capture_output=True, text=True, check=True)
     assert "translation" in shown.stdout
     assert "phantom" in shown.stdout
+    assert "segmentation" in shown.stdout
