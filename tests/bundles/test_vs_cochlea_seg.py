@@ -1,5 +1,6 @@
 """The segmentation bundle, through MONAI's own workflows, on the tiny phantom."""
 
+import json
 import shutil
 
 import nibabel as nib
@@ -116,6 +117,32 @@ def test_an_interrupted_run_continues_from_its_weights(trained, tiny_phantom, tm
     train(source, source, run, max_epochs=3, learning_rate=0.0)  # the third epoch then changes nothing
     before, after = (torch.load(folder / MODEL / "model.pt") for folder in (trained[0], run))
     assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_a_training_can_begin_with_the_weights_and_the_plan_of_a_model(trained, tiny_phantom, tmp_path):
+    run, source = trained[0], tiny_phantom / "training_source"
+    choices = {"plans_override": None, "learning_rate": 0.0}  # nothing is learnt, and no patch size is given
+    train(source, source, tmp_path / "run", initial_model=str(run / MODEL), **choices)
+    before, after = (torch.load(folder / MODEL / "model.pt") for folder in (run, tmp_path / "run"))
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert plan_of(tmp_path / "run") == plan_of(run)
+
+
+def plan_of(run):
+    return json.loads((run / MODEL / "plans.json").read_text())["configurations"]["2d"]
+
+
+def test_cases_are_drawn_as_often_as_their_weights_say_and_those_of_0_never(tiny_phantom, tmp_path):
+    source = tiny_phantom / "training_source"
+    names = [path.name.removesuffix("_ceT1.nii.gz") for path in sorted(source.glob("*_ceT1.nii.gz"))]
+    weights = dict(zip(names, [1.0, 0.5, 0.0, 0.5], strict=True))
+    rows = [f"{name},{weight}" for name, weight in weights.items()]
+    (tmp_path / "weights.csv").write_text("\n".join(["case,weight", *rows]))
+    flow = train(source, source, tmp_path / "run", case_weights=str(tmp_path / "weights.csv"))
+    loader = flow.trainer.nnunet.dataloader_train.data_loader
+    drawn = dict(zip(loader.indices, loader.sampling_probabilities, strict=True))
+    assert drawn == {f"{name}_ceT1": weight / 2 for name, weight in weights.items() if weight}
+    assert set(loader.get_indices()) <= drawn.keys()
 
 
 @pytest.fixture(scope="module")
