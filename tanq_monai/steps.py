@@ -90,6 +90,13 @@ class StepRunner:
         Raises:
             InputError: when it fails, or was done with another command before.
         """
+        try:
+            return self._run(step)
+        except BaseException:
+            self.progress.close()  # else the message stands in the line of the bar
+            raise
+
+    def _run(self, step: Step) -> float:
         record_file = self.folder / f"{step.name}.json"
         record = _read(record_file, step)
         self.progress.write(f"\n{step.name}{' (done before)' if record['done'] else ''}: {step.command}")
@@ -113,9 +120,9 @@ def _read(path: Path, step: Step) -> dict[str, Any]:
     if not path.exists():
         return {"command": step.command, "seconds": 0.0, "done": False}
     record: dict[str, Any] = json.loads(path.read_text())
-    if record["command"] != step.command:
+    if record["done"] and record["command"] != step.command:
         raise InputError(path, "was made with other settings", "choose another --output-dir, or remove this one")
-    return record
+    return record | {"command": step.command}
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:

@@ -107,3 +107,11 @@ def test_a_bundle_step_runs_a_config_of_the_bundle_with_its_choices():
 def test_a_bundle_that_is_not_beside_the_package_is_told():
     with pytest.raises(InputError, match="nowhere: is not there; run it from a clone of the repository"):
         bundle_step("train", "nowhere", "train", {})
+
+
+def test_a_step_that_failed_may_be_run_with_other_settings(tmp_path, machine):
+    machine.codes += [1]
+    with pytest.raises(InputError, match="ended with exit code 1"):
+        StepRunner(tmp_path, 1).run(STEP)
+    StepRunner(tmp_path, 1).run(Step("translate", ("-m", "something", "--size", "c")))
+    assert json.loads((tmp_path / "translate.json").read_text())["command"].endswith("--size c")
