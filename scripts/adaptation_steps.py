@@ -34,6 +34,15 @@ VARIANTS = {
     "refinement": {"refinement": {"refine": True}, "use_feedback": False},
     "feedback": {"refinement": {"refine": True}, "use_feedback": True},
 }
+# What every step is a step from.
+BASES = {
+    "cyclegan": "no_adaptation",
+    "tanq": "no_adaptation",
+    "multi_view": "tanq",
+    "self_training": "multi_view",
+    "refinement": "self_training",
+    "feedback": "refinement",
+}
 TITLES = {
     "no_adaptation": "no adaptation",
     "cyclegan": "CycleGAN",
@@ -77,7 +86,7 @@ def adaptation_steps(
     runner = StepRunner(root / "steps", len(before) + sum(map(len, rows.values())), "steps")
     seconds = {step.name: runner.run(step) for steps in (before, *rows.values()) for step in steps}
     scores = {name: pd.read_csv(root / f"{name}_scores" / "scores.csv") for name in rows}
-    text = _tables(scores, seed)
+    text = tables(scores, seed)
     length = f"{settings.segmenter['max_epochs']} x {settings.segmenter['iterations_per_epoch']}"
     command = f"--size {size} --seed {seed} --num-test {num_test} --rounds {rounds}"
     text += (
@@ -110,23 +119,20 @@ def _scored(line: Adaptation, name: str) -> Iterator[Step]:
     return line.segmentation(f"segment_{name}", line.root / f"{name}_training" / "models", line.root / name)
 
 
-def _tables(scores: dict[str, pd.DataFrame], seed: int) -> str:
-    """Every row's scores, and its difference to the row before."""
+def tables(scores: dict[str, pd.DataFrame], seed: int) -> str:
+    """Every row's scores, and every step's difference to what it is a step from, as markdown."""
     columns = [(structure, metric) for structure in STRUCTURES for metric in ("dice", "assd_mm")]
     heads = [f"{structure} {'Dice' if metric == 'dice' else 'ASSD mm'}" for structure, metric in columns]
-    tables = [["segmenter", *heads]], [["step up, and from what", *heads]]
-    for before, name in zip((None, *scores), scores, strict=False):
-        summary = summarize(scores[name], seed=seed)
-        tables[0].append([TITLES[name], *(_interval(summary.loc[key], "mean") for key in columns)])
-        if before is not None and name != "supervised":
-            base = "multi_view" if name == "self_training" else "no_adaptation" if name in VIEWS else before
-            base = "tanq" if name == "multi_view" else base
-            difference = compare(scores[name], scores[base], seed=seed)
-            cells = [
-                f"{_interval(difference.loc[key], 'difference')} {difference.loc[key, 'stars']}" for key in columns
-            ]
-            tables[1].append([f"{TITLES[name]} - {TITLES[base]}", *cells])
-    return "\n".join(_markdown(table) for table in tables)
+    rows, steps = [["segmenter", *heads]], [["step", *heads]]
+    for name, own in scores.items():
+        summary = summarize(own, seed=seed)
+        rows.append([TITLES[name], *(_interval(summary.loc[key], "mean") for key in columns)])
+    for name, base in BASES.items():
+        difference = compare(scores[name], scores[base], seed=seed)
+        found = [difference.loc[key] for key in columns]
+        cells = [f"{_interval(row, 'difference')} {row['stars']}" for row in found]
+        steps.append([f"{TITLES[name]} - {TITLES[base]}", *cells])
+    return f"{_markdown(rows)}\n{_markdown(steps)}"
 
 
 def _interval(row: "pd.Series[float]", column: str) -> str:
