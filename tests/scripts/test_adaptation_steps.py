@@ -7,10 +7,10 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
-from adaptation_steps import TITLES, rows_of, tables  # noqa: E402
+from adaptation_steps import TITLES, rows_of, tables
 
-from tanq_monai.adaptation import Adaptation, Scans  # noqa: E402
-from tanq_monai.adaptation.settings import SIZES  # noqa: E402
+from tanq_monai.adaptation import Adaptation, Scans
+from tanq_monai.adaptation.settings import SIZES
 
 CASES = ("crossmoda2021_ldn_1", "crossmoda2022_etz_2", "crossmoda2022_etz_3")
 
