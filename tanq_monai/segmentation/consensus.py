@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tanq_monai.segmentation.ensemble import Ensemble
 from tanq_monai.segmentation.inferer import PlanInferer
 from tanq_monai.segmentation.plans import mirror_axes_from_plans, patch_size_from_plans, space_from_plans
-from tanq_monai.transforms.nnunet import PlanSpace, ToPlanSpaced, class_maps, onto_scan, winner
+from tanq_monai.transforms.nnunet import PlanSpace, ToPlanSpaced, class_maps, label_map, onto_scan, winner
 
 CONFIDENCE, AGREEMENT = "confidence", "agreement"
 
@@ -66,8 +66,7 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
             for number, member in enumerate(members):
                 logits = inferer(windows, member, *args, **kwargs)[0]
                 if self.uncertainty and len(members) > 1:
-                    label, _ = winner(class_maps(logits, image.meta, space))
-                    _vote(votes, onto_scan(label, image.meta, space))
+                    _vote(votes, onto_scan(label_map(logits, image.meta, space), image.meta, space))
                 mean = mean.add_(logits) if number else logits
             probabilities = _softmax_on_scan(mean.div_(len(members)), image.meta, space, torch.empty_like(total))
             if self.uncertainty and len(members) == 1:

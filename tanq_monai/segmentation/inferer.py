@@ -107,4 +107,5 @@ def _pad_to(volume: torch.Tensor, window: Sequence[int]) -> tuple[torch.Tensor, 
     missing = [max(0, g - n) for g, n in zip(goal, shape, strict=True)]
     low = [m // 2 for m in missing]
     widths = [w for before, m in zip(reversed(low), reversed(missing), strict=True) for w in (before, m - before)]
-    return pad(volume, widths), tuple(slice(b, b + n) for b, n in zip(low, shape, strict=True))
+    padded = pad(volume, widths) if any(widths) else volume  # torch copies in any case
+    return padded, tuple(slice(b, b + n) for b, n in zip(low, shape, strict=True))

@@ -123,10 +123,21 @@ class FromPlanSpaced(MapTransform):  # type: ignore[misc]
         return item
 
     def _transform(self, logits: torch.Tensor, meta: Meta) -> MetaTensor:
-        label, _ = winner(class_maps(logits, meta, self.space))
-        label = onto_scan(label, meta, self.space)
+        label = onto_scan(label_map(logits, meta, self.space), meta, self.space)
         kept = {k: v for k, v in meta.items() if k not in (_BOX, _SHAPE, _SPACING, "affine")}
         return MetaTensor(label[None].cpu(), affine=torch.as_tensor(meta["original_affine"]), meta=kept)
+
+
+def label_map(logits: torch.Tensor, meta: Meta, space: PlanSpace) -> torch.Tensor:
+    """The class with the highest logit, (z, y, x), uint8, in the box of the scan; arguments as :func:`class_maps`.
+
+    Slice by slice where the slices of the plan are those of the scan, so that next to nothing is held besides.
+    """
+    shape = _box_shape(meta)
+    if shape[0] != logits.shape[1] or space.logits.order > 1:  # higher splines are clipped by volume
+        return winner(class_maps(logits, meta, space))[0]
+    planes = logits.chunk(len(logits[0]), dim=1)
+    return torch.cat([winner(_resampled(plane, [1, *shape[1:]], meta, space))[0] for plane in planes])
 
 
 def class_maps(logits: torch.Tensor, meta: Meta, space: PlanSpace) -> Iterator[torch.Tensor]:
@@ -137,10 +148,7 @@ def class_maps(logits: torch.Tensor, meta: Meta, space: PlanSpace) -> Iterator[t
         meta: of the image that :class:`ToPlanSpaced` made.
         space: the plan's space.
     """
-    spacing = tuple(float(s) for s in meta[_SPACING])
-    shape = [int(high - low) for low, high in meta[_BOX]]
-    for channel in torch.as_tensor(logits.detach()):
-        yield resample_channel(channel.float(), shape, space.target_spacing(spacing), spacing, space.logits)
+    return _resampled(logits, _box_shape(meta), meta, space)
 
 
 def winner(maps: Iterator[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -172,6 +180,16 @@ def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None)
     scaled = image.copy()
     scaled[mask] = (values - values.mean()) / max(values.std(), 1e-8)
     return scaled
+
+
+def _box_shape(meta: Meta) -> list[int]:
+    return [int(high - low) for low, high in meta[_BOX]]
+
+
+def _resampled(logits: torch.Tensor, shape: list[int], meta: Meta, space: PlanSpace) -> Iterator[torch.Tensor]:
+    spacing = tuple(float(s) for s in meta[_SPACING])
+    for channel in torch.as_tensor(logits.detach()):
+        yield resample_channel(channel.float(), shape, space.target_spacing(spacing), spacing, space.logits)
 
 
 def _nonzero_box(volume: NDArray[np.float32]) -> list[tuple[int, int]]:
