@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from tanq_monai.adaptation import Adaptation, Scans
-from tanq_monai.adaptation.settings import settings_of
+from tanq_monai.adaptation.settings import demo_settings
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.demo.pipeline import phantom_step, plain_segmenter
 from tanq_monai.errors import print_mistakes_in_one_line
@@ -74,7 +74,7 @@ def adaptation_steps(
         translators: folder with tanq/models/model.pt and cyclegan/models/model.pt that the same size of a demo has
             trained before; default: train them.
     """
-    settings = settings_of(size)
+    settings = demo_settings(size)
     settings = replace(settings, phantom_scans=(*settings.phantom_scans[:2], num_test))
     root = check_output_dir(output_dir).resolve()
     truth = root / "data" / "withheld_labels" / "validation"

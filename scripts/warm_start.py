@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from tanq_monai.adaptation.settings import Settings, settings_of
+from tanq_monai.adaptation.settings import Settings, demo_settings
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.data.pairs import PairStore, find_pairs
 from tanq_monai.data.slices import SliceSize
@@ -55,7 +55,7 @@ def warm_start(
         size: of the demo.
         seed: of the unpaired patients and of all trainings; the test's is the next, the pairs' the one after it.
     """
-    root, settings = check_output_dir(output_dir).resolve(), settings_of(size)
+    root, settings = check_output_dir(output_dir).resolve(), demo_settings(size)
     lengths = {"cold": max_epochs, "warm": max_epochs}
     lengths |= {f"{name}, short": max(1, round(AIM * max_epochs)) for name in ("cold", "warm")}
     steps = [
@@ -140,7 +140,10 @@ def _phantoms(root: Path, settings: Settings, num_pairs: int, num_test: int, see
 
 def _training(root: Path, name: str, config: str, settings: Settings, **choices: Any) -> Step:
     """The training called ``name``, with the slices of the demo and the losses of the config."""
-    shared = {key: settings.tanq[key] for key in ("crop", "batch_size")} | {**settings.slices, **settings.styles}
+    shared = {key: settings.tanq[key] for key in ("crop", "batch_size")} | {
+        **settings.slices,
+        "styles": settings.looks["styles"],
+    }
     data = root / ("pairs" if config == "pretrain" else "unpaired")
     folders = {"dataset_dir": data, "output_dir": _folder(root, name), "slices_dir": root / "slices"}
     files = {"config_file": KEEPING_EPOCHS.format(config)}
@@ -161,8 +164,8 @@ def _score(root: Path, name: str, settings: Settings) -> pd.DataFrame:
     """A row for every epoch of a run and every test patient."""
     size = SliceSize(*(settings.slices[key] for key in ("pixels", "pixel_mm", "slab_mm")))
     cases = find_pairs(root / "test" / "paired").cases
-    stores = [PairStore([case], size, root / "slices", settings.styles["styles"]) for case in cases]
-    network = TanqGenerator(width=settings.slices["width"], num_styles=len(settings.styles["styles"])).eval()
+    stores = [PairStore([case], size, root / "slices", settings.looks["styles"]) for case in cases]
+    network = TanqGenerator(width=settings.slices["width"], num_styles=len(settings.looks["styles"])).eval()
     epochs = sorted((_folder(root, name) / "epochs").glob("*.pt"), key=lambda path: int(path.stem.split("=")[1]))
     steps_of_epoch = torch.load(_folder(root, name) / "checkpoint.pt", weights_only=True)["epoch_length"]
     rows = []

@@ -153,6 +153,7 @@ def adapt(
     seed: int = 0,
     truth_dir: str | None = None,
     structures: dict[str, int] | None = None,
+    styles: list[str] | None = None,
 ) -> None:
     """From labelled ceT1 and unlabelled hrT2 scans to a self-trained segmenter of hrT2, and its labels of test scans.
 
@@ -165,6 +166,7 @@ def adapt(
         truth_dir: labels of the test scans where there are any: then they are scored.
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
+        styles: parts of file names that tell looks of hrT2 apart (sites, sequences), e.g. '["ldn", "etz"]'.
     """
     from tanq_monai.adaptation import run_adaptation
     from tanq_monai.metrics import STRUCTURES
@@ -176,6 +178,7 @@ def adapt(
         _whole(seed, "--seed"),
         None if truth_dir is None else str(truth_dir),
         STRUCTURES if structures is None else _label_values(structures, "--structures"),
+        [str(style) for style in styles or ()],
     )
     sys.stdout.write(f"Research only. Labels: {done.labels}, to look through: {done.report}\n")
 
@@ -192,8 +195,9 @@ def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | No
     from tanq_monai.segmentation.import_nnunet import import_nnunet as make_bundle
 
     known = STRUCTURES if structures is None else _label_values(structures, "--structures")
-    ensemble = make_bundle(str(results), str(output_dir), known)
-    sys.stdout.write(f"{output_dir}: {len(ensemble['groups'][0])} models, run it with configs/ensemble.yaml\n")
+    for name, checkpoint in make_bundle(str(results), str(output_dir), known).items():
+        sys.stdout.write(f"{name}: {checkpoint.parent.name}/{checkpoint.name}\n")
+    sys.stdout.write(f"{output_dir} runs with configs/ensemble.yaml, without postprocessing of nnU-Net's\n")
 
 
 def report(

@@ -13,14 +13,20 @@ def is_first_rank() -> bool:
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
+def wait_for_ranks() -> None:
+    """Go on when all ranks are here."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
 @contextlib.contextmanager
 def first_rank_first() -> Iterator[None]:
     """Rank 0 runs the ``with`` block before all others, which then find what it has made."""
     if not is_first_rank():
-        dist.barrier()
+        wait_for_ranks()
     yield
-    if dist.is_initialized() and is_first_rank():
-        dist.barrier()
+    if is_first_rank():
+        wait_for_ranks()
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:

@@ -1,17 +1,23 @@
 """Steps of a longer work: commands that anyone can repeat by hand, each run once and remembered when it is done."""
 
+import contextlib
 import json
 import os
 import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 import tanq_monai
 from tanq_monai.errors import InputError
@@ -103,9 +109,10 @@ class StepRunner:
         if not record["done"]:
             start, before = time.perf_counter(), record["seconds"]
             try:
-                code = subprocess.run(
-                    (sys.executable, *step.arguments), cwd=step.folder, env=ENVIRONMENT, check=False
-                ).returncode
+                with _lock(record_file) as locks:
+                    code = subprocess.run(
+                        (sys.executable, *step.arguments), cwd=step.folder, env=ENVIRONMENT, check=False, pass_fds=locks
+                    ).returncode
                 record["done"] = code == 0
             finally:
                 record["seconds"] = before + time.perf_counter() - start
@@ -114,6 +121,22 @@ class StepRunner:
                 raise InputError(step.name, f"ended with exit code {code}", "see its message above, then start again")
         self.progress.update()
         return float(record["seconds"])
+
+
+@contextlib.contextmanager
+def _lock(record_file: Path) -> Iterator[tuple[int, ...]]:
+    """Files that keep others out for as long as this process or the step it starts is alive, where the system can."""
+    if fcntl is None:
+        yield ()
+        return
+    record_file.parent.mkdir(parents=True, exist_ok=True)
+    with record_file.with_suffix(".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise InputError(record_file.stem, "is still running, started before", "wait for it, or end it") from error
+        yield (file.fileno(),)
+    Path(file.name).unlink(missing_ok=True)
 
 
 def _read(path: Path, step: Step) -> dict[str, Any]:

@@ -24,7 +24,7 @@ ALLOWED = {
     "views": PARTS | BASE | {"data", "inferers"},
     "deploy": PARTS | BASE,
     "report": PARTS | BASE | {"data"},
-    "adaptation": PARTS | BASE | {"data", "steps"},
+    "adaptation": PARTS | BASE | {"data", "steps", "segmentation"},
     "demo": PARTS | BASE | {"data", "trainers", "segmentation", "steps", "report", "adaptation"},
     "cli": PARTS | BASE | {"data", "trainers", "segmentation", "report", "adaptation", "demo"},
     "__main__": frozenset({"cli"}),

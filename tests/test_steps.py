@@ -1,5 +1,9 @@
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 
 import pytest
 
@@ -115,3 +119,20 @@ def test_a_step_that_failed_may_be_run_with_other_settings(tmp_path, machine):
         StepRunner(tmp_path, 1).run(STEP)
     StepRunner(tmp_path, 1).run(Step("translate", ("-m", "something", "--size", "c")))
     assert json.loads((tmp_path / "translate.json").read_text())["command"].endswith("--size c")
+
+
+def test_a_step_whose_first_run_is_still_alive_is_not_started_beside_it(tmp_path):
+    slow = Step("slow", ("-c", "import time; time.sleep(60)"))
+    program = "from pathlib import Path; from tanq_monai.steps import Step, StepRunner; "
+    program += f"StepRunner(Path({str(tmp_path)!r}), 1).run(Step('slow', {slow.arguments}))"
+    parent = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "slow.lock").exists():
+        time.sleep(0.05)
+    time.sleep(1)
+    parent.kill()  # its step lives on
+    parent.wait()
+    try:
+        with pytest.raises(InputError, match="slow: is still running, started before; wait for it, or end it"):
+            StepRunner(tmp_path, 1).run(slow)
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL)

@@ -1,7 +1,7 @@
 """From a crossMoDA folder to segmented hrT2: both translators, their views, self-training, ensemble, scores."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import STRUCTURES
+from tanq_monai.segmentation.plausibility import roles_of
 from tanq_monai.steps import Step, StepRunner, bundle_step
 
 TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
@@ -101,7 +102,7 @@ class Adaptation:
 
     def translator_training(self, name: str) -> Step:
         """Training of ``tanq`` or ``cyclegan``."""
-        own = {**self.settings.tanq, **self.settings.styles} if name == "tanq" else dict(self.settings.cyclegan)
+        own = {**self.settings.tanq, **self.settings.looks} if name == "tanq" else dict(self.settings.cyclegan)
         config = "train" if name == "tanq" else ("train", "train_cyclegan")
         folders = {"source_dir": self.scans.source, "target_dir": self.scans.target, "output_dir": self.root / name}
         choices = {**folders, **self._labels_are, "seed": self.seed, **self.settings.slices, **own}
@@ -112,7 +113,8 @@ class Adaptation:
         trained = Path(self.translators or self.root).resolve()
         models = {f"{view}_model_file": trained / view / "models" / "model.pt" for view in ("tanq", "cyclegan")}
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
-        choices = {**folders, **models, **self._labels_are, **self.settings.slices, **self.settings.styles}
+        styles = {key: value for key, value in self.settings.looks.items() if key == "styles"}
+        choices = {**folders, **models, **self._labels_are, **self.settings.slices, **styles}
         return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices)
 
     def self_training(self, name: str = "self_training", translated: str = "translated", **choices: Any) -> Step:
@@ -152,6 +154,7 @@ def run_adaptation(
     seed: int = 0,
     truth_dir: str | Path | None = None,
     structures: Mapping[str, int] = STRUCTURES,
+    styles: Sequence[str] = (),
 ) -> Adaptation:
     """Run what is left to do of an adaptation.
 
@@ -162,12 +165,17 @@ def run_adaptation(
         seed: of the translators.
         truth_dir: labels of the test scans.
         structures: names and label values.
+        styles: parts of file names that tell looks of hrT2 apart; none: one look.
 
     Raises:
         InputError: for a folder or size that is not there, or a step that failed.
     """
     truth = None if truth_dir is None else Path(truth_dir).resolve()
-    scans, settings = find_scans(dataset_dir), settings_of(size)
+    if truth is not None and not truth.is_dir():
+        raise InputError(truth, "is not a folder", "give the folder of the labels, or none")
+    roles_of(structures)
+    scans = find_scans(dataset_dir)
+    settings = replace(settings_of(size), looks={"styles": list(styles)} if styles else {})
     root = check_output_dir(output_dir).resolve()
     adaptation = Adaptation(scans, root, settings, seed, truth, structures=structures)
     steps = list(adaptation.steps())

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from tanq_monai.adaptation import SEGMENTER, Adaptation, Scans
-from tanq_monai.adaptation.settings import Settings, settings_of
+from tanq_monai.adaptation.settings import Settings, demo_settings
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.demo.album import draw_album
 from tanq_monai.demo.report import (
@@ -48,7 +48,7 @@ def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
     Raises:
         InputError: for a size that is not there, a folder that cannot be used, or a step that failed.
     """
-    settings = settings_of(size)
+    settings = demo_settings(size)
     root = check_output_dir(output_dir).resolve()
     phantom = phantom_step(root, settings, seed)
     steps = demo_steps(root, settings, seed)

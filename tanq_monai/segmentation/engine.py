@@ -11,7 +11,7 @@ from monai.engines.utils import IterationEvents
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from tanq_monai.files import replacing, write_json
-from tanq_monai.ranks import average_gradients, is_first_rank
+from tanq_monai.ranks import average_gradients, is_first_rank, wait_for_ranks
 from tanq_monai.segmentation.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
 from tanq_monai.segmentation.nnunet import EpochLoader, finish_loaders, prepare_batch, validate
 from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED
@@ -81,6 +81,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             _write_nnunet_folder(self.nnunet)
         done = self._resume()
         if done < self.state.max_epochs:
+            self._reopen()
             self.state.epoch = done
             self.state.iteration = done * self.state.epoch_length
             super().run()
@@ -97,6 +98,13 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             if (self.result_dir / name).exists():
                 return self._load(read_checkpoint(self.result_dir / name, self.nnunet.device))
         return 0
+
+    def _reopen(self) -> None:
+        """A finished training that is prolonged is unfinished again, and its validation that of an older model."""
+        wait_for_ranks()  # all have read the checkpoint
+        if is_first_rank() and (self.result_dir / FINAL).exists():
+            shutil.rmtree(self.result_dir / "validation", ignore_errors=True)
+            (self.result_dir / FINAL).replace(self.result_dir / LATEST)
 
     def _load(self, checkpoint: dict[str, Any]) -> int:
         """Not by nnU-Net's own function, which unpickles whatever the file holds."""

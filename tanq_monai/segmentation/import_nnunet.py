@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
@@ -24,18 +23,19 @@ TEMPLATE = BUNDLES / "vs_cochlea_seg"
 
 def import_nnunet(
     results_dir: str | Path, bundle_dir: str | Path, structures: Mapping[str, int] = STRUCTURES
-) -> dict[str, Any]:
+) -> dict[str, Path]:
     """Make a bundle of all folds in ``results_dir``; nothing is written when one of them cannot be used.
 
     Args:
         results_dir: ``.../DatasetXXX_NAME/TRAINER__PLANS__CONFIGURATION``, with ``plans.json``, ``dataset.json`` and
-            ``fold_*/checkpoint_final.pth`` (or ``checkpoint_best.pth``).
+            ``fold_*/checkpoint_final.pth`` (or ``checkpoint_best.pth``). A postprocessing that nnU-Net chose is not
+            taken over: add its labels to ``postprocessing`` in ``ensemble.json``.
         bundle_dir: a new folder: configs and docs of ``vs_cochlea_seg``, and ``models`` with a folder per fold and
             ``ensemble.json``, for ``ensemble.yaml``; each folder is a ``model_dir`` of ``inference.yaml``.
         structures: names and label values that the results must have.
 
     Returns:
-        The content of ``ensemble.json``.
+        The checkpoint of every model.
 
     Raises:
         InputError: when the folder is none of nnU-Net v2, of another task, a fold has no checkpoint, or the bundle is
@@ -44,20 +44,22 @@ def import_nnunet(
     results, bundle = Path(results_dir).resolve(), Path(bundle_dir).resolve()
     if bundle.exists():
         raise InputError(bundle, "is there already", "give a new folder")
+    if not TEMPLATE.is_dir():
+        raise InputError(TEMPLATE, "is not there", "run it from a clone of the repository")
     configuration = results.name.rpartition("__")[2]
     _check_labels(results / "dataset.json", structures)
     checkpoints = {path.parent.name.removeprefix("fold_"): path for path in _checkpoints(results)}
     bundle.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".{bundle.name}.", dir=bundle.parent) as temporary:
         made = Path(temporary) / bundle.name
-        shutil.copytree(TEMPLATE, made, ignore=shutil.ignore_patterns("models"))
+        shutil.copytree(TEMPLATE, made, ignore=shutil.ignore_patterns("models", "runs"))
         for fold, checkpoint in checkpoints.items():
             _write_model(results, configuration, checkpoint, made / "models" / model_name(configuration, fold))
         ensemble = {"groups": [[model_name(configuration, fold) for fold in checkpoints]], "postprocessing": []}
         write_json(ensemble, made / "models" / DESCRIPTION)
         read_ensemble(made / "models")
         made.rename(bundle)
-    return ensemble
+    return {model_name(configuration, fold): checkpoint for fold, checkpoint in checkpoints.items()}
 
 
 def _check_labels(dataset_file: Path, structures: Mapping[str, int]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 import nnunetv2
+import numpy as np
 import torch
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
@@ -83,7 +84,6 @@ def set_up_nnunet(
     Raises:
         InputError: when nnU-Net's split has no such fold, or there is no such initial model.
     """
-    cases = [case for case in cases if case.get("weight", 1) > 0]
     _check_fold(settings.fold, len({case.get("patient", identifier(case)) for case in cases}))
     if settings.initial_model is not None:
         check_model_folder(settings.initial_model)
@@ -115,7 +115,8 @@ def set_up_nnunet(
 
 def validate(trainer: nnUNetTrainer, num_processes: int) -> None:
     """nnU-Net's validation of a fold: labels, probabilities and ``summary.json`` in ``fold_{f}/validation``."""
-    with contextlib.redirect_stdout(None), processes_or_threads(num_processes):
+    workers = mock.patch.object(nnunet_module, "default_num_processes", max(1, num_processes))
+    with contextlib.redirect_stdout(None), processes_or_threads(num_processes), workers:
         trainer.perform_actual_validation(save_probabilities=True)
 
 
@@ -209,8 +210,9 @@ def _sampled_by(cases: Sequence[Case]) -> Iterator[None]:
         return
 
     def loader(data: Any, *args: Any, sampling_probabilities: None = None, **kwargs: Any) -> nnUNetDataLoader:
-        drawn = torch.tensor([weights[name] for name in data.identifiers], dtype=torch.float64)
-        return nnUNetDataLoader(data, *args, sampling_probabilities=(drawn / drawn.sum()).numpy(), **kwargs)
+        drawn = np.array([weights[name] for name in data.identifiers])
+        drawn = drawn if drawn.any() else np.ones(len(drawn))  # the validation part of a fold may be dropped as a whole
+        return nnUNetDataLoader(data, *args, sampling_probabilities=drawn / drawn.sum(), **kwargs)
 
     with mock.patch.object(nnunet_module, "nnUNetDataLoader", loader):
         yield

@@ -47,6 +47,14 @@ class PlanWish:
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
 
     @property
+    def plan(self) -> Json | None:
+        """The plan to take, as nnU-Net would have written it for our data set."""
+        if self.plans_file is None:
+            return None
+        plan = read_json(self.plans_file) | {"dataset_name": DATASET, "plans_name": PLANS}
+        return {key: value for key, value in plan.items() if key not in (TRAINED, MIRROR_AXES)}
+
+    @property
     def overrides(self) -> Json:
         """All that differs from the plan, in JSON's types."""
         batch_size = {"batch_size": self.batch_size} if self.batch_size else {}
@@ -70,9 +78,9 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
     """
     begun = folders.root / "prepared.json"
     state = read_json(begun) if begun.exists() else {}
-    wanted: Json = {"files": _stamps(cases), "structures": dict(wish.structures)}
+    wanted: Json = {"files": _stamps(cases), "structures": dict(wish.structures), "initial_plan": wish.plan}
     if state and {key: state.get(key) for key in wanted} != wanted:
-        _refuse(folders, "other cases or structures")
+        _refuse(folders, "other cases, structures or initial model")
     with folders.active(), processes_or_threads(num_processes):
         if not state:
             _plan(cases, folders, wish, num_processes)
@@ -137,10 +145,8 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
     write_raw_dataset(cases, folders.raw, wish.structures)
     extract_fingerprints([1], num_processes=max(1, num_processes), verbose=False)
     plan_experiments([1])
-    if wish.plans_file is not None:
-        plan = read_json(wish.plans_file) | {"dataset_name": DATASET, "plans_name": PLANS}
-        plan = {key: value for key, value in plan.items() if key not in (TRAINED, MIRROR_AXES)}
-        write_json(plan, folders.plans_file)
+    if wish.plan is not None:
+        write_json(wish.plan, folders.plans_file)
     shutil.copytree(folders.raw / LABELS, folders.preprocessed / "gt_segmentations")
     if len({case.get("patient", identifier(case)) for case in cases}) >= FOLDS:
         write_json(splits_by_patient(cases), folders.preprocessed / "splits_final.json")

@@ -11,12 +11,19 @@ from tanq_monai.files import write_json
 from tanq_monai.segmentation.ensemble import DESCRIPTION
 from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
 from tanq_monai.segmentation.plans import check_model_folder, read_json
-from tanq_monai.segmentation.preparation import processes_or_threads
+from tanq_monai.segmentation.preparation import FOLDS, processes_or_threads
 
 
 def model_name(configuration: str, fold: int | str) -> str:
     """Name of the model folder of one training: ``2d_fold_0``."""
     return f"{configuration}_fold_{fold}"
+
+
+def check_folds(folds: object) -> None:
+    """Raise :class:`InputError` unless these are some of the five folds, or ``["all"]``."""
+    numbers = isinstance(folds, Sequence) and not isinstance(folds, str) and len(folds) > 0
+    if not numbers or (list(folds) != ["all"] and not set(folds) <= set(range(FOLDS))):  # type: ignore[call-overload]
+        raise InputError(f"folds {folds}", "are none", "write e.g. [0, 1, 2, 3, 4] or ['all']")
 
 
 def select_models(
@@ -45,6 +52,7 @@ def select_models(
     Raises:
         InputError: when a fold or its validation is missing.
     """
+    check_folds(folds)
     folders = RunFolders(run_dir)
     models = folders.root / "models"
     for configuration in configurations:

@@ -19,8 +19,10 @@ from tanq_monai.files import replacing, write_json
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.folders import DATASET, PLANS
+from tanq_monai.segmentation.plausibility import roles_of
+from tanq_monai.segmentation.preparation import FOLDS
 from tanq_monai.segmentation.rounds import measure_round
-from tanq_monai.segmentation.selection import model_name
+from tanq_monai.segmentation.selection import check_folds, model_name
 from tanq_monai.steps import Step, StepRunner, bundle_step
 
 Choices = Mapping[str, Any]
@@ -67,6 +69,19 @@ class RoundChoices:
     feedback: Choices = field(default_factory=dict)
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
 
+    def __post_init__(self) -> None:
+        """Refuse what would end a run after its trainings.
+
+        Raises:
+            InputError: for choices that are none.
+        """
+        if not isinstance(self.configurations, Mapping) or not self.configurations:
+            raise InputError(f"configurations {self.configurations}", "are no mapping", "write e.g. {2d: {}}")
+        if any("trainer" in (own or {}) for own in self.configurations.values()):
+            raise InputError("configurations", "name a trainer of their own", "choose it in training, one for all")
+        check_folds(self.folds)
+        roles_of(self.structures)
+
 
 class SelfTraining:
     """Runs the rounds: round 0 on the translations alone, then each with the last one's labels of the real scans.
@@ -96,6 +111,8 @@ class SelfTraining:
     ) -> None:
         if rounds < 0:
             raise InputError("rounds", f"is {rounds}", "choose 0 (no self-training) or more")
+        if data.truth is not None and not Path(data.truth).is_dir():
+            raise InputError(f"truth_dir {data.truth}", "is not a folder", "give the folder of the labels, or none")
         self.data = Data(**{name: path and str(Path(path).resolve()) for name, path in vars(data).items()})
         self.root = check_output_dir(output_dir).resolve()
         self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement
@@ -147,7 +164,7 @@ class SelfTraining:
         choices = self.choices
         for configuration, own in choices.configurations.items():
             for fold in choices.folds:
-                yield self._training(number, configuration, fold, own)
+                yield self._training(number, configuration, fold, own or {})
         selection = {
             "dataset_dir": self._round(number),
             "configurations": list(choices.configurations),
@@ -174,8 +191,10 @@ class SelfTraining:
         yield self._step(number, "weigh", "feedback", scored | weights | shared | dict(self.choices.feedback))
 
     def _labels_of_unseen(self, number: int) -> Path | None:
-        """nnU-Net's labels of every translation by a model not trained on it; None where there are no folds."""
-        if list(self.choices.folds) == ["all"] or (number == 0 and self.first_ensemble is not None):
+        """nnU-Net's labels of every translation by a model not trained on it; None where not all folds are trained."""
+        if sorted(self.choices.folds, key=str) != list(range(FOLDS)) or (
+            number == 0 and self.first_ensemble is not None
+        ):
             return None
         trainer = self.choices.training.get("trainer", "nnUNetTrainer")
         model = f"{trainer}__{PLANS}__{next(iter(self.choices.configurations))}"

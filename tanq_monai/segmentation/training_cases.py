@@ -57,6 +57,10 @@ def training_cases(
     if weights_file is None:
         return cases
     weights = _read_weights(Path(weights_file))
+    others = sorted(weights.keys() - set(names))
+    if others:
+        problem = f"weighs {len(others)} cases that are not trained on, the first is {others[0]}"
+        raise InputError(weights_file, problem, "make it anew from these scans")
     return [{**case, "weight": weights.get(case["case"], 1.0)} for case in cases]
 
 

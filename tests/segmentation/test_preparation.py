@@ -100,7 +100,7 @@ def test_a_run_begun_with_other_settings_is_not_continued(cases, tmp_path):
     folders = RunFolders(tmp_path / "run")
     folders.root.mkdir()
     (folders.root / "prepared.json").write_text('{"files": []}')
-    with pytest.raises(InputError, match="was begun with other cases or structures"):
+    with pytest.raises(InputError, match="was begun with other cases, structures or initial model"):
         prepare(cases, folders, PlanWish(VOLUME))
 
 
@@ -109,7 +109,12 @@ def test_a_configuration_prepared_with_other_settings_is_not_continued(cases, tm
     folders.root.mkdir()
     files = sorted([cases[0]["image"], cases[0]["label"]])
     stamps = [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]
-    begun = {"files": stamps, "structures": {"VS": 1, "cochlea": 2}, "configurations": {VOLUME: {"batch_size": 2}}}
+    begun = {
+        "files": stamps,
+        "structures": {"VS": 1, "cochlea": 2},
+        "initial_plan": None,
+        "configurations": {VOLUME: {"batch_size": 2}},
+    }
     (folders.root / "prepared.json").write_text(json.dumps(begun))
     prepare(cases, folders, PlanWish(VOLUME, batch_size=2))  # the same: nothing is done
     with pytest.raises(InputError, match="was begun with other plan settings of 3d_fullres"):
