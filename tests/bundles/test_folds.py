@@ -129,7 +129,8 @@ def test_checkpoints_hold_data_alone_and_open_in_nnunets_predictor(configuration
 def test_a_results_folder_becomes_a_bundle_with_the_same_weights(trained, tmp_path):
     run, _ = trained
     bundle = tmp_path / "bundle"
-    import_nnunet(results(run, "2d"), bundle)
+    taken = import_nnunet(results(run, "2d"), bundle)
+    assert {name: path.name for name, path in taken.items()} == {f"2d_fold_{n}": "checkpoint_final.pth" for n in FOLDS}
     template = {path.name for path in (BUNDLES / "vs_cochlea_seg" / "configs").iterdir()}
     assert {path.name for path in (bundle / "configs").iterdir()} == template
     members = read_ensemble(bundle / "models").members
@@ -179,3 +180,28 @@ def test_a_folder_that_cannot_be_imported_is_told_and_leaves_nothing(damage, wor
     assert words in str(error.value)
     assert "\n" not in str(error.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == [folder.name]
+
+
+def test_a_prolonged_training_is_validated_anew(trained, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(trained[0], run)
+    summary = results(run, "2d") / "fold_0" / "validation" / "summary.json"
+    before, weights = summary.stat().st_mtime_ns, (run / "models" / "2d_fold_0" / "model.pt").read_bytes()
+    flow = workflow(
+        "vs_cochlea_seg",
+        "train",
+        dataset_dir=str(trained[1]),
+        output_dir=str(run),
+        configuration="2d",
+        fold=0,
+        max_epochs=2,
+        iterations_per_epoch=1,
+        batch_size=2,
+        num_processes=0,
+        plans_override={"patch_size": PATCHES["2d"], "features_per_stage": [4, 8, 8]},
+        device="cpu",
+    )
+    flow.run()
+    assert (flow.trainer.state.epoch, flow.trainer.state.iteration) == (2, 2)
+    assert summary.stat().st_mtime_ns > before
+    assert (run / "models" / "2d_fold_0" / "model.pt").read_bytes() != weights

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tanq_monai import cli
-from tanq_monai.adaptation import find_scans
-from tanq_monai.adaptation.settings import SIZES
+from tanq_monai.adaptation import Adaptation, Scans, find_scans
+from tanq_monai.adaptation.settings import SIZES, demo_settings
 from tanq_monai.demo.pipeline import _row, closed_gap, demo_steps, phantom_step
 from tanq_monai.demo.report import NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND
 from tanq_monai.errors import InputError
@@ -69,6 +69,65 @@ def test_options_of_the_bundle_steps_are_ids_of_their_configs(steps):
             default_of(config_of(step), option)  # a KeyError names the option
 
 
+THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+
+
+def test_an_adaptation_of_three_classes_with_the_papers_settings_names_ids_and_classes_everywhere(tmp_path):
+    scans = Scans(*(tmp_path / name for name in ("source", "target", "test")))
+    line = Adaptation(scans, tmp_path, SIZES["paper"], truth=tmp_path / "truth", structures=THREE)
+    *bundle_steps, report = line.steps()
+    for step in bundle_steps:
+        options = options_of(step)
+        for option in options.keys() - MONAIS_OWN:
+            default_of(config_of(step), option)
+        if "structures" in config_of(step):
+            assert literal_eval(options["structures"]) == THREE, step.name
+        assert not {"styles", "level_ranges", "max_epochs"} & options.keys()  # the paper's, one look
+    assert literal_eval(options_of(report)["structures"]) == THREE
+    assert [step.name for step in bundle_steps if "structures" in options_of(step)] == [
+        *("train_tanq", "train_cyclegan", "make_translated", "train_self_training", "segment_score"),
+    ]
+
+
+def test_rounds_with_five_folds_train_all_and_weigh_by_models_that_have_not_seen_the_case(tmp_path):
+    data = Data(str(tmp_path / "translated"), str(tmp_path / "translated"), str(tmp_path / "target"))
+    choices = RoundChoices(configurations={"2d": {}, "3d_fullres": {"max_epochs": 3}}, structures=THREE)
+    line = SelfTraining(data, tmp_path, choices, bundle=BUNDLES / "vs_cochlea_seg")
+    steps = {step.name: options_of(step) for number in (0, 1) for step in line.steps_of(number)}
+    for configuration in choices.configurations:
+        for fold in range(5):
+            options = steps[f"round_1_train_{configuration}_fold_{fold}"]
+            assert (options["configuration"], options["fold"]) == (configuration, str(fold))
+            assert options.get("max_epochs") == {"2d": None, "3d_fullres": "3"}[configuration]
+            assert options["case_weights"] == str(tmp_path / "round_1" / "feedback" / "weights.csv")
+    seen = Path(steps["round_1_weigh"]["prediction_dir"])
+    assert seen.name == "crossval_results_folds_0_1_2_3_4"
+    assert tmp_path / "round_0" in seen.parents
+    assert "round_1_segment_translated" not in steps
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"configurations": ["2d"]}, "are no mapping; write e.g. {2d: {}}"),
+        ({"configurations": {"2d": {"trainer": "nnUNetTrainerAdam"}}}, "name a trainer of their own"),
+        ({"configurations": {"2d": {}}, "folds": 0}, "folds 0: are none"),
+        ({"configurations": {"2d": {}}, "folds": "all"}, "folds all: are none"),
+        ({"configurations": {"2d": {}}, "folds": ["all", 0]}, "are none"),
+        ({"configurations": {"2d": {}}, "structures": {"VS": 1, "nerve": 2}}, "name one cochlea"),
+    ],
+)
+def test_choices_that_would_end_a_run_after_days_are_refused_at_its_start(choices, words):
+    with pytest.raises(InputError) as error:
+        RoundChoices(**choices)
+    assert words in str(error.value)
+
+
+def test_the_papers_size_has_no_demo():
+    with pytest.raises(InputError, match="--size paper: has no demo; choose tiny or small"):
+        demo_settings("paper")
+
+
 def test_options_of_the_steps_of_self_training_are_ids_of_their_configs(tmp_path):
     data = Data(str(tmp_path / "translated"), str(tmp_path / "translated"), str(tmp_path / "target"))
     choices = RoundChoices(configurations={"2d": {"max_epochs": 3}}, folds=["all"])
@@ -97,7 +156,7 @@ def test_training_and_use_of_the_translators_agree_on_slices_and_network(steps):
         for option in ("pixels", "pixel_mm", "width"):
             assert trained[option] == used[option], option
         assert trained["output_dir"] == str(Path(used[f"{name.removeprefix('train_')}_model_file"]).parents[1])
-    assert options_of(steps["train_tanq"])["styles"] == used["styles"]
+    assert options_of(steps["train_tanq"])["styles"] == used["styles"] == "['ldn', 'etz']"
 
 
 def test_the_seed_reaches_phantom_and_translators(steps):

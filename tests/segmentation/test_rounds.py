@@ -96,7 +96,7 @@ def rounds(tmp_path, monkeypatch):
     def run(none_accepted_in=9, **choices):
         first_empty[0] = none_accepted_in
         data = Data("translated", "translated", "target")
-        plain = RoundChoices({"2d": {}}, folds=["all"], structures={"VS": 1})
+        plain = RoundChoices({"2d": {}}, folds=["all"])
         return SelfTraining(data, tmp_path, plain, **choices).run()
 
     return run
@@ -104,23 +104,24 @@ def rounds(tmp_path, monkeypatch):
 
 def test_rounds_end_when_labels_no_longer_change(rounds, tmp_path):
     table = rounds(rounds=4, stop_agreement=0.99)
-    assert list(table["round"]) == [0, 1, 2, 3]
-    assert list(table["agreement"][1:]) == pytest.approx([2 / 3, 4 / 5, 1.0])
+    assert sorted(set(table["round"])) == [0, 1, 2, 3]
+    tumor = table[table["structure"] == "VS"]
+    assert list(tumor["agreement"][1:]) == pytest.approx([2 / 3, 4 / 5, 1.0])
     models = json.loads((tmp_path / "models" / "ensemble.json").read_text())
     assert models == {"groups": [["../round_3/models/m"]], "postprocessing": []}
 
 
 def test_rounds_end_earlier_with_a_lower_bar_and_never_above_their_number(rounds):
-    assert list(rounds(rounds=4, stop_agreement=0.6)["round"]) == [0, 1]
+    assert set(rounds(rounds=4, stop_agreement=0.6)["round"]) == {0, 1}
 
 
 def test_rounds_end_when_no_label_is_accepted(rounds, tmp_path):
     table = rounds(rounds=4, none_accepted_in=2, stop_agreement=2)
-    assert list(table["round"]) == [0, 1]
+    assert set(table["round"]) == {0, 1}
     assert json.loads((tmp_path / "models" / "ensemble.json").read_text())["groups"] == [["../round_1/models/m"]]
 
 
 def test_no_round_more_than_wanted(rounds):
-    assert list(rounds(rounds=1)["round"]) == [0, 1]
+    assert set(rounds(rounds=1)["round"]) == {0, 1}
     with pytest.raises(InputError, match="rounds: is -1; choose 0"):
         rounds(rounds=-1)

@@ -31,6 +31,7 @@ def test_weights_are_those_of_the_table_and_1_for_other_cases(tmp_path):
     [
         ("case,weight\na,-1\n", "gives a the weight -1.0; use numbers from 0"),
         ("case,weight\na,inf\n", "gives a the weight inf"),
+        ("case,weight\na,1\nb,1\n", "weighs 1 cases that are not trained on, the first is b; make it anew"),
         ("case,dice\na,1\n", "is no table of case and weight"),
         ("case,weight\na,many\n", "is no table of case and weight"),
         ("", "is no table of case and weight"),
