@@ -152,7 +152,7 @@ def test_the_segmenter_trains_from_it(generated, tmp_path):
     override = {"batch_size": 2, "patch_size": [32, 32], "features_per_stage": [4, 8, 8]}
     folders = {"dataset_dir": str(generated), "output_dir": str(tmp_path)}
     workflow("vs_cochlea_seg", "train", plans_override=override, **choices, **folders).run()
-    assert (tmp_path / "models" / "model.pt").is_file()
+    assert (tmp_path / "models" / "2d_fold_all" / "model.pt").is_file()
     preprocessed = (tmp_path / "nnUNet_preprocessed").glob("*/nnUNetPlans_2d/*.pkl")
     assert sorted(path.stem for path in preprocessed) == sorted(records(generated))
 
