@@ -100,9 +100,10 @@ def demo_settings(size: str) -> Settings:
     Raises:
         InputError: when there is no such size.
     """
-    if size == PAPER:
-        raise InputError(f"--size {size}", "has no demo", "choose tiny or small")
-    return settings_of(size)
+    sizes = [name for name in SIZES if name != PAPER]
+    if size not in sizes:
+        raise InputError(f"--size {size}", "is not a size of the demo", f"choose one of {', '.join(sizes)}")
+    return SIZES[size]
 
 
 def settings_of(size: str) -> Settings:

@@ -124,7 +124,7 @@ def test_choices_that_would_end_a_run_after_days_are_refused_at_its_start(choice
 
 
 def test_the_papers_size_has_no_demo():
-    with pytest.raises(InputError, match="--size paper: has no demo; choose tiny or small"):
+    with pytest.raises(InputError, match="--size paper: is not a size of the demo; choose one of tiny, small"):
         demo_settings("paper")
 
 
