@@ -65,7 +65,7 @@ class RoundChoices:
     training: Choices = field(default_factory=dict)
     inference: Choices = field(default_factory=dict)
     refinement: Choices = field(default_factory=dict)
-    use_feedback: bool = True
+    use_feedback: bool = False
     feedback: Choices = field(default_factory=dict)
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
 

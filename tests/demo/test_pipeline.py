@@ -91,7 +91,7 @@ def test_an_adaptation_of_three_classes_with_the_papers_settings_names_ids_and_c
 
 def test_rounds_with_five_folds_train_all_and_weigh_by_models_that_have_not_seen_the_case(tmp_path):
     data = Data(str(tmp_path / "translated"), str(tmp_path / "translated"), str(tmp_path / "target"))
-    choices = RoundChoices(configurations={"2d": {}, "3d_fullres": {"max_epochs": 3}}, structures=THREE)
+    choices = RoundChoices({"2d": {}, "3d_fullres": {"max_epochs": 3}}, structures=THREE, use_feedback=True)
     line = SelfTraining(data, tmp_path, choices, bundle=BUNDLES / "vs_cochlea_seg")
     steps = {step.name: options_of(step) for number in (0, 1) for step in line.steps_of(number)}
     for configuration in choices.configurations:
@@ -130,7 +130,7 @@ def test_the_papers_size_has_no_demo():
 
 def test_options_of_the_steps_of_self_training_are_ids_of_their_configs(tmp_path):
     data = Data(str(tmp_path / "translated"), str(tmp_path / "translated"), str(tmp_path / "target"))
-    choices = RoundChoices(configurations={"2d": {"max_epochs": 3}}, folds=["all"])
+    choices = RoundChoices({"2d": {"max_epochs": 3}}, folds=["all"], use_feedback=True)
     line = SelfTraining(data, tmp_path, choices, bundle=BUNDLES / "vs_cochlea_seg")
     steps = [step for number in (0, 1) for step in line.steps_of(number)]
     names = ["train_2d_fold_all", "select", "segment"]

@@ -33,6 +33,7 @@ def started(phantom, run, **choices):
         "folds": ["all"],
         "training": TRAINING,
         "refinement": {"refine": False},
+        "use_feedback": True,
         "stop_agreement": 2,
     } | choices
     words = [word for name, value in choices.items() for word in (f"--{name}", str(value))]
