@@ -6,6 +6,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import torch
 from benchmarks.measure import machine, report, tell
 from tanq_monai.files import write_json
 from tanq_monai.phantom import write_dataset
+from tanq_monai.segmentation.overrides import override_plan
 from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, network_from_plans, read_json
-from tanq_monai.segmentation.preparation import override_plan
 
 TIME_BAR, MEMORY_BAR, CUDA_SECONDS_BAR = 1.0, 0.7, 2.0
 SCRIPTS = Path(__file__).parents[1]
@@ -29,12 +30,15 @@ PLANS: dict[str, dict[str, Any]] = {
 }
 
 
-def prediction(width: int = 4, threads: int = 2, repeats: int = 3, seed: int = 1) -> None:
+def prediction(
+    configurations: Sequence[str] = tuple(PLANS), width: int = 4, threads: int = 2, repeats: int = 3, seed: int = 1
+) -> None:
     """Seconds and peak memory from file to file, alternating, every run in a process of its own; no mirroring.
 
     nnU-Net runs without processes beside its own, which is its way with the least memory.
 
     Args:
+        configurations: of :data:`PLANS`.
         width: features of the first stage; nnU-Net plans 32, which takes hours on two cores. Weights are random.
         threads: of torch.
         repeats: of each; medians.
@@ -44,7 +48,7 @@ def prediction(width: int = 4, threads: int = 2, repeats: int = 3, seed: int = 1
         folder = Path(name)
         scan = _full_size_scan(folder / "scan", seed)
         tell(f"scan: hrT2 of London style, {nib.load(scan).shape} voxels")
-        for configuration in PLANS:
+        for configuration in configurations:
             _compare(configuration, scan, folder / configuration, width, threads, repeats)
     tell(f"n = {repeats} runs each, width {width}, random weights, seed {seed}; peak memory is the process's resident")
     tell(f"memory with all imports, seconds without them; {threads} threads, {machine()}, torch {torch.__version__}")
