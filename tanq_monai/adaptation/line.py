@@ -105,7 +105,7 @@ class Adaptation:
         own = {**self.settings.tanq, **self.settings.looks} if name == "tanq" else dict(self.settings.cyclegan)
         config = "train" if name == "tanq" else ("train", "train_cyclegan")
         folders = {"source_dir": self.scans.source, "target_dir": self.scans.target, "output_dir": self.root / name}
-        choices = {**folders, **self._labels_are, "seed": self.seed, **self.settings.slices, **own}
+        choices = {**folders, **self._structures, "seed": self.seed, **self.settings.slices, **own}
         return bundle_step(f"train_{name}", TRANSLATOR, config, choices)
 
     def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
@@ -114,7 +114,7 @@ class Adaptation:
         models = {f"{view}_model_file": trained / view / "models" / "model.pt" for view in ("tanq", "cyclegan")}
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
         styles = {key: value for key, value in self.settings.looks.items() if key == "styles"}
-        choices = {**folders, **models, **self._labels_are, **self.settings.slices, **styles}
+        choices = {**folders, **models, **self._structures, **self.settings.slices, **styles}
         return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices)
 
     def self_training(self, name: str = "self_training", translated: str = "translated", **choices: Any) -> Step:
@@ -130,7 +130,7 @@ class Adaptation:
             f"train_{name}",
             SEGMENTER,
             "self_training",
-            {**folders, **truth, **self._labels_are, **segmenter, **self.settings.self_training, **choices},
+            {**folders, **truth, **self._structures, **segmenter, **self.settings.self_training, **choices},
         )
 
     def segmentation(self, name: str, models: Path, labels: Path) -> Iterator[Step]:
@@ -138,12 +138,12 @@ class Adaptation:
         choices = {"dataset_dir": self.segmented, "ensemble_dir": models, "output_dir": labels, "uncertainty": True}
         yield bundle_step(name, SEGMENTER, "ensemble", choices)
         if self.truth is not None:
-            scoring = {"dataset_dir": labels, "truth_dir": self.truth, **self._labels_are}
+            scoring = {"dataset_dir": labels, "truth_dir": self.truth, **self._structures}
             scores = labels.with_name(f"{labels.name}_scores")
             yield bundle_step(f"{name}_score", SEGMENTER, "evaluate", scoring | {"output_dir": scores})
 
     @property
-    def _labels_are(self) -> dict[str, Any]:
+    def _structures(self) -> dict[str, Any]:
         return {"structures": dict(self.structures)}
 
 

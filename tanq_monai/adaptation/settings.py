@@ -53,10 +53,10 @@ PHANTOM_LOOKS = {
 # One model per round: five folds in two configurations want a GPU.
 SELF_TRAINING = {"configurations": {"2d": {}}, "folds": ["all"]}
 
-# The slab is as high as the phantom's hrT2 scans, so that the translator has seen all that it translates.
 PAPER = "paper"
 SIZES = {
     PAPER: Settings(),
+    # Slabs are as high as the phantom's hrT2 scans, so that the translator has seen all that it translates.
     "tiny": Settings(
         slices={"pixels": 80, "pixel_mm": 1.4, "slab_mm": 32.0, "width": 8},
         looks=PHANTOM_LOOKS,

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import nibabel as nib
+import numpy as np
 from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
@@ -143,6 +145,7 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
     """Raw data set, fingerprint, plan and split."""
     shutil.rmtree(folders.preprocessed, ignore_errors=True)
     write_raw_dataset(cases, folders.raw, wish.structures)
+    _check_structures(folders.raw / LABELS, wish.structures)
     extract_fingerprints([1], num_processes=max(1, num_processes), verbose=False)
     plan_experiments([1])
     if wish.plan is not None:
@@ -150,6 +153,15 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
     shutil.copytree(folders.raw / LABELS, folders.preprocessed / "gt_segmentations")
     if len({case.get("patient", identifier(case)) for case in cases}) >= FOLDS:
         write_json(splits_by_patient(cases), folders.preprocessed / "splits_final.json")
+
+
+def _check_structures(labels: Path, structures: Mapping[str, int]) -> None:
+    """Every structure is there in one case at least: else its class would be trained to be nowhere."""
+    present = {int(v) for path in labels.glob(f"*{ENDING}") for v in np.unique(nib.load(path).dataobj)}
+    absent = [name for name, value in structures.items() if value not in present]
+    if absent:
+        remedy = "add cases that have it, or take it out of structures"
+        raise InputError("structures", f"no label of any case holds {', '.join(absent)}", remedy)
 
 
 def _preprocess(folders: RunFolders, wish: PlanWish, num_processes: int) -> None:

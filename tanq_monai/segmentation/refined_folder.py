@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import nibabel as nib
@@ -17,70 +17,13 @@ from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.metrics.labels import LabelVolume, check_same_grid, read_labels
 from tanq_monai.segmentation.plausibility import RefinementRules, roles_of
+from tanq_monai.segmentation.predictions import AGREEMENT, CONFIDENCE, LABEL
 from tanq_monai.segmentation.refinement import Prediction, Refinement, refine
-from tanq_monai.segmentation.refinement_worth import Worth, summarize_worth, worth_of_case
+from tanq_monai.segmentation.refinement_report import ACCEPTED, WAITS, RefinedStructure, RefinementReport
+from tanq_monai.segmentation.refinement_worth import Worth, worth_of_case
 
-LABEL, CONFIDENCE, AGREEMENT = "_Label.nii.gz", "_Confidence.nii.gz", "_Agreement.nii.gz"
 TABLE, WORTH = "refinement.csv", "refinement_worth.csv"
-ACCEPTED, WAITS = "accepted", "waits"
 _STAGE = ".refining"
-
-
-@dataclass(frozen=True)
-class RefinedStructure:
-    """What became of one structure of one case.
-
-    Args:
-        case: its name.
-        structure: its name.
-        predicted_mm3: before.
-        refined_mm3: after; of a case that waits, what would be left.
-        removed_components: those with a voxel of this structure that were ignored as a whole.
-        ignored_share: of the predicted voxels, what became the ignore label; nan where nothing was predicted.
-        verdict: of the case.
-        reason: why the case waits, ``rule: figures`` joined by semicolons.
-    """
-
-    case: str
-    structure: str
-    predicted_mm3: float
-    refined_mm3: float
-    removed_components: int
-    ignored_share: float
-    verdict: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class RefinementReport:
-    """What was done.
-
-    Args:
-        rows: columns of :class:`RefinedStructure`, cases in the order of their names.
-        worth: columns of :class:`Worth`; None without truth.
-    """
-
-    rows: pd.DataFrame
-    worth: pd.DataFrame | None
-
-    def __str__(self) -> str:
-        """Counts of cases, of reasons, and what was ignored; with truth, what that was worth."""
-        cases = self.rows.drop_duplicates("case")
-        accepted = int((cases["verdict"] == ACCEPTED).sum())
-        lines = [f"{len(cases)} cases: {accepted} accepted, {len(cases) - accepted} wait for a later round"]
-        rules = cases["reason"].str.split("; ").explode().str.partition(":")[0]
-        counts = rules[rules != ""].value_counts().sort_index()
-        lines += [f"  {count} x {rule}" for rule, count in counts.items()]
-        sums = self.rows.groupby("structure", sort=False).agg(
-            predicted_mm3=("predicted_mm3", "sum"),
-            refined_mm3=("refined_mm3", "sum"),
-            removed_components=("removed_components", "sum"),
-            mean_ignored_share=("ignored_share", "mean"),
-        )
-        lines.append(sums.to_string(float_format="{:.3f}".format))
-        if self.worth is not None:
-            lines.append(summarize_worth(self.worth).to_string(float_format="{:.3f}".format))
-        return "\n".join(lines)
 
 
 def refine_folder(

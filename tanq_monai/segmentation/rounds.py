@@ -10,8 +10,7 @@ import pandas as pd
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import dice
 from tanq_monai.metrics.labels import read_labels
-
-LABEL, CONFIDENCE = "_Label.nii.gz", "_Confidence.nii.gz"
+from tanq_monai.segmentation.predictions import CONFIDENCE, LABEL
 
 
 def measure_round(

@@ -20,6 +20,7 @@ from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.folders import DATASET, PLANS
 from tanq_monai.segmentation.plausibility import roles_of
+from tanq_monai.segmentation.predictions import LABEL
 from tanq_monai.segmentation.preparation import FOLDS
 from tanq_monai.segmentation.rounds import measure_round
 from tanq_monai.segmentation.selection import check_folds, model_name
@@ -147,7 +148,7 @@ class SelfTraining:
 
     def _accepted(self, number: int) -> int:
         """How many real scans have a pseudo-label in a round."""
-        return len(list((self._round(number) / "pseudo_labels").glob("*_Label.nii.gz")))
+        return len(list((self._round(number) / "pseudo_labels").glob(f"*{LABEL}")))
 
     def steps_of(self, number: int) -> Iterator[Step]:
         """The commands of a round."""

@@ -1,6 +1,6 @@
 """Supervised pretraining of the TANQ generator on pairs, as an Ignite engine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,7 @@ from monai.engines import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Optimizer
 
-from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.trainers.base import TranslatorTrainer
 from tanq_monai.trainers.tanq import weighted_cross_entropy
 from tanq_monai.transforms.labels import REGIONS
@@ -44,29 +42,13 @@ class PairTrainer(TranslatorTrainer):
     :class:`tanq_monai.trainers.tanq.TanqTrainer`; the paper has none.
 
     Args:
-        device: of network and batches.
-        max_epochs: an epoch is one pass over ``train_data_loader``.
-        train_data_loader: of the batches above.
-        network: trained in place.
-        optimizer: of its parameters.
         weights: of the loss terms.
-        train_handlers: MONAI's or Ignite's.
-        amp: autocast to bfloat16.
+        **kwargs: as of :class:`~tanq_monai.trainers.base.TranslatorTrainer`.
     """
 
-    def __init__(
-        self,
-        device: torch.device | str,
-        max_epochs: int,
-        train_data_loader: Iterable[dict[str, Tensor]],
-        network: TanqGenerator,
-        optimizer: Optimizer,
-        weights: PairWeights | None = None,
-        train_handlers: Sequence[Any] | None = None,
-        amp: bool = False,
-    ) -> None:
+    def __init__(self, weights: PairWeights | None = None, **kwargs: Any) -> None:
         self.weights = weights or PairWeights()
-        super().__init__(device, max_epochs, train_data_loader, network, optimizer, train_handlers, amp)
+        super().__init__(**kwargs)
 
     def _iteration(self, engine: "PairTrainer", batchdata: dict[str, Tensor]) -> dict[str, Any]:
         device = engine.state.device

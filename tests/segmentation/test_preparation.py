@@ -123,6 +123,14 @@ def test_a_configuration_prepared_with_other_settings_is_not_continued(cases, tm
     assert left == {"prepared.json", "nnunet.log"}
 
 
+def test_a_structure_that_no_case_has_is_told_before_anything_is_planned(cases, tmp_path):
+    folders, three = RunFolders(tmp_path / "run"), {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+    with pytest.raises(InputError, match="structures: no label of any case holds cochlea; add cases that have it"):
+        prepare(cases, folders, PlanWish(VOLUME, structures=three))
+    assert not folders.preprocessed.exists()
+    assert not (folders.root / "prepared.json").exists()
+
+
 def test_the_ignore_label_is_declared_where_a_case_has_it(cases, tmp_path):
     write_raw_dataset([cases[0] | {"ignore": True}], tmp_path / "raw")
     labels = json.loads((tmp_path / "raw" / "dataset.json").read_text())["labels"]

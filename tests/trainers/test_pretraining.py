@@ -20,7 +20,8 @@ WEIGHTS = PairWeights(difference=0.5, gradient=2.0, structures=3.0, segmentation
 
 def _trainer(network, optimizer, steps=1, **choices):
     batches = [{"image": SOURCE, "target_domain": TRUTH, "style": STYLE}] * steps
-    return PairTrainer(torch.device("cpu"), 1, batches, network, optimizer, **choices)
+    shared = {"device": "cpu", "max_epochs": 1, "train_data_loader": batches}
+    return PairTrainer(network=network, optimizer=optimizer, **shared, **choices)
 
 
 def _written_out(image, truth, labels, logits, weights):
