@@ -32,6 +32,11 @@ def label_values(structures: Mapping[str, int] = STRUCTURES, ignore: bool = Fals
     return [0, *values, *([len(values) + 1] if ignore else [])]
 
 
+def identifier(case: Mapping[str, Any]) -> str:
+    """What nnU-Net calls a case: the name of its ``image`` without endings."""
+    return Path(case["image"]).name.removesuffix(ENDING).removesuffix(f"_{CHANNEL}")
+
+
 def describe_dataset(
     files: Mapping[str, tuple[str, str]], structures: Mapping[str, int] = STRUCTURES, ignore: bool = False
 ) -> dict[str, Any]:

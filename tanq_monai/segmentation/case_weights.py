@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tanq_monai.data.cases import Case
-from tanq_monai.data.raw_dataset import CHANNEL, ENDING
+from tanq_monai.data.raw_dataset import ENDING, identifier
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES, dice
@@ -161,8 +161,7 @@ def _dice_of(truth_path: Path, prediction_path: Path, structures: Mapping[str, i
 
 def _prediction_of(case: Case, folder: Path) -> Path:
     """The file of the segmenter's label."""
-    trained = Path(case["image"]).name.removesuffix(ENDING).removesuffix(f"_{CHANNEL}")  # nnU-Net's name of the case
-    names = [f"{case['case']}_Label{ENDING}", f"{case['case']}{ENDING}", f"{trained}{ENDING}"]
+    names = [f"{case['case']}_Label{ENDING}", f"{case['case']}{ENDING}", f"{identifier(case)}{ENDING}"]
     places = [folder, *sorted(folder.glob("fold_[0-9]*/validation"))]
     for path in (place / name for place in places for name in names):
         if path.is_file() and any(path.samefile(case[key]) for key in ("image", "label")):

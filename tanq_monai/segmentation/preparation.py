@@ -17,7 +17,7 @@ from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerp
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from tanq_monai.data.raw_dataset import CHANNEL, DESCRIPTION, ENDING, LABELS, describe_dataset, write_label
+from tanq_monai.data.raw_dataset import DESCRIPTION, ENDING, LABELS, describe_dataset, identifier, write_label
 from tanq_monai.errors import InputError
 from tanq_monai.files import write_json
 from tanq_monai.metrics import STRUCTURES
@@ -110,11 +110,6 @@ def write_raw_dataset(cases: Sequence[Case], folder: Path, structures: Mapping[s
         dataset[identifier(case)] = str(Path(case["image"]).resolve()), f"{LABELS}/{label.name}"
     ignore = any(case.get("ignore") for case in cases)
     write_json(describe_dataset(dataset, structures, ignore=ignore), folder / DESCRIPTION)
-
-
-def identifier(case: Case) -> str:
-    """What nnU-Net calls a case: the name of its image without endings."""
-    return Path(case["image"]).name.removesuffix(ENDING).removesuffix(f"_{CHANNEL}")
 
 
 def splits_by_patient(cases: Sequence[Case]) -> list[dict[str, list[str]]]:
