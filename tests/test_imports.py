@@ -22,11 +22,11 @@ ALLOWED = {
     "trainers": PARTS | BASE | {"data", "ranks"},
     "segmentation": PARTS | BASE | {"data", "ranks", "steps"},
     "views": PARTS | BASE | {"data", "inferers"},
-    "deploy": PARTS | BASE,
+    "deploy": PARTS | BASE | {"data", "segmentation"},
     "report": PARTS | BASE | {"data"},
     "adaptation": PARTS | BASE | {"data", "steps", "segmentation"},
     "demo": PARTS | BASE | {"data", "trainers", "segmentation", "steps", "report", "adaptation"},
-    "cli": PARTS | BASE | {"data", "trainers", "segmentation", "report", "adaptation", "demo"},
+    "cli": PARTS | BASE | {"data", "trainers", "segmentation", "report", "adaptation", "demo", "deploy"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }

@@ -6,6 +6,7 @@ import nibabel as nib
 import pytest
 import torch
 from bundle_workflow import BUNDLES, METADATA_SCHEMA, workflow
+from made_up_models import MODELS
 from monai.bundle import verify_metadata, verify_net_in_out
 
 from tanq_monai.networks import TanqGenerator
@@ -26,7 +27,7 @@ def test_both_run_in_one_process_the_segmenter_on_what_the_translator_wrote(tiny
     models = tmp_path / "models"
     models.mkdir()
     for name in ("plans.json", "dataset.json"):
-        (models / name).write_bytes((BUNDLES / "vs_cochlea_seg" / "models" / name).read_bytes())
+        (models / name).write_bytes((MODELS / name).read_bytes())
     torch.save(network_from_plans(models / "plans.json", models / "dataset.json").state_dict(), models / "model.pt")
     folders = {"dataset_dir": str(pseudo), "output_dir": str(labels), "model_dir": str(models)}
     segmenter = workflow("vs_cochlea_seg", "inference", **folders, **cpu)
