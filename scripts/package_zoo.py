@@ -2,8 +2,8 @@
 
     python scripts/package_zoo.py --output zoo/
 
-A zip holds the configs (YAML, and what MONAI wants as JSON rendered from it), the weights as state dict, TorchScript and
-ONNX, the card, the licence, and a copy of the package, so that it runs with only its required_packages_version
+A zip holds the configs (YAML, and what MONAI wants as JSON rendered from it), the weights as state dict, TorchScript
+and ONNX, the card, the licence, and a copy of the package, so that it runs with only its required_packages_version
 installed. The same repository, weights and packages give the same bytes. Research use only.
 """
 

@@ -26,7 +26,7 @@ ALLOWED = {
     "report": PARTS | BASE | {"data"},
     "adaptation": PARTS | BASE | {"data", "steps", "segmentation"},
     "demo": PARTS | BASE | {"data", "trainers", "segmentation", "steps", "report", "adaptation"},
-    "cli": PARTS | BASE | {"data", "trainers", "segmentation", "report", "adaptation", "demo"},
+    "cli": PARTS | BASE | {"data", "trainers", "segmentation", "report", "adaptation", "demo", "deploy"},
     "__main__": frozenset({"cli"}),
     "__init__": frozenset(),
 }

@@ -76,5 +76,5 @@ def _example(network: nn.Module) -> tuple[Tensor, ...]:
 def _traced(network: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # that sizes might be constants: tests/deploy/test_torchscript.py tries others
-        traced: torch.jit.ScriptModule = torch.jit.trace(network, example, check_trace=False)
+        traced: torch.jit.ScriptModule = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
     return traced

@@ -91,7 +91,9 @@ BUILTINS: Mapping[str, Call] = {
 
 # Of objects whose kind is not known here: results of calls, and other parts of the config.
 METHODS: Mapping[str, Call] = {
-    **dict.fromkeys(("item", "parameters", "raise_mistakes", "raise_problems", "require_structures", "values"), NOTHING),
+    **dict.fromkeys(
+        ("item", "parameters", "raise_mistakes", "raise_problems", "require_structures", "values"), NOTHING
+    ),
     "run": ONE,
     "save": ONE,
     "to": Call(1, frozenset({"memory_format"})),

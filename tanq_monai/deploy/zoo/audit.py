@@ -17,10 +17,10 @@ from tanq_monai.deploy.zoo.contents import (
     weights_findings,
 )
 from tanq_monai.deploy.zoo.findings import Finding
+from tanq_monai.deploy.zoo.record import RECORD
 from tanq_monai.deploy.zoo.unpack import unpack
 from tanq_monai.errors import InputError
 
-RECORD = "installed.json"  # written by fetch, read by nothing but fetch
 _MADE_HERE = frozenset({"runs", "__pycache__"})  # by runs of the bundle
 
 

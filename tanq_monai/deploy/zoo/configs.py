@@ -1,4 +1,4 @@
-"""What the configs of a bundle would execute: every ``_target_``, ``$`` expression, import and macro in YAML and JSON."""
+"""What the configs of a bundle would execute: every ``_target_``, ``$`` expression, import and macro, YAML and JSON."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

@@ -8,6 +8,7 @@ is not on the list is ever called.
 
 import ast
 from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 from monai.bundle.config_parser import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
@@ -88,10 +89,9 @@ def _as_python(expression: str, place: str) -> str:
     return text[1:].strip()
 
 
-def _parsed(text: str, mode: str) -> ast.Module:
+def _parsed(text: str, mode: Literal["exec", "eval"]) -> Any:
     try:
-        tree: ast.Module = ast.parse(text, mode=mode)
-        return tree
+        return ast.parse(text, mode=mode)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise RefusedError("is no Python expression") from error
 
