@@ -29,7 +29,7 @@ from tanq_monai.metrics import STRUCTURES
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, psnr, ssim
 from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.transforms.geometry import plan_slices
-from tanq_monai.transforms.intensity import scale_to_unit_range, to_magnitude
+from tanq_monai.transforms.intensity import from_unit_range, scale_to_unit_range
 
 UNTRANSLATED = "ceT1, not translated"
 
@@ -157,10 +157,10 @@ def read_patient(
     grid = plan_slices(ceT1, affine, pixels, pixel_mm, label, slab_mm)
     true = grid.to_slices(read_volume(folder / f"{case}_hrT2.nii.gz")[0])
     return Patient(
-        ceT1=to_magnitude(scale_to_unit_range(grid.to_slices(ceT1))).numpy(),
-        hrT2=to_magnitude(scale_to_unit_range(true)).numpy(),
-        label=grid.to_slices(label, mode="nearest").round().numpy(),
-        translations={title: grid.to_slices(read_volume(path)[0]).numpy() for title, path in translated.items()},
+        ceT1=from_unit_range(scale_to_unit_range(grid.to_slices(ceT1))),
+        hrT2=from_unit_range(scale_to_unit_range(true)),
+        label=np.rint(grid.to_slices(label, mode="nearest")),
+        translations={title: grid.to_slices(read_volume(path)[0]) for title, path in translated.items()},
     )
 
 

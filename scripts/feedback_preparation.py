@@ -56,7 +56,9 @@ def feedback_preparation(
         pseudo, _ = read_volume(Path(pseudo_dir) / f"{case['case']}_hrT2.nii.gz")
         prediction, _ = read_volume(Path(prediction_dir) / f"{case['case']}_Label.nii.gz")
         grid = plan_slices(ce_t1, affine, pixels, pixel_mm, label, slab_mm)
-        slices, truth = grid.to_slices(pseudo)[:, None], grid.to_slices(label, mode="nearest")[:, None]
+        slices, truth = (
+            torch.from_numpy(s)[:, None] for s in (grid.to_slices(pseudo), grid.to_slices(label, "nearest"))
+        )
         for name, value in STRUCTURES.items():
             rows.append((case["case"], name, OWN, dice(prediction == value, label == value)))
         rows += [(case["case"], *row) for row in _seen(feedback, slices, truth)]

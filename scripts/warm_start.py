@@ -27,7 +27,7 @@ from tanq_monai.metrics import STRUCTURES
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, ssim
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.steps import Step, StepRunner, bundle_step
-from tanq_monai.transforms.intensity import to_magnitude
+from tanq_monai.transforms.magnitude import to_magnitude
 
 Array = NDArray[np.floating]
 AIM = 1 / 5  # of the cold training's steps

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tanq_monai.data.checks import check_header, check_image, check_label, is_dicom
+from tanq_monai.data.checks import check_label
+from tanq_monai.data.dicom import is_dicom
+from tanq_monai.data.images import check_header, check_image
 from tanq_monai.data.raw_dataset import CHANNEL, ENDING, IMAGES, is_raw_dataset, label_values, raw_cases
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import STRUCTURES

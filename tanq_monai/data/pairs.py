@@ -16,15 +16,16 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from tanq_monai.data.cases import TARGET_DOMAIN, Case, Scan, check_contents, find_labelled
-from tanq_monai.data.checks import check_header, check_image
+from tanq_monai.data.images import check_header, check_image
 from tanq_monai.data.raw_dataset import ENDING
 from tanq_monai.data.slices import STEPS, Slices, SliceStore, check_crop, crop_and_flip
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.transforms.geometry import plan_slices
-from tanq_monai.transforms.intensity import scale_to_unit_range, to_magnitude
+from tanq_monai.transforms.intensity import scale_to_unit_range
 from tanq_monai.transforms.labels import to_regions
+from tanq_monai.transforms.magnitude import to_magnitude
 
 _SAME_MM = 1e-3  # grids that differ by less are one
 
@@ -72,7 +73,7 @@ class PairStore(SliceStore):
         grid = plan_slices(source, affine, self.size.pixels, self.size.pixel_mm, label, self.size.slab_mm)
         ce_t1, hr_t2 = (scale_to_unit_range(grid.to_slices(image)) * STEPS for image in (source, target))
         regions = to_regions(grid.to_slices(label, mode="nearest"), self.size.structures)
-        return torch.stack([ce_t1, regions, hr_t2], dim=1).round().short().numpy()
+        return np.rint(np.stack([ce_t1, regions, hr_t2], axis=1)).astype(np.int16)
 
 
 @dataclass(frozen=True)

@@ -249,5 +249,5 @@ def _cut(case: Case, size: SliceSize) -> NDArray[np.int16]:
     label = read_volume(case["label"])[0] if "label" in case else None
     grid = plan_slices(array, affine, size.pixels, size.pixel_mm, label, size.slab_mm)
     image = scale_to_unit_range(grid.to_slices(array)) * STEPS
-    labels = torch.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")
-    return torch.stack([image, to_regions(labels, size.structures)], dim=1).round().short().numpy()
+    labels = np.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")
+    return np.rint(np.stack([image, to_regions(labels, size.structures)], axis=1)).astype(np.int16)

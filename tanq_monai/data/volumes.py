@@ -1,18 +1,20 @@
-"""Reading volumes, NIfTI files and DICOM series alike."""
+"""Reading volumes, NIfTI files and DICOM series alike, as MONAI's readers do, without importing MONAI."""
 
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from monai.data import NibabelReader, PydicomReader
 from numpy.typing import NDArray
+
+from tanq_monai.data.dicom import read_series
 
 
 def read_volume(path: str | Path) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
     """Voxels (i, j, k) and the voxel-to-mm matrix, RAS (4, 4), of a NIfTI file or of a folder with one DICOM series."""
-    reader = PydicomReader() if Path(path).is_dir() else NibabelReader()
-    array, meta = reader.get_data(reader.read(str(path)))
-    return np.asarray(array), np.asarray(meta["affine"], dtype=np.float64)
+    if Path(path).is_dir():
+        return read_series(Path(path))
+    image = nib.load(path)
+    return np.asanyarray(image.dataobj), np.asarray(image.affine, dtype=np.float64)
 
 
 def read_grid(path: str | Path) -> tuple[tuple[int, int, int], NDArray[np.float64]]:

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 
 from tanq_monai.data.cases import Case, check_contents
-from tanq_monai.data.checks import check_image
+from tanq_monai.data.images import check_image
 from tanq_monai.data.raw_dataset import ENDING
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError

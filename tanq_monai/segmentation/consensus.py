@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from tanq_monai.segmentation.ensemble import Ensemble
 from tanq_monai.segmentation.inferer import PlanInferer
 from tanq_monai.segmentation.plans import mirror_axes_from_plans, patch_size_from_plans, space_from_plans
-from tanq_monai.transforms.nnunet import PlanSpace, ToPlanSpaced, class_maps, label_map, onto_scan, winner
+from tanq_monai.transforms.nnunet import ToPlanSpaced, class_maps, label_map, onto_scan, winner
+from tanq_monai.transforms.plan_space import PlanSpace
 
 CONFIDENCE, AGREEMENT = "confidence", "agreement"
 

@@ -4,15 +4,14 @@ B batch, K classes; volumes are (B, 1, z, y, x).
 """
 
 import itertools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from monai.inferers import SlidingWindowInferer
-from scipy.ndimage import gaussian_filter
 from torch.nn.functional import pad
+
+from tanq_monai.segmentation.windows import Place, gaussian_weight, padding_to, window_places
 
 Network = Callable[..., torch.Tensor]
 
@@ -46,7 +45,7 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
         """Logits (B, K, z, y, x) of (B, 1, z, y, x)."""
         volume = torch.as_tensor(inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs)
         padded, inner = _pad_to(volume, self.window)
-        weight = gaussian_weight(self.window).to(padded.device)
+        weight = torch.from_numpy(gaussian_weight(self.window)).to(padded.device)
         total = torch.zeros(0)
         for batch in _batches(window_places(padded.shape[2:], self.window, self.overlap), self.sw_batch_size):
             windows = torch.cat([padded[(slice(None), slice(None), *place)] for place in batch])
@@ -75,37 +74,14 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
         return weights
 
 
-def window_places(shape: Sequence[int], window: Sequence[int], overlap: float) -> list[tuple[slice | int, ...]]:
-    """Index of every window: evenly spread starts per axis, an integer z for windows of slices."""
-    planes: list[list[slice | int]] = [list(range(n)) for n in shape[: len(shape) - len(window)]]
-    for size, width in zip(shape[len(shape) - len(window) :], window, strict=True):
-        count = math.ceil((size - width) / (width * (1 - overlap))) + 1
-        starts = np.round(np.arange(count) * ((size - width) / max(count - 1, 1))).astype(int)
-        planes.append([slice(int(s), int(s) + width) for s in starts])
-    return list(itertools.product(*planes))
-
-
-def gaussian_weight(window: Sequence[int]) -> torch.Tensor:
-    """A Gaussian of standard deviation window / 8 round voxel window // 2, maximum 10, nowhere 0."""
-    peak = np.zeros(window)
-    peak[tuple(n // 2 for n in window)] = 1
-    weight = gaussian_filter(peak, [n / 8 for n in window], mode="constant")
-    # nnU-Net's weights are float16: below that grid they count as its smallest positive number.
-    weight = torch.from_numpy(weight / (weight.max() / 10)).half().float()
-    return torch.where(weight > 0, weight, weight[weight > 0].min())
-
-
-def _batches(places: Sequence[tuple[slice | int, ...]], size: int) -> Iterator[Sequence[tuple[slice | int, ...]]]:
+def _batches(places: Sequence[Place], size: int) -> Iterator[Sequence[Place]]:
     for start in range(0, len(places), size):
         yield places[start : start + size]
 
 
 def _pad_to(volume: torch.Tensor, window: Sequence[int]) -> tuple[torch.Tensor, tuple[slice, ...]]:
     """``volume`` padded with zeros on both sides to at least ``window``, and where the volume lies in it."""
-    shape = volume.shape[2:]
-    goal = [*shape[: len(shape) - len(window)], *window]
-    missing = [max(0, g - n) for g, n in zip(goal, shape, strict=True)]
-    low = [m // 2 for m in missing]
-    widths = [w for before, m in zip(reversed(low), reversed(missing), strict=True) for w in (before, m - before)]
-    padded = pad(volume, widths) if any(widths) else volume  # torch copies in any case
-    return padded, tuple(slice(b, b + n) for b, n in zip(low, shape, strict=True))
+    widths = padding_to(volume.shape[2:], window)
+    flat = [width for pair in reversed(widths) for width in pair]
+    padded = pad(volume, flat) if any(flat) else volume  # torch copies in any case
+    return padded, tuple(slice(low, low + n) for (low, _), n in zip(widths, volume.shape[2:], strict=True))

@@ -13,8 +13,8 @@ from typing import Any, cast
 from torch import nn
 
 from tanq_monai.errors import InputError
-from tanq_monai.transforms.nnunet import PlanSpace
-from tanq_monai.transforms.resampling import Interpolation
+from tanq_monai.transforms.plan_space import PlanSpace
+from tanq_monai.transforms.splines import Interpolation
 
 Json = dict[str, Any]
 TRAINED = "trained_configuration"

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from tanq_monai.data.checks import check_image, check_output_dir
+from tanq_monai.data.checks import check_output_dir
+from tanq_monai.data.images import check_image
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES

@@ -31,8 +31,8 @@ from tanq_monai.metrics.translation import (
     ssim,
     surroundings,
 )
-from tanq_monai.transforms.intensity import to_magnitude
 from tanq_monai.transforms.labels import REGIONS
+from tanq_monai.transforms.magnitude import to_magnitude
 
 Translate = Callable[[Tensor, Tensor], Tensor]
 """Source slices (N, 2, H, W) and the style of each (N,) -> their translation (N, 1, H, W) in [-1, 1]."""

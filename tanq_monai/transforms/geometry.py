@@ -1,6 +1,7 @@
 """Axial slices of a volume at one pixel size, centred on the head, and the way back onto the volume's own grid.
 
-Axes: Z slices, Y rows towards posterior, X columns towards the patient's left, whatever order the file stores.
+Axes: Z slices, Y rows towards posterior, X columns towards the patient's left, whatever order the file stores. NumPy
+alone: the runtime without torch cuts slices by it, too.
 """
 
 from dataclasses import dataclass
@@ -8,13 +9,12 @@ from typing import Literal
 
 import nibabel as nib
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 Array = NDArray[np.floating]
 Voxels = NDArray[np.generic]
+Slices = NDArray[np.float32]
+Mode = Literal["bilinear", "nearest"]
 HEAD_FRACTION = 0.1  # of the 99th percentile: above it a pixel counts as head
 
 
@@ -40,22 +40,22 @@ class SliceGrid:
     size: int
     pixel_mm: float
 
-    def to_slices(self, volume: Voxels, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:
+    def to_slices(self, volume: Voxels, mode: Mode = "bilinear") -> Slices:
         """(i, j, k) as stored -> float32 slices (Z, Y, X), 0 outside the volume."""
-        slices = torch.from_numpy(np.ascontiguousarray(self._canonical(volume)[self.slab[0] : self.slab[1]]))
-        offsets = (torch.arange(self.size) - (self.size - 1) / 2) * self.pixel_mm
+        slices = np.ascontiguousarray(self._canonical(volume)[self.slab[0] : self.slab[1]], dtype=np.float32)
+        offsets = (np.arange(self.size) - (self.size - 1) / 2) * self.pixel_mm
         rows = self.center[1] + offsets / self.spacing[1]
         columns = self.center[0] + offsets / self.spacing[0]
-        return _sample(slices.float(), rows, columns, mode)
+        return _sample(slices, rows, columns, mode)
 
-    def to_volume(self, slices: Tensor) -> NDArray[np.float32]:
+    def to_volume(self, slices: Slices) -> Slices:
         """Slices (Z, Y, X) -> (i, j, k) as stored, float32, 0 where no slice reaches."""
         depth, height, width = self._canonical(np.empty(self.shape, dtype=np.bool_)).shape
         middle = (self.size - 1) / 2
-        rows = (torch.arange(height) - self.center[1]) * self.spacing[1] / self.pixel_mm + middle
-        columns = (torch.arange(width) - self.center[0]) * self.spacing[0] / self.pixel_mm + middle
+        rows = (np.arange(height) - self.center[1]) * self.spacing[1] / self.pixel_mm + middle
+        columns = (np.arange(width) - self.center[0]) * self.spacing[0] / self.pixel_mm + middle
         canonical = np.zeros((depth, height, width), dtype=np.float32)
-        canonical[self.slab[0] : self.slab[1]] = _sample(slices.float(), rows, columns, "bilinear").numpy()
+        canonical[self.slab[0] : self.slab[1]] = _sample(slices, rows, columns, "bilinear")
         inverse = nib.orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], self.orientation)
         return np.ascontiguousarray(nib.orientations.apply_orientation(canonical.transpose(2, 1, 0), inverse))
 
@@ -151,10 +151,14 @@ def _on_voxels(center: float, size: int, pixel_voxels: float) -> float:
     return round(center - middle) + middle if abs(pixel_voxels - 1) < 0.01 else center
 
 
-def _sample(slices: Tensor, rows: Tensor, columns: Tensor, mode: str) -> Tensor:
-    """Every slice (Z, Y, X) at the pixel coordinates ``rows`` x ``columns``; 0 outside."""
-    height, width = slices.shape[1:]
-    y = 2 * rows.float() / max(height - 1, 1) - 1
-    x = 2 * columns.float() / max(width - 1, 1) - 1
-    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1).expand(1, -1, -1, -1)
-    return F.grid_sample(slices[None], grid, mode=mode, padding_mode="zeros", align_corners=True)[0]
+def _sample(slices: Slices, rows: Array, columns: Array, mode: Mode) -> Slices:
+    """Every slice (Z, Y, X) at the pixel coordinates ``rows`` x ``columns``; 0 outside. Separable: two products."""
+    across = _weights(columns, slices.shape[2], mode).T
+    return np.stack([_weights(rows, slices.shape[1], mode) @ plane @ across for plane in slices])
+
+
+def _weights(places: Array, count: int, mode: Mode) -> Slices:
+    """(places, count): what every one of ``count`` pixels contributes at every place of an axis."""
+    if mode == "nearest":
+        return np.asarray(np.rint(places)[:, None] == np.arange(count), dtype=np.float32)
+    return np.asarray(np.clip(1 - np.abs(places[:, None] - np.arange(count)), 0, None), dtype=np.float32)

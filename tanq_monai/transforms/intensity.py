@@ -1,10 +1,14 @@
-"""Intensities of MR scans, which have no unit of their own."""
+"""Intensities of MR scans, which have no unit of their own. NumPy alone, as in ``geometry``."""
 
-import torch
-from torch import Tensor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PERCENTILE = 99.5
 
 
-def scale_to_unit_range(slices: Tensor, percentile: float = 99.5) -> Tensor:
+def scale_to_unit_range(slices: NDArray[Any], percentile: float = PERCENTILE) -> NDArray[np.float32]:
     """Map 0 ... ``percentile`` of the head's intensities to [-1, 1] and clip.
 
     Args:
@@ -14,14 +18,16 @@ def scale_to_unit_range(slices: Tensor, percentile: float = 99.5) -> Tensor:
     Returns:
         float32 of the same shape; an all-zero image becomes -1.
     """
-    positive = slices[slices > 0].float()
-    if positive.numel() == 0:
-        return torch.full_like(slices, -1.0, dtype=torch.float32)
-    rank = max(1, round(positive.numel() * percentile / 100))
-    top = positive.kthvalue(rank).values  # torch.quantile refuses more than 16 million values
-    return (slices.float() / top).clamp(0, 1) * 2 - 1
+    positive = slices[slices > 0].astype(np.float32)
+    if positive.size == 0:
+        return np.full_like(slices, -1.0, dtype=np.float32)
+    rank = max(1, round(positive.size * percentile / 100))
+    top = np.partition(positive, rank - 1)[rank - 1]
+    scaled: NDArray[np.float32] = np.clip(slices.astype(np.float32) / top, 0, 1) * 2 - 1
+    return scaled
 
 
-def to_magnitude(slices: Tensor) -> Tensor:
-    """[-1, 1] -> [0, 1], so that background is 0 as in a magnitude image."""
-    return (slices.float().clamp(-1, 1) + 1) / 2
+def from_unit_range(slices: NDArray[np.floating]) -> NDArray[np.float32]:
+    """[-1, 1] -> [0, 1], so that background is 0 as in a magnitude image; float32."""
+    magnitude: NDArray[np.float32] = (np.clip(slices, -1, 1).astype(np.float32) + 1) / 2
+    return magnitude

@@ -5,7 +5,6 @@ plan, cropped to the non-zero box, z-scored and resampled to the plan's spacing 
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,41 +13,13 @@ from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from tanq_monai.transforms.resampling import Interpolation, resample, resample_channel
+from tanq_monai.transforms.plan_space import PlanSpace, crop_and_normalize
+from tanq_monai.transforms.resampling import resample, resample_channel
 
 Item = dict[Hashable, Any]
 Meta = Mapping[str, Any]
 _BOX, _SHAPE, _SPACING = "plan_box", "plan_full_shape", "plan_input_spacing"
-
-
-@dataclass(frozen=True)
-class PlanSpace:
-    """What a plan says about the network's space.
-
-    Args:
-        spacing: mm, in the plan's order of axes; two for a network of slices (the slice distance is kept).
-        transpose: which of z, y, x comes first, second, third in the plan's order.
-        nonzero_only: z-score within the non-zero region only.
-        image: interpolation of images.
-        logits: interpolation of the network's output.
-    """
-
-    spacing: tuple[float, ...]
-    transpose: tuple[int, int, int] = (0, 1, 2)
-    nonzero_only: bool = False
-    image: Interpolation = field(default_factory=Interpolation)
-    logits: Interpolation = field(default_factory=lambda: Interpolation(order=1))
-
-    def target_spacing(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
-        """The plan's spacing for a scan of ``spacing`` (both mm, plan order), three numbers."""
-        return self.spacing if len(self.spacing) == 3 else (spacing[0], *self.spacing)
-
-    @property
-    def array_axes(self) -> list[int]:
-        """Axes of a (C, x, y, z) array in plan order."""
-        return [0, *(3 - axis for axis in self.transpose)]
 
 
 class ToPlanSpaced(MapTransform):  # type: ignore[misc]
@@ -72,23 +43,17 @@ class ToPlanSpaced(MapTransform):  # type: ignore[misc]
         return item
 
     def _transform(self, image: MetaTensor) -> MetaTensor:
-        axes = self.space.array_axes
         affine = np.asarray(image.affine, dtype=float)
-        spacing = _spacing(affine, axes)
-        full = np.transpose(np.asarray(image.cpu(), dtype=np.float32), axes)
-        box = _nonzero_box(full)
-        cropped = _cut(full, box)
-        crop = z_score(cropped, _filled(cropped) if self.space.nonzero_only else None)
-        target = self.space.target_spacing(spacing)
-        shape = [round(old / new * n) for old, new, n in zip(spacing, target, crop.shape[1:], strict=True)]
-        array = resample(torch.from_numpy(crop), shape, spacing, target, self.space.image)
+        crop, placement = crop_and_normalize(np.asarray(image[0].cpu()), affine, self.space)
+        shape, target = placement.new_shape(self.space), self.space.target_spacing(placement.spacing)
+        array = resample(torch.from_numpy(crop)[None], shape, placement.spacing, target, self.space.image)
         meta = {k: v for k, v in image.meta.items() if k != "affine"}
         meta |= {
-            _BOX: torch.tensor(box),
-            _SHAPE: torch.tensor(full.shape[1:]),
-            _SPACING: torch.tensor(spacing),
+            _BOX: torch.tensor(placement.box),
+            _SHAPE: torch.tensor(placement.full_shape),
+            _SPACING: torch.tensor(placement.spacing),
         }
-        new_affine = _affine(affine, axes, box, crop.shape[1:], shape)
+        new_affine = _affine(affine, self.space.array_axes, placement.box, placement.shape, shape)
         return MetaTensor(array, affine=torch.from_numpy(new_affine), meta=meta)
 
 
@@ -169,19 +134,6 @@ def onto_scan(values: torch.Tensor, meta: Meta, space: PlanSpace, outside: float
     return whole.permute(*np.argsort(axes).tolist()).contiguous()
 
 
-def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
-    """Zero mean and unit standard deviation; where ``inside`` (z, y, x) is given, of and in it alone."""
-    if inside is None:
-        scaled: NDArray[np.float32] = image - image.mean()
-        scaled /= max(image.std(), 1e-8)
-        return scaled
-    mask = np.broadcast_to(inside, image.shape)
-    values = image[mask]
-    scaled = image.copy()
-    scaled[mask] = (values - values.mean()) / max(values.std(), 1e-8)
-    return scaled
-
-
 def _box_shape(meta: Meta) -> list[int]:
     return [int(high - low) for low, high in meta[_BOX]]
 
@@ -192,34 +144,10 @@ def _resampled(logits: torch.Tensor, shape: list[int], meta: Meta, space: PlanSp
         yield resample_channel(channel.float(), shape, space.target_spacing(spacing), spacing, space.logits)
 
 
-def _nonzero_box(volume: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Half-open bounds of the non-zero region of (1, z, y, x); of all where nothing is."""
-    found = ndimage.find_objects((volume[0] != 0).view(np.uint8))
-    if not found:  # an empty scan
-        return [(0, n) for n in volume.shape[1:]]
-    return [(s.start, s.stop) for s in found[0]]
-
-
-def _filled(volume: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The non-zero region of (1, z, y, x) with its holes."""
-    filled: NDArray[np.bool_] = ndimage.binary_fill_holes(volume[0] != 0)
-    return filled
-
-
-def _cut(volume: NDArray[Any], box: list[tuple[int, int]]) -> NDArray[Any]:
-    return volume[(slice(None), *(slice(low, high) for low, high in box))]
-
-
-def _spacing(affine: NDArray[np.floating], axes: list[int]) -> tuple[float, ...]:
-    """Column norms of the affine (mm), in plan order."""
-    norms = np.linalg.norm(affine[:3, :3], axis=0)
-    return tuple(float(norms[axis - 1]) for axis in axes[1:])
-
-
 def _affine(
     affine: NDArray[np.floating],
     axes: list[int],
-    box: list[tuple[int, int]],
+    box: Sequence[tuple[int, int]],
     old: Sequence[int],
     new: Sequence[int],
 ) -> NDArray[np.floating]:

@@ -4,24 +4,11 @@ Volumes are (C, z, y, x), shapes and spacings (mm) in the order z, y, x.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
-ANISOTROPY_THRESHOLD = 3  # nnU-Net: spacing at least three times the finest is resampled on its own
-
-
-@dataclass(frozen=True)
-class Interpolation:
-    """Spline ``order`` in plane, ``order_z`` along a thick axis; ``separate_z`` forces or forbids the two."""
-
-    order: int = 3
-    order_z: int = 0
-    separate_z: bool | None = None
+from tanq_monai.transforms.splines import Interpolation, spline_weights, thick_axis
 
 
 def resample(
@@ -68,34 +55,11 @@ def resample_channel(
     return resized if thick is None else _resize_axis(resized, thick, shape[thick], how.order_z)
 
 
-def thick_axis(spacing: Sequence[float], new_spacing: Sequence[float], separate_z: bool | None = None) -> int | None:
-    """The one axis that is resampled on its own, or None; the old spacing decides first, then the new."""
-    if separate_z is False:
-        return None
-    candidates = [spacing] if separate_z else [s for s in (spacing, new_spacing) if _is_anisotropic(s)]
-    if not candidates:
-        return None
-    coarsest = np.flatnonzero(max(candidates[0]) / np.array(candidates[0]) == 1)
-    return int(coarsest[0]) if len(coarsest) == 1 else None
-
-
-def _is_anisotropic(spacing: Sequence[float]) -> bool:
-    return max(spacing) / min(spacing) > ANISOTROPY_THRESHOLD
-
-
 def _resize_axis(volume: Tensor, axis: int, size: int, order: int) -> Tensor:
     if volume.shape[axis] == size:
         return volume
-    weights = _spline_weights(volume.shape[axis], size, order).to(volume)
+    weights = torch.from_numpy(spline_weights(volume.shape[axis], size, order)).to(volume)
     with torch.autocast(volume.device.type, enabled=False):  # float16 would be too coarse for the sum
         if axis == 2:
             return volume @ weights.T
         return weights @ volume if axis == 1 else torch.tensordot(weights, volume, dims=1)
-
-
-@lru_cache(maxsize=8)
-def _spline_weights(size: int, new_size: int, order: int) -> Tensor:
-    """(new_size, size): what every old voxel of an axis contributes to every new one, float64."""
-    units = np.eye(size)
-    zoomed = [ndimage.zoom(u, new_size / size, order=order, mode="nearest", grid_mode=True) for u in units]
-    return torch.from_numpy(np.stack(zoomed, axis=1))

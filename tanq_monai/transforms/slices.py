@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 
 from tanq_monai.transforms.geometry import plan_slices
-from tanq_monai.transforms.intensity import scale_to_unit_range, to_magnitude
+from tanq_monai.transforms.intensity import from_unit_range, scale_to_unit_range
 from tanq_monai.transforms.labels import REGIONS, region_values, to_regions
 
 
@@ -54,8 +54,9 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         slab_mm = None if label is None else self.slab_mm
         grid = plan_slices(array, affine, self.pixels, self.pixel_mm, label, slab_mm)
         slices = scale_to_unit_range(grid.to_slices(array))
-        labels = torch.zeros_like(slices) if label is None else grid.to_slices(label, mode="nearest")
-        stack = torch.stack([slices, to_regions(labels, self.structures)]).permute(0, 2, 3, 1).contiguous()
+        labels = np.zeros_like(slices) if label is None else grid.to_slices(label, mode="nearest")
+        pair = np.stack([slices, to_regions(labels, self.structures)])
+        stack = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pair, 1, -1)))
         data[self.image_key] = MetaTensor(stack, meta=image.meta, applied_operations=image.applied_operations)
         self.push_transform(data, self.image_key, extra_info={"grid": grid})
         return data
@@ -65,7 +66,7 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         data = dict(data)
         transform = self.pop_transform(data, self.image_key)
         stack: MetaTensor = data[self.image_key]
-        slices = to_magnitude(stack[0].as_tensor().cpu()).permute(2, 0, 1)
+        slices = np.moveaxis(from_unit_range(stack[0].as_tensor().float().cpu().numpy()), -1, 0)
         volume = torch.from_numpy(transform["extra_info"]["grid"].to_volume(slices))[None]
         data[self.image_key] = MetaTensor(volume, meta=stack.meta, applied_operations=stack.applied_operations)
         return data

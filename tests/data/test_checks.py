@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 from files import LPS, SHAPE, scan, structures, write_nifti, write_series
 
-from tanq_monai.data.checks import (
-    check_header,
-    check_image,
-    check_label,
-    check_output_dir,
-    is_dicom,
-)
+from tanq_monai.data.checks import check_label, check_output_dir
+from tanq_monai.data.dicom import is_dicom
+from tanq_monai.data.images import check_header, check_image
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError
 

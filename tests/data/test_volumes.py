@@ -2,6 +2,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 from files import LPS, scan, write_nifti, write_series
+from monai.data import PydicomReader
+from shared_data import shared_data_folder
 
 from tanq_monai.data import writer
 from tanq_monai.data.volumes import read_volume
@@ -27,6 +29,24 @@ def test_a_dicom_series_is_read_with_every_voxel_where_it_lies(tmp_path, positio
         found = np.linalg.solve(affine, [x, y, z, 1])[:3]
         np.testing.assert_allclose(found, np.rint(found), atol=1e-5)
         assert array[tuple(np.rint(found).astype(int))] == volume[i, j, k]
+
+
+@pytest.mark.parametrize("positions", [[0.0, 1.5, 3.0, 4.5, 6.0, 7.5], [7.5, 6.0, 4.5, 3.0, 1.5, 0.0]])
+def test_a_series_is_read_as_monai_reads_it(tmp_path, positions):
+    write_series(tmp_path / "series", np.rint(scan()), positions)
+    _same_as_monai(tmp_path / "series")
+
+
+def test_a_real_series_is_read_as_monai_reads_it():
+    _same_as_monai(shared_data_folder("vs_seg_001") / "ceT1_dicom")
+
+
+def _same_as_monai(folder):
+    reader = PydicomReader()
+    expected, meta = reader.get_data(reader.read(str(folder)))
+    array, affine = read_volume(folder)
+    np.testing.assert_array_equal(array, expected)
+    np.testing.assert_allclose(affine, meta["affine"], rtol=0, atol=1e-9)
 
 
 def _writer():

@@ -5,7 +5,8 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from tanq_monai.transforms.nnunet import FromPlanSpaced, PlanSpace, ToPlanSpaced, z_score
+from tanq_monai.transforms.nnunet import FromPlanSpaced, ToPlanSpaced
+from tanq_monai.transforms.plan_space import PlanSpace, z_score
 from tanq_monai.transforms.resampling import resample
 
 LPS = np.diag([-0.8, -0.9, 1.5, 1.0])

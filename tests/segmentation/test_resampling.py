@@ -5,7 +5,8 @@ import pytest
 import torch
 from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
 
-from tanq_monai.transforms.resampling import Interpolation, resample, thick_axis
+from tanq_monai.transforms.resampling import resample
+from tanq_monai.transforms.splines import Interpolation, thick_axis
 
 THIN, THICK_Z, THICK_X = (1.0, 1.0, 1.2), (3.5, 1.0, 1.1), (0.5, 0.6, 2.0)
 

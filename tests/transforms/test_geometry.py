@@ -3,7 +3,6 @@ import itertools
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 from scipy.ndimage import map_coordinates
 
 from tanq_monai.transforms.geometry import plan_slices
@@ -53,7 +52,7 @@ def test_label_slices_hold_every_voxel_once_where_pixels_are_voxels(shape):
     grid = plan_slices(_head(shape), LPS, size=20, pixel_mm=0.41)
     slices = grid.to_slices(labels, mode="nearest")
     for value in (1, 2):
-        assert (slices == value).sum().item() == (labels == value).sum()
+        assert (slices == value).sum() == (labels == value).sum()
 
 
 @pytest.mark.parametrize("orientation", ORDERS, ids=lambda o: "".join(f"{'-' if s < 0 else '+'}{a}" for a, s in o))
@@ -63,10 +62,8 @@ def test_the_order_in_which_a_file_stores_its_axes_does_not_matter(orientation):
     stored, affine = _stored(volume, LPS, orientation)
     stored_labels, _ = _stored(labels, LPS, orientation)
     grid = plan_slices(stored, affine, size=24, pixel_mm=0.3, label=stored_labels, slab_mm=4.5)
-    torch.testing.assert_close(grid.to_slices(stored), expected.to_slices(volume), rtol=0, atol=0)
-    torch.testing.assert_close(
-        grid.to_slices(stored_labels, "nearest"), expected.to_slices(labels, "nearest"), rtol=0, atol=0
-    )
+    np.testing.assert_array_equal(grid.to_slices(stored), expected.to_slices(volume))
+    np.testing.assert_array_equal(grid.to_slices(stored_labels, "nearest"), expected.to_slices(labels, "nearest"))
     back = grid.to_volume(expected.to_slices(volume))
     assert back.shape == stored.shape
     np.testing.assert_array_equal(back, _stored(expected.to_volume(expected.to_slices(volume)), LPS, orientation)[0])
@@ -76,7 +73,7 @@ def test_rows_run_to_posterior_columns_to_the_left_and_slices_up():
     volume = np.ones((9, 11, 5))
     volume[1, 2, 4] = 100  # RAS affine: x runs to the right, y to anterior, z up
     slices = plan_slices(volume, np.diag([0.5, 0.5, 1.5, 1]), size=11, pixel_mm=0.5).to_slices(volume)
-    z, y, x = np.unravel_index(slices.argmax().item(), slices.shape)
+    z, y, x = np.unravel_index(slices.argmax(), slices.shape)
     assert (z, y, x) == (4, 10 - 2, 1 + 8 - 1)
 
 
@@ -90,7 +87,7 @@ def test_oblique_scans_keep_their_own_axes_and_spacing(axis):
     grid = plan_slices(_head(), affine, size=24, pixel_mm=0.3)
     np.testing.assert_allclose(grid.spacing, (0.41, 0.41, 1.5))
     expected = plan_slices(_head(), LPS, size=24, pixel_mm=0.3).to_slices(_head())
-    torch.testing.assert_close(grid.to_slices(_head()), expected, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(grid.to_slices(_head()), expected, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("pixel_mm", [0.3, 0.41, 0.7])
@@ -103,14 +100,14 @@ def test_slices_equal_linear_interpolation_in_mm(pixel_mm):
     for k in range(volume.shape[2]):
         rows, columns = np.meshgrid(y, x, indexing="ij")
         expected = map_coordinates(volume[:, :, k].T, [rows, columns], order=1, mode="grid-constant", cval=0)
-        np.testing.assert_allclose(slices[k].numpy(), expected, atol=5e-3)
+        np.testing.assert_allclose(slices[k], expected, atol=5e-3)
 
 
 @pytest.mark.parametrize("pixel_mm", [0.2, 0.41, 0.5, 1.3])
 def test_label_slices_hold_labels_only(pixel_mm):
     labels = _labels()
     slices = plan_slices(_head(), LPS, size=32, pixel_mm=pixel_mm).to_slices(labels, mode="nearest")
-    assert set(slices.unique().tolist()) == {0.0, 1.0, 2.0}
+    assert set(np.unique(slices)) == {0.0, 1.0, 2.0}
 
 
 def test_label_and_image_slices_lie_on_each_other():
@@ -151,20 +148,20 @@ def test_without_label_the_slab_is_the_middle_of_the_scan():
 
 def test_outside_the_slab_the_volume_is_zero():
     grid = plan_slices(_head((6, 6, 20)), LPS, size=8, pixel_mm=0.41, slab_mm=6.0)
-    volume = grid.to_volume(torch.ones(4, 8, 8))
+    volume = grid.to_volume(np.ones((4, 8, 8)))
     np.testing.assert_array_equal(volume[:, :, 8:12], 1)
     assert volume[:, :, :8].max() == volume[:, :, 12:].max() == 0
 
 
 def test_a_scan_smaller_than_the_slice_lies_in_its_middle():
     slices = plan_slices(_head((6, 8, 2)), LPS, size=20, pixel_mm=0.41).to_slices(_head((6, 8, 2)))
-    rows, columns = (slices[0] > 1).nonzero(as_tuple=True)
+    rows, columns = (slices[0] > 1).nonzero()
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (6, 13, 7, 12)
 
 
 def test_a_scan_larger_than_the_slice_is_zero_beyond_it():
     grid = plan_slices(_head(), LPS, size=8, pixel_mm=0.41)
-    volume = grid.to_volume(torch.ones(5, 8, 8))
+    volume = grid.to_volume(np.ones((5, 8, 8)))
     np.testing.assert_array_equal(volume[4:12, 5:13], 1)
     assert (volume > 0.5).sum() == 8 * 8 * 5
 
@@ -175,13 +172,13 @@ def test_slices_are_centred_on_the_head_wherever_it_lies_in_the_field():
     centred[12:28, 10:30], shifted[3:19, 17:37] = head, head
     grids = [plan_slices(v, LPS, size=24, pixel_mm=0.41) for v in (centred, shifted)]
     assert grids[1].center == (10.5, 26.5)
-    torch.testing.assert_close(grids[0].to_slices(centred), grids[1].to_slices(shifted), rtol=1e-4, atol=2e-3)
+    np.testing.assert_allclose(grids[0].to_slices(centred), grids[1].to_slices(shifted), rtol=1e-4, atol=2e-3)
 
 
 def test_a_dark_scan_is_centred_on_its_field():
     grid = plan_slices(np.zeros((6, 8, 2)), LPS, size=8, pixel_mm=0.41)
     assert grid.center == (2.5, 3.5)
-    assert grid.to_slices(np.zeros((6, 8, 2))).abs().max() == 0
+    assert not grid.to_slices(np.zeros((6, 8, 2))).any()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64])
@@ -189,5 +186,5 @@ def test_any_number_type_becomes_float32(dtype):
     volume = _head().astype(dtype)
     grid = plan_slices(volume, LPS, size=20, pixel_mm=0.41)
     slices = grid.to_slices(volume)
-    assert slices.dtype == torch.float32
+    assert slices.dtype == np.float32
     np.testing.assert_allclose(grid.to_volume(slices), volume, atol=2e-3)

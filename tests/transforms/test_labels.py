@@ -33,7 +33,7 @@ def test_a_structure_of_no_region_is_told(name):
 
 
 def test_every_value_becomes_that_of_its_region_and_all_else_0():
-    labels = torch.tensor([[0.0, 1.0, 2.0], [3.0, 0.9995, 4.0]])
+    labels = np.array([[0.0, 1.0, 2.0], [3.0, 0.9995, 4.0]])
     assert to_regions(labels, THREE).tolist() == [[0, 1, 1], [2, 1, 0]]
     assert to_regions(labels).tolist() == [[0, 1, 2], [0, 1, 0]]
     assert labels[1, 0] == 3  # left as it is

@@ -1,0 +1,67 @@
+"""Is this image one we can work with? Every check raises :class:`InputError` with one line that says what to do.
+
+Neither torch nor MONAI is imported: the runtime without them asks the same.
+"""
+
+import contextlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+
+from tanq_monai.data.dicom import check_series
+from tanq_monai.errors import InputError
+
+
+def check_image(path: Path) -> None:
+    """Raise unless ``path`` is a finite 3D NIfTI volume, or a folder that holds one regular DICOM series."""
+    if path.is_dir():
+        check_series(path)
+    else:
+        _read(path)
+
+
+def check_header(path: Path) -> None:
+    """What of :func:`check_image` needs no voxel of a NIfTI volume: takes milliseconds."""
+    if path.is_dir():
+        check_series(path)
+    else:
+        _open(path)
+
+
+def _open(path: Path) -> nib.Nifti1Image:
+    """The volume, of which only the header has been read."""
+    if not path.exists():
+        raise InputError(path, "does not exist", "add the file or take its case out of the folder")
+    if path.stat().st_size == 0:
+        raise InputError(path, "is empty", "copy it again")
+    with _told_as_unreadable(path):
+        volume = nib.load(path)
+    if volume.ndim != 3:
+        raise InputError(path, f"has {volume.ndim} dimensions {volume.shape}", "give one 3D volume per file")
+    if volume.get_data_dtype().fields:
+        channels = len(volume.get_data_dtype().fields)
+        raise InputError(path, f"has {channels} channels of colour", "give a volume of one grey value per voxel")
+    return volume
+
+
+def _read(path: Path) -> None:
+    volume = _open(path)
+    with _told_as_unreadable(path):
+        array = np.asanyarray(volume.dataobj)
+    if not np.isfinite(array).all():
+        count = int((~np.isfinite(array)).sum())
+        raise InputError(path, f"has {count} NaN or infinite voxels", "replace them, e.g. by 0")
+
+
+@contextlib.contextmanager
+def _told_as_unreadable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(path, f"cannot be read as NIfTI ({reason})", "copy it again") from error

@@ -1,0 +1,111 @@
+"""nnU-Net's plan space, and the way of a scan into it up to the resampling. NumPy alone.
+
+Arrays of scans are (x, y, z); plan space is (z, y, x): axes permuted by the plan, cropped to the non-zero box,
+z-scored, and resampled to the plan's spacing (mm).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tanq_monai.transforms.splines import Interpolation
+
+
+@dataclass(frozen=True)
+class PlanSpace:
+    """What a plan says about the network's space.
+
+    Args:
+        spacing: mm, in the plan's order of axes; two for a network of slices (the slice distance is kept).
+        transpose: which of z, y, x comes first, second, third in the plan's order.
+        nonzero_only: z-score within the non-zero region only.
+        image: interpolation of images.
+        logits: interpolation of the network's output.
+    """
+
+    spacing: tuple[float, ...]
+    transpose: tuple[int, int, int] = (0, 1, 2)
+    nonzero_only: bool = False
+    image: Interpolation = field(default_factory=Interpolation)
+    logits: Interpolation = field(default_factory=lambda: Interpolation(order=1))
+
+    def target_spacing(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
+        """The plan's spacing for a scan of ``spacing`` (both mm, plan order), three numbers."""
+        return self.spacing if len(self.spacing) == 3 else (spacing[0], *self.spacing)
+
+    @property
+    def array_axes(self) -> list[int]:
+        """Axes of a (C, x, y, z) array in plan order."""
+        return [0, *(3 - axis for axis in self.transpose)]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where in a scan what was cut out of it lies, in plan order.
+
+    Attributes:
+        box: half-open bounds in voxels.
+        full_shape: of the scan.
+        spacing: of the scan in mm.
+    """
+
+    box: tuple[tuple[int, int], ...]
+    full_shape: tuple[int, ...]
+    spacing: tuple[float, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the box."""
+        return tuple(high - low for low, high in self.box)
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Of the box, to index the scan with."""
+        return tuple(slice(low, high) for low, high in self.box)
+
+    def new_shape(self, space: PlanSpace) -> list[int]:
+        """Of the box in the plan's spacing."""
+        target = space.target_spacing(self.spacing)
+        return [round(old / new * n) for old, new, n in zip(self.spacing, target, self.shape, strict=True)]
+
+
+def crop_and_normalize(
+    scan: NDArray[Any], affine: NDArray[np.floating], space: PlanSpace
+) -> tuple[NDArray[np.float32], Placement]:
+    """(x, y, z) -> its non-zero box (z, y, x), z-scored, still in the scan's own spacing.
+
+    Args:
+        scan: any number type.
+        affine: voxel to mm, (4, 4); its column norms are the spacing.
+        space: the plan's space.
+    """
+    axes = [axis - 1 for axis in space.array_axes[1:]]
+    full = np.transpose(np.asarray(scan, dtype=np.float32), axes)
+    norms = np.linalg.norm(affine[:3, :3], axis=0)
+    placement = Placement(_nonzero_box(full), full.shape, tuple(float(norms[axis]) for axis in axes))
+    cropped = full[placement.slices]
+    filled = ndimage.binary_fill_holes(cropped != 0) if space.nonzero_only else None
+    return z_score(cropped, filled), placement
+
+
+def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """Zero mean and unit standard deviation; where ``inside``, of the same shape, is given, of and in it alone."""
+    if inside is None:
+        scaled: NDArray[np.float32] = image - image.mean()
+        scaled /= max(image.std(), 1e-8)
+        return scaled
+    values = image[inside]
+    scaled = image.copy()
+    scaled[inside] = (values - values.mean()) / max(values.std(), 1e-8)
+    return scaled
+
+
+def _nonzero_box(volume: NDArray[np.float32]) -> tuple[tuple[int, int], ...]:
+    """Half-open bounds of the non-zero region; of all where nothing is."""
+    found = ndimage.find_objects((volume != 0).view(np.uint8))
+    if not found:  # an empty scan
+        return tuple((0, n) for n in volume.shape)
+    return tuple((s.start, s.stop) for s in found[0])

@@ -1,0 +1,46 @@
+"""What nnU-Net's resampling is made of: which axis is thick, and the weights of splines. NumPy alone.
+
+Shapes and spacings (mm) in the order z, y, x.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+ANISOTROPY_THRESHOLD = 3  # nnU-Net: spacing at least three times the finest is resampled on its own
+
+
+@dataclass(frozen=True)
+class Interpolation:
+    """Spline ``order`` in plane, ``order_z`` along a thick axis; ``separate_z`` forces or forbids the two."""
+
+    order: int = 3
+    order_z: int = 0
+    separate_z: bool | None = None
+
+
+def thick_axis(spacing: Sequence[float], new_spacing: Sequence[float], separate_z: bool | None = None) -> int | None:
+    """The one axis that is resampled on its own, or None; the old spacing decides first, then the new."""
+    if separate_z is False:
+        return None
+    candidates = [spacing] if separate_z else [s for s in (spacing, new_spacing) if _is_anisotropic(s)]
+    if not candidates:
+        return None
+    coarsest = np.flatnonzero(max(candidates[0]) / np.array(candidates[0]) == 1)
+    return int(coarsest[0]) if len(coarsest) == 1 else None
+
+
+def _is_anisotropic(spacing: Sequence[float]) -> bool:
+    return max(spacing) / min(spacing) > ANISOTROPY_THRESHOLD
+
+
+@lru_cache(maxsize=8)
+def spline_weights(size: int, new_size: int, order: int) -> NDArray[np.float64]:
+    """(new_size, size): what every old voxel of an axis contributes to every new one."""
+    units = np.eye(size)
+    zoomed = [ndimage.zoom(u, new_size / size, order=order, mode="nearest", grid_mode=True) for u in units]
+    return np.stack(zoomed, axis=1)
