@@ -88,8 +88,9 @@ class Zoo:
         except urllib.error.HTTPError as error:
             raise InputError(self.place(name), f"is not there ({error.code} {error.reason})", _REMEDY) from error
         except (OSError, http.client.HTTPException, ValueError) as error:
-            reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error)
-            raise InputError(self.place(name), f"cannot be read ({reason})", _REMEDY) from error
+            reason = getattr(error, "reason", error)
+            told = getattr(reason, "strerror", None) or str(reason)
+            raise InputError(self.place(name), f"cannot be read ({told})", _REMEDY) from error
 
 
 _REMEDY = "give --zoo, the folder or the address of a zoo, and see that its server answers"

@@ -10,6 +10,7 @@ from tanq_monai.errors import InputError
 
 MAX_GROWTH = 20  # times the size of the zip; ours are stored and do not grow
 MAX_FILES = 5000
+_END = b"PK\x05\x06"  # begins the last 22 bytes of a zip file without a comment
 _AGAIN = "do not use it; fetch it again, or ask who published it"
 
 
@@ -20,6 +21,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         InputError: when it is damaged, or a member is a link, lies elsewhere, is there twice, or grows too much.
     """
     try:
+        _check_end(archive)
         with zipfile.ZipFile(archive) as opened:
             root = _checked_root(archive, opened.infolist())
             for member in opened.infolist():
@@ -27,6 +29,15 @@ def unpack(archive: Path, folder: Path) -> Path:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise InputError(archive, f"is no whole zip file ({error})", _AGAIN) from error
     return folder / root
+
+
+def _check_end(archive: Path) -> None:
+    """Raise unless the list of members ends the file: else Python finds that of a zip inside, such as model.pt."""
+    with archive.open("rb") as file:
+        file.seek(max(archive.stat().st_size - 22, 0))
+        end = file.read(len(_END))
+    if end != _END:
+        raise zipfile.BadZipFile("its end is missing")
 
 
 def _write(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
