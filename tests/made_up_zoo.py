@@ -1,7 +1,11 @@
 """Bundles small enough to be made, spoilt and published within a test."""
 
+import contextlib
+import functools
 import hashlib
+import http.server
 import json
+import threading
 import zipfile
 from pathlib import Path
 
@@ -45,3 +49,18 @@ def publish(zoo: Path, *archives: Path, **wrong: object) -> Path:
 def snapshot(folder: Path) -> dict[str, bytes]:
     """Every file in ``folder`` by name."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """The address of a plain http server of a folder."""
+    handler = functools.partial(QuietHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()

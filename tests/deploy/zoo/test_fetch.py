@@ -1,19 +1,15 @@
 """Bundles are fetched whole or not at all, and what is installed stays as it is."""
 
-import contextlib
-import functools
-import http.server
 import json
 import shutil
 import socket
 import stat
 import subprocess
 import sys
-import threading
 import zipfile
 
 import pytest
-from made_up_zoo import CONFIG, make_bundle, publish, snapshot, zip_of
+from made_up_zoo import CONFIG, QuietHandler, make_bundle, publish, serving, snapshot, zip_of
 
 from tanq_monai.cli import main
 from tanq_monai.deploy.zoo import source
@@ -22,21 +18,6 @@ from tanq_monai.deploy.zoo.index import as_numbers
 from tanq_monai.errors import InputError
 
 NAME = "vs_cochlea_seg"
-
-
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@contextlib.contextmanager
-def serving(folder):
-    """The address of a plain http server of a folder."""
-    handler = functools.partial(QuietHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture
@@ -290,11 +271,11 @@ def test_a_server_that_dies_halfway_is_told(zoo, installed, monkeypatch):
         def copyfile(self, source, outputfile):
             outputfile.write(source.read(1000) if "zip" in self.path else source.read())
 
-    monkeypatch.setattr(sys.modules[__name__], "QuietHandler", Dying)
+    monkeypatch.setattr("made_up_zoo.QuietHandler", Dying)
     before = snapshot(installed)
     with (
         serving(zoo) as address,
-        pytest.raises(InputError, match="cannot be read|1000 bytes of the"),
+        pytest.raises(InputError, match=r"cannot be read|1000 bytes of the"),
     ):
         fetch_bundle(NAME, address, installed, timeout=5)
     assert snapshot(installed) == before
