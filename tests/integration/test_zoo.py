@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -197,6 +198,31 @@ def test_the_fetched_translator_gives_the_same_translation(zoo, phantom, predict
     assert_same_volumes(tmp_path / "translations", predictions[TRANSLATOR.name])
     after = snapshot(Path(bundle))
     assert {name: after[name] for name in before} == before
+
+
+def test_the_commands_of_the_document_run_as_they_stand(zoo, phantom, predictions, tmp_path):
+    """``python`` is that of this repository, and, for MONAI's commands, that of the stranger."""
+    text = (ROOT / "docs" / "zoo.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    made = tmp_path / "bundles" / f"{SEGMENTER.name}_v{version(SEGMENTER.name)}"
+    told = {"ZOO": zoo, "IMAGES": str(phantom / "validation"), "OUT": str(tmp_path / "OUT"), "BUNDLE": str(made)}
+    told |= {f"bundles/{made.name}": str(made), "scripts/package_zoo.py": str(ROOT / "scripts/package_zoo.py")}
+    ran = []
+    for block in blocks:
+        folder = tmp_path
+        for line in block.replace("\\\n", " ").splitlines():
+            words = [told.get(word, word.replace("ZOO/", f"{zoo}/")) for word in line.split()]
+            if words[0] == "cd":
+                folder = Path(words[1])
+            elif words[2].startswith("monai"):
+                ran.append(words[3])
+                stranger(SEGMENTER, words[1:], folder)
+            else:
+                ran.append(words[3] if words[1] == "-m" else Path(words[1]).name)
+                checked([sys.executable, *words[1:]], folder)
+    assert ran == ["package_zoo.py", "fetch", "run", "download", "audit"]
+    assert_same_volumes(tmp_path / "OUT", predictions[SEGMENTER.name])
+    assert {path.name for path in (tmp_path / "zoo").iterdir()} >= {"model_info.json", f"{made.name}.zip"}
 
 
 def seconds_of_processors():
