@@ -13,6 +13,7 @@ from monai.data import load_net_with_metadata
 from tanq_monai.deploy.rendering import rendered_json
 from tanq_monai.deploy.torchscript import export_torchscript
 from tanq_monai.errors import InputError
+from tanq_monai.segmentation.plans import TRAINED
 
 # As MONAI's loader and torch's own say: TorchScript is to be superseded.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated")
@@ -22,6 +23,9 @@ NAMES = ("tanq_translation", "vs_cochlea_seg")
 def with_random_weights(name, folder):
     """A copy of a bundle whose weights are drawn, large enough for everything to show in the output."""
     bundle = shutil.copytree(BUNDLES / name, folder / name)
+    if name == "vs_cochlea_seg":
+        plans = json.loads((bundle / "models" / "plans.json").read_text())
+        (bundle / "models" / "plans.json").write_text(json.dumps(plans | {TRAINED: "2d"}))
     network = network_of(bundle)
     generator = torch.Generator().manual_seed(0)
     for weight in network.state_dict().values():
