@@ -93,9 +93,8 @@ def _check_plain(choice: object, place: str) -> None:
     names = choice.keys() if isinstance(choice, Mapping) else ()
     texts = [str(name) for name in names] + ([choice] if isinstance(choice, str) else [])
     if any(text.startswith(("$", "%")) or "_target_" in text for text in texts) or _OF_MONAI & set(names):
-        raise InputError(
-            place, f"hold {choice!r}, which is no plain value", "choose values of the config's own choices"
-        )
+        problem = f"hold {choice!r}, which is no plain value of a choice"
+        raise InputError(place, problem, "give choices from the top of the config, with plain values")
     inner = choice.values() if isinstance(choice, Mapping) else choice if isinstance(choice, list | tuple) else ()
     for value in inner:
         _check_plain(value, place)

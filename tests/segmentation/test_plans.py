@@ -108,7 +108,7 @@ def test_a_plan_that_names_anything_but_networks_calls_nothing(tmp_path, place, 
     architecture = plan["configurations"]["2d"]["architecture"]
     (architecture if place in architecture else architecture["arch_kwargs"])[place] = name
     (tmp_path / "plans.json").write_text(json.dumps(plan))
-    with pytest.raises(InputError, match="names .* which is no part of a network here"):
+    with pytest.raises(InputError, match=r"names .* which is no part of a network here"):
         network_from_plans(tmp_path / "plans.json", DATASET, "2d")
 
 
