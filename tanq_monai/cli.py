@@ -251,6 +251,45 @@ def report(
     )
 
 
+def fetch(
+    name: str,
+    zoo: str,
+    version: str | None = None,
+    output_dir: str = "bundles",
+    trust_code: bool = False,
+) -> None:
+    """Fetch a bundle from a model zoo, check it, and install it beside its other versions. Research use only.
+
+    Args:
+        name: tanq_translation or vs_cochlea_seg.
+        zoo: folder or http address of the zoo, where model_info.json lies.
+        version: such as 0.1.0. Default: the newest.
+        output_dir: gets the folder NAME_vVERSION, from which the bundle runs.
+        trust_code: install it although its copy of tanq_monai is not the one that runs this command.
+    """
+    from tanq_monai.deploy.zoo.fetch import fetch_bundle
+
+    chosen = None if version is None else str(version)
+    trusted = _flag(trust_code, "--trust-code")
+    folder = fetch_bundle(str(name), str(zoo), str(output_dir), chosen, trusted)
+    sys.stdout.write(f"{folder}\n")
+
+
+def audit(bundle: str) -> None:
+    """Print everything that a bundle would execute, and what of it is refused; exit code 1 if anything is.
+
+    Args:
+        bundle: its folder, or its zip file.
+    """
+    from tanq_monai.deploy.zoo.audit import audit_bundle
+
+    findings = audit_bundle(str(bundle))
+    sys.stdout.writelines(f"{finding}\n" for finding in findings)
+    refused = [finding for finding in findings if finding.refused]
+    if refused:
+        raise InputErrors([InputError(f.where, str(f.refused), "do not run this bundle") for f in refused])
+
+
 def _label_values(value: object, option: str) -> dict[str, int]:
     """Names and label values, each used once and above 0."""
     values = list(value.values()) if isinstance(value, dict) else []
@@ -282,6 +321,8 @@ COMMANDS = {
     "export-onnx": export_onnx,
     "evaluate": evaluate,
     "report": report,
+    "fetch": fetch,
+    "audit": audit,
 }
 
 

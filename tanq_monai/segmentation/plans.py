@@ -27,6 +27,7 @@ _SUPPORTED = {
     "previous_stage": None,  # no cascade
 }
 _OTHER_TASK = "give a model of one MR channel, trained by train.yaml or by nnU-Net with its default planner"
+_NETWORKS = ("dynamic_network_architectures.", "torch.nn.")
 _NO_MODEL = ("is missing", "train first, or give --model_dir, the folder of a trained model")
 
 
@@ -43,13 +44,15 @@ def network_from_plans(
         dataset_file: nnU-Net's dataset.json; K is the number of its labels, "ignore" not counted.
         configuration: default the trained one.
         deep_supervision: a list of outputs, finest first, instead of one.
+
+    Raises:
+        InputError: when the plan names anything but networks of nnU-Net's and parts of torch.
     """
     architecture = read_configuration(plans_file, configuration)["architecture"]
     kwargs = dict(architecture["arch_kwargs"])
     for name in architecture["_kw_requires_import"]:
-        kwargs[name] = locate(kwargs[name]) if kwargs[name] is not None else None
-    network_class = cast(type[nn.Module], locate(architecture["network_class_name"]))
-    network = network_class(
+        kwargs[name] = _module_class(kwargs[name], plans_file) if kwargs[name] is not None else None
+    network = _module_class(architecture["network_class_name"], plans_file)(
         input_channels=1,
         num_classes=len(read_labels(dataset_file)),
         deep_supervision=deep_supervision,
@@ -142,6 +145,14 @@ def read_json(path: str | Path) -> Json:
         raise InputError(path, *_NO_MODEL) from error
     except json.JSONDecodeError as error:
         raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
+
+
+def _module_class(name: str, plans_file: str | Path) -> type[nn.Module]:
+    """The class that a plan names; nothing else is called, since a plan may come from anywhere."""
+    found = locate(name) if name.startswith(_NETWORKS) else None
+    if not isinstance(found, type) or not issubclass(found, nn.Module):
+        raise InputError(plans_file, f"names {name!r}, which is no part of a network here", _OTHER_TASK)
+    return found
 
 
 def _inherited(plan: Json, name: str | None, plans_file: str | Path) -> Json:

@@ -27,6 +27,9 @@ from tanq_monai.segmentation.selection import check_folds, model_name
 from tanq_monai.steps import Step, StepRunner, bundle_step
 
 Choices = Mapping[str, Any]
+_OF_MONAI = frozenset({"config_file", "meta_file", "logging_file", "args_file", "tracking", "properties_path"}) | {
+    *("workflow_name", "workflow_type", "init_id", "run_id", "final_id")
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,19 @@ class RoundChoices:
             raise InputError("configurations", "name a trainer of their own", "choose it in training, one for all")
         check_folds(self.folds)
         roles_of(self.structures)
+        _check_plain(vars(self), "choices")
+
+
+def _check_plain(choice: object, place: str) -> None:
+    """Raise if a choice would make MONAI run something in the command that it is given to, or run another config."""
+    names = choice.keys() if isinstance(choice, Mapping) else ()
+    texts = [str(name) for name in names] + ([choice] if isinstance(choice, str) else [])
+    if any(text.startswith(("$", "%")) or "_target_" in text for text in texts) or _OF_MONAI & set(names):
+        problem = f"hold {choice!r}, which is no plain value of a choice"
+        raise InputError(place, problem, "give choices from the top of the config, with plain values")
+    inner = choice.values() if isinstance(choice, Mapping) else choice if isinstance(choice, list | tuple) else ()
+    for value in inner:
+        _check_plain(value, place)
 
 
 class SelfTraining:

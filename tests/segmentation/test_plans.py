@@ -94,6 +94,24 @@ def test_a_model_of_another_task_or_time_is_told_in_one_line(tmp_path, change, w
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("network_class_name", "subprocess.Popen"),
+        ("network_class_name", "torch.nn.Conv2d.__init__.__globals__"),
+        ("network_class_name", "torch.nn.init.xavier_uniform_"),
+        ("conv_op", "os.system"),
+    ],
+)
+def test_a_plan_that_names_anything_but_networks_calls_nothing(tmp_path, place, name):
+    plan = json.loads(PLANS.read_text())
+    architecture = plan["configurations"]["2d"]["architecture"]
+    (architecture if place in architecture else architecture["arch_kwargs"])[place] = name
+    (tmp_path / "plans.json").write_text(json.dumps(plan))
+    with pytest.raises(InputError, match=r"names .* which is no part of a network here"):
+        network_from_plans(tmp_path / "plans.json", DATASET, "2d")
+
+
 def test_three_structures_and_an_ignore_label_make_four_classes(tmp_path):
     labels = {"background": 0, "VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3, "ignore": 4}
     model_with(tmp_path, dataset={"labels": labels})

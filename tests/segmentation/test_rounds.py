@@ -125,3 +125,19 @@ def test_no_round_more_than_wanted(rounds):
     assert set(rounds(rounds=1)["round"]) == {0, 1}
     with pytest.raises(InputError, match="rounds: is -1; choose 0"):
         rounds(rounds=-1)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {"training": {"max_epochs": "$__import__('os').system('id')"}},
+        {"training": {"plans_override": {"patch_size": ["%other.yaml::x"]}}},
+        {"inference": {"network_def": {"_target_": "os.system"}}},
+        {"refinement": {"network_def#_target_": "os.system"}},
+        {"feedback": {"config_file": "other.yaml"}},
+        {"configurations": {"2d": {"workflow_name": "other.Workflow"}}},
+    ],
+)
+def test_choices_that_would_run_something_in_the_commands_of_a_round_are_refused(choices):
+    with pytest.raises(InputError, match=r"choices: hold .* which is no plain value of a choice"):
+        RoundChoices(**{"configurations": {"2d": {}}, "folds": ["all"]} | choices)

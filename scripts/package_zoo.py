@@ -1,0 +1,111 @@
+"""Pack the bundles for a model zoo: one zip file each, and model_info.json, which names them.
+
+    python scripts/package_zoo.py --output zoo/
+
+A zip holds the configs (YAML, and what MONAI wants as JSON rendered from it), the weights as state dict, TorchScript
+and ONNX, the card, the licence, and a copy of the package, so that it runs with only its required_packages_version
+installed. The same repository, weights and packages give the same bytes. Research use only.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import fire
+import onnx
+
+import tanq_monai
+from tanq_monai.data.checks import check_output_dir
+from tanq_monai.deploy.archives import write_zip
+from tanq_monai.deploy.rendering import rendered_json
+from tanq_monai.deploy.torchscript import WEIGHTS, export_torchscript
+from tanq_monai.errors import InputError, print_mistakes_in_one_line
+from tanq_monai.files import write_json
+from tanq_monai.steps import BUNDLES
+
+NAMES = ("tanq_translation", "vs_cochlea_seg")
+RENDERED = ("inference", "train")  # what monai.bundle.load finds, and only as JSON
+PLANS = ("models/plans.json", "models/dataset.json", "models/model.json")  # what an inference reads beside the weights
+PACKAGE = Path(tanq_monai.__file__).parent
+Exporters = Mapping[str, Callable[[Path, Path], None]]  # of a bundle, by the name of the file
+
+
+def package_zoo(output: str, bundles: str | None = None, url: str = "", exporters: Exporters | None = None) -> None:
+    """Write ``{name}_v{version}.zip`` of both bundles and ``model_info.json``.
+
+    Args:
+        output: folder of the zoo; made where it is missing.
+        bundles: folder of the bundles. Default: the repository's.
+        url: where the folder will be published, for those who read model_info.json with MONAI.
+        exporters: what makes models/model.ts and models/model.onnx of a bundle.
+    """
+    folder = check_output_dir(output)
+    made = exporters or {"models/model.ts": export_torchscript, "models/model.onnx": _export_onnx}
+    info: dict[str, Any] = {}
+    for name in NAMES:
+        bundle = (Path(bundles) if bundles else BUNDLES) / name
+        version = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
+        archive = folder / f"{name}_v{version}.zip"
+        members = dict(bundle_members(bundle)) | dict(exported_members(bundle, made)) | dict(package_members())
+        write_zip(archive, {f"{name}/{member}": content for member, content in members.items()})
+        info[archive.stem] = _entry(archive, url)
+    write_json(info, folder / "model_info.json")
+
+
+def bundle_members(bundle: Path) -> Iterator[tuple[str, bytes]]:
+    """What the bundle's folder holds, and its configs as JSON."""
+    if not (bundle / WEIGHTS).is_file():
+        raise InputError(bundle / WEIGHTS, "is missing", "train first, and put the weights there")
+    files = [path for part in ("configs", "docs") for path in (bundle / part).rglob("*") if path.is_file()]
+    files += [bundle / name for name in ("LICENSE", WEIGHTS, *PLANS) if (bundle / name).is_file()]
+    for path in files:
+        yield path.relative_to(bundle).as_posix(), path.read_bytes()
+    for name in RENDERED:
+        yield f"configs/{name}.json", rendered_json(bundle / "configs" / f"{name}.yaml").encode()
+
+
+def exported_members(bundle: Path, exporters: Exporters) -> Iterator[tuple[str, bytes]]:
+    """What the exporters make of the bundle."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, export in exporters.items():
+            path = Path(folder) / Path(name).name
+            export(bundle, path)
+            yield name, path.read_bytes()
+
+
+def package_members() -> Iterator[tuple[str, bytes]]:
+    """The package, without what Python compiles of it."""
+    for path in PACKAGE.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}", path.read_bytes()
+
+
+def _export_onnx(bundle: Path, output: Path) -> None:
+    """Without what the exporter notes of the code that it traced: files and lines of this machine."""
+    from tanq_monai.deploy.export import export_onnx
+
+    export_onnx(bundle, output)
+    model = onnx.load(output)
+    for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
+        node.ClearField("doc_string")
+        node.ClearField("metadata_props")
+    output.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _entry(archive: Path, url: str) -> dict[str, Any]:
+    """``checksum`` (SHA-1) and ``source`` are MONAI's; `python -m tanq_monai fetch` goes by the others."""
+    content = archive.read_bytes()
+    return {
+        "checksum": hashlib.sha1(content).hexdigest(),
+        "source": f"{url.rstrip('/')}/{archive.name}" if url else archive.name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+    }
+
+
+if __name__ == "__main__":
+    print_mistakes_in_one_line()
+    fire.Fire(package_zoo)

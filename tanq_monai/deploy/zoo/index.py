@@ -1,0 +1,85 @@
+"""``model_info.json``: which bundles of which versions a zoo has."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from tanq_monai.deploy.zoo.source import INDEX, Zoo
+from tanq_monai.errors import InputError
+
+_KEY = re.compile(r"(?P<name>\w+)_v(?P<version>\d+(\.\d+)*)")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_OTHER_ZOO = "give the zoo that scripts/package_zoo.py made"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A bundle in one version.
+
+    Attributes:
+        name: of the bundle.
+        version: such as 0.10.0.
+        sha256: of its zip file.
+        size: of its zip file, in bytes.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    size: int
+
+    @property
+    def stem(self) -> str:
+        """Name and version, as files and folders are called."""
+        return f"{self.name}_v{self.version}"
+
+
+def find_entry(zoo: Zoo, name: str, version: str | None) -> Entry:
+    """The bundle ``name`` in ``version``, or in its newest.
+
+    Raises:
+        InputError: when the zoo, the bundle or the version is not there.
+    """
+    entries = {entry.version: entry for entry in _read(zoo) if entry.name == name}
+    if not entries:
+        known = ", ".join(sorted({entry.name for entry in _read(zoo)})) or "none"
+        raise InputError(zoo.address, f"has no bundle {name}", f"choose one of {known}")
+    newest = max(entries, key=as_numbers)
+    if version is None:
+        return entries[newest]
+    if version not in entries:
+        known = ", ".join(sorted(entries, key=as_numbers))
+        raise InputError(zoo.address, f"has no version {version} of {name}", f"choose one of {known}")
+    return entries[version]
+
+
+def as_numbers(version: str) -> tuple[int, ...]:
+    """What versions are sorted by: 0.10 is newer than 0.9. What follows the numbers is left out, 2.8.0+cu128."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(number) for number in match.group().split(".")) if match else ()
+
+
+def _read(zoo: Zoo) -> list[Entry]:
+    """All entries; other zoos' without size and sha256 are refused, since nothing could be checked."""
+    text = zoo.read_index()
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise InputError(zoo.place(INDEX), "is no JSON", _OTHER_ZOO) from error
+    if not isinstance(content, dict):
+        raise InputError(zoo.place(INDEX), "is no list of bundles", _OTHER_ZOO)
+    return [_entry(zoo, key, value) for key, value in content.items()]
+
+
+def _entry(zoo: Zoo, key: str, value: object) -> Entry:
+    match, found = _KEY.fullmatch(key), value if isinstance(value, dict) else {}
+    sha256, size = found.get("sha256"), found.get("size")
+    if match is None or not isinstance(size, int) or not _SHA256.fullmatch(str(sha256)):
+        raise InputError(zoo.place(INDEX), f"tells no version, sha256 and size of {key}", _OTHER_ZOO)
+    return Entry(match["name"], match["version"], str(sha256), size)
+
+
+def archive_of(entry: Entry) -> Path:
+    """The name of its zip file, beside the index. ``source``, which MONAI follows, may name another server."""
+    return Path(f"{entry.stem}.zip")

@@ -1,0 +1,242 @@
+"""Bundles as strangers get them: packed, served, downloaded, run where nothing of this repository is installed.
+
+`make test-zoo` runs it; .venv-zoo holds for each bundle what its metadata ask for, and nothing else.
+"""
+
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from bundle_workflow import BUNDLES
+from made_up_zoo import serving, snapshot
+
+from tanq_monai.metrics import evaluate_folder
+from tanq_monai.phantom import write_dataset
+
+pytestmark = [pytest.mark.zoo, pytest.mark.timeout(900)]
+ROOT = Path(__file__).parents[2]
+MIN_DICE = {"VS": 0.4, "cochlea": 0.4}  # mean of two virtual patients
+MAX_SECONDS = 60  # of processors, from fetch to a segmentation
+
+
+@dataclass(frozen=True)
+class Published:
+    """A bundle, the scans it is shown, and what its files are called."""
+
+    name: str
+    scans: str
+    output: str
+
+
+SEGMENTER = Published("vs_cochlea_seg", "validation", "Label")
+TRANSLATOR = Published("tanq_translation", "training_source", "hrT2")
+both = pytest.mark.parametrize("published", [SEGMENTER, TRANSLATOR], ids=lambda published: published.name)
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory):
+    """One ceT1 scan with label and two hrT2 scans."""
+    folder = tmp_path_factory.mktemp("phantom")
+    write_dataset(folder, num_source=1, num_target=0, num_test=2, size="small", seed=7)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """Address of a plain http server of what scripts/package_zoo.py made of this repository."""
+    if missing := [name for name in ("vs_cochlea_seg", "tanq_translation") if not weights(name).is_file()]:
+        pytest.skip(f"no weights in bundles/{missing[0]}/models: train first, see scripts/train_weights.py")
+    folder = tmp_path_factory.mktemp("zoo")
+    checked([sys.executable, "scripts/package_zoo.py", "--output", str(folder)], cwd=ROOT)
+    with serving(folder) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def downloaded(zoo, tmp_path_factory):
+    """Folder of both bundles, downloaded by MONAI into an empty one."""
+    folder = tmp_path_factory.mktemp("empty")
+    for published in (SEGMENTER, TRANSLATOR):
+        url = f"{zoo}/{published.name}_v{version(published.name)}.zip"
+        words = ["--name", published.name, "--url", url, "--bundle_dir", str(folder)]
+        stranger(published, ["-m", "monai.bundle", "download", *words], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictions(downloaded, phantom, tmp_path_factory):
+    """By bundle, the folder that ``python -m monai.bundle run`` of a downloaded bundle wrote."""
+    folders = {published.name: tmp_path_factory.mktemp(published.name) for published in (SEGMENTER, TRANSLATOR)}
+    for published in (SEGMENTER, TRANSLATOR):
+        infer(published, downloaded / published.name, phantom / published.scans, folders[published.name])
+    return folders
+
+
+def weights(name):
+    return BUNDLES / name / "models" / "model.pt"
+
+
+def version(name):
+    return json.loads((BUNDLES / name / "configs" / "metadata.json").read_text())["version"]
+
+
+def checked(command, cwd, environment=None):
+    result = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+def stranger(published, words, cwd):
+    """What Python prints in the environment of a bundle, with nothing of this process's own but threads and GPUs."""
+    python = ROOT / ".venv-zoo" / published.name / "bin" / "python"
+    assert python.is_file(), "make .venv-zoo/ready makes it"
+    kept = ("PATH", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
+    environment = {name: os.environ[name] for name in kept if name in os.environ} | {"PYTHONNOUSERSITE": "1"}
+    return checked([str(python), *words], cwd, environment)
+
+
+def infer(published, bundle, scans, output):
+    """The command of the card and of docs/zoo.md."""
+    files = {"config_file": "configs/inference.yaml", "meta_file": "configs/metadata.json"}
+    files["logging_file"] = "configs/logging.conf"
+    words = [word for key, value in files.items() for word in (f"--{key}", value)]
+    words += ["--dataset_dir", str(scans), "--output_dir", str(output)]
+    stranger(published, ["-m", "monai.bundle", "run", *words], bundle)
+
+
+@both
+def test_nothing_of_the_repository_is_installed_there_and_the_bundle_brings_its_own(published, downloaded):
+    bundle = downloaded / published.name
+    code = "import tanq_monai; print(tanq_monai.__file__)"
+    assert Path(stranger(published, ["-c", code], bundle).strip()) == bundle / "tanq_monai" / "__init__.py"
+    elsewhere = "import importlib.util; print(importlib.util.find_spec('tanq_monai'))"
+    assert stranger(published, ["-c", elsewhere], downloaded).strip() == "None"
+
+
+def test_the_downloaded_segmenter_segments_scans_of_virtual_patients(predictions, phantom):
+    truth = phantom / "withheld_labels" / "validation"
+    table = evaluate_folder(str(predictions[SEGMENTER.name]), str(truth)).scores
+    dice = table.groupby("structure")["dice"].mean()
+    assert {name for name, bar in MIN_DICE.items() if not dice[name] > bar} == set(), dice
+
+
+def test_the_downloaded_translator_translates_a_scan_of_a_virtual_patient(predictions, phantom):
+    (path,) = predictions[TRANSLATOR.name].glob("*.nii.gz")
+    scan, translation = nib.load(phantom / "training_source" / path.name.replace("hrT2", "ceT1")), nib.load(path)
+    voxels = np.asarray(translation.dataobj)
+    assert translation.shape == scan.shape
+    np.testing.assert_allclose(translation.affine, scan.affine, atol=1e-5)
+    assert voxels.min() >= 0
+    assert voxels.max() <= 1
+    assert voxels.std() > 0.01
+
+
+LOAD = """
+import json, sys, torch, monai.bundle
+from monai.bundle.scripts import create_workflow
+from monai.data import load_net_with_metadata
+
+name, shape, scans, output = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], sys.argv[4]
+network = monai.bundle.load(name, bundle_dir="..", workflow_type="inference", device="cpu").eval()
+weights = torch.load("models/model.pt", weights_only=True)
+assert all(torch.equal(weights[key], value) for key, value in network.state_dict().items())
+image = torch.rand(shape)
+image[:, 1:] = (image[:, 1:] * 3).floor()  # the translator's label map
+scripted, metadata, _ = load_net_with_metadata("models/model.ts")
+with torch.no_grad():
+    difference = (network(image) - scripted(image)).abs().max().item()
+workflow = create_workflow(config_file="configs/inference.json", workflow_type="inference", dataset_dir=scans,
+                           output_dir=output)
+assert workflow.check_properties() == []
+workflow.run()
+workflow.finalize()
+print(json.dumps([difference, metadata["version"]]))
+"""
+
+
+@both
+def test_monai_loads_the_downloaded_bundle_and_its_workflow_gives_the_same_files(
+    published, downloaded, phantom, predictions, tmp_path
+):
+    shape = [2, 2, 96, 128] if published is TRANSLATOR else [2, 1, 96, 128]
+    words = [published.name, json.dumps(shape), str(phantom / published.scans), str(tmp_path)]
+    *_, last = stranger(published, ["-c", LOAD, *words], downloaded / published.name).splitlines()
+    difference, told = json.loads(last)
+    assert difference < 1e-4
+    assert told == version(published.name)
+    assert_same_volumes(tmp_path, predictions[published.name])
+
+
+def test_from_fetch_to_a_segmentation_takes_less_than_a_minute(zoo, phantom, predictions, tmp_path):
+    scans = tmp_path / "scan"
+    scans.mkdir()
+    scan = min((phantom / "validation").iterdir())
+    (scans / scan.name).symlink_to(scan)
+    start, used = time.perf_counter(), seconds_of_processors()
+    words = ["fetch", SEGMENTER.name, "--zoo", zoo, "--output-dir", str(tmp_path / "bundles")]
+    (bundle,) = checked([sys.executable, "-m", "tanq_monai", *words], tmp_path).splitlines()
+    infer(SEGMENTER, bundle, scans, tmp_path / "labels")
+    print(f"{time.perf_counter() - start:.1f} s, {seconds_of_processors() - used:.1f} s of processors")
+    assert seconds_of_processors() - used < MAX_SECONDS
+    (label,) = (tmp_path / "labels").iterdir()
+    np.testing.assert_array_equal(voxels_of(label), voxels_of(predictions[SEGMENTER.name] / label.name))
+
+
+def test_the_fetched_translator_gives_the_same_translation(zoo, phantom, predictions, tmp_path):
+    words = ["fetch", TRANSLATOR.name, "--zoo", zoo, "--output-dir", str(tmp_path / "bundles")]
+    (bundle,) = checked([sys.executable, "-m", "tanq_monai", *words], tmp_path).splitlines()
+    before = snapshot(Path(bundle))
+    infer(TRANSLATOR, bundle, phantom / TRANSLATOR.scans, tmp_path / "translations")
+    assert_same_volumes(tmp_path / "translations", predictions[TRANSLATOR.name])
+    after = snapshot(Path(bundle))
+    assert {name: after[name] for name in before} == before
+
+
+def test_the_commands_of_the_document_run_as_they_stand(zoo, phantom, predictions, tmp_path):
+    """``python`` is that of this repository, and, for MONAI's commands, that of the stranger."""
+    text = (ROOT / "docs" / "zoo.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    made = tmp_path / "bundles" / f"{SEGMENTER.name}_v{version(SEGMENTER.name)}"
+    told = {"ZOO": zoo, "IMAGES": str(phantom / "validation"), "OUT": str(tmp_path / "OUT"), "BUNDLE": str(made)}
+    told |= {f"bundles/{made.name}": str(made), "scripts/package_zoo.py": str(ROOT / "scripts/package_zoo.py")}
+    ran = []
+    for block in blocks:
+        folder = tmp_path
+        for line in block.replace("\\\n", " ").splitlines():
+            words = [told.get(word, word.replace("ZOO/", f"{zoo}/")) for word in line.split()]
+            if words[0] == "cd":
+                folder = Path(words[1])
+            elif words[2].startswith("monai"):
+                ran.append(words[3])
+                stranger(SEGMENTER, words[1:], folder)
+            else:
+                ran.append(words[3] if words[1] == "-m" else Path(words[1]).name)
+                checked([sys.executable, *words[1:]], folder)
+    assert ran == ["package_zoo.py", "fetch", "run", "download", "audit"]
+    assert_same_volumes(tmp_path / "OUT", predictions[SEGMENTER.name])
+    assert {path.name for path in (tmp_path / "zoo").iterdir()} >= {"model_info.json", f"{made.name}.zip"}
+
+
+def seconds_of_processors():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def voxels_of(path):
+    return np.asarray(nib.load(path).dataobj)
+
+
+def assert_same_volumes(folder, expected):
+    names = sorted(path.name for path in folder.glob("*.nii.gz"))
+    assert names == sorted(path.name for path in expected.glob("*.nii.gz"))
+    for name in names:
+        np.testing.assert_array_equal(voxels_of(folder / name), voxels_of(expected / name))

@@ -1,0 +1,123 @@
+"""The zoo is made of the repository and of nothing else."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from bundle_workflow import BUNDLES
+from monai.bundle import ConfigParser
+from monai.bundle.scripts import get_bundle_info, get_bundle_versions
+
+from tanq_monai.deploy.zoo.audit import audit_bundle, refused
+
+ROOT = BUNDLES.parent
+NAMES = ("tanq_translation", "vs_cochlea_seg")
+VERSIONS = {name: json.loads((BUNDLES / name / "configs" / "metadata.json").read_text())["version"] for name in NAMES}
+SKIPPED = shutil.ignore_patterns("__pycache__", ".*", "demo*", "runs", "zoo")
+
+
+def copy_of_the_repository(folder):
+    """With weights where the bundles have none of their own."""
+    for part in ("tanq_monai", "bundles", "scripts"):
+        shutil.copytree(ROOT / part, folder / part, ignore=SKIPPED)
+    for name in NAMES:
+        bundle = folder / "bundles" / name
+        if not (bundle / "models" / "model.pt").is_file():
+            (bundle / "models").mkdir(exist_ok=True)
+            parser = ConfigParser()
+            parser.read_config(str(bundle / "configs" / "inference.yaml"))
+            parser["bundle_root"] = str(bundle)
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                network = parser.get_parsed_content("network_def")
+            torch.save(network.state_dict(), bundle / "models" / "model.pt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def zoos(tmp_path_factory):
+    """What two copies of the repository in different folders make, each in a process of its own."""
+    made = []
+    for name in ("one", "another_name"):
+        copy = copy_of_the_repository(tmp_path_factory.mktemp(name) / "repository")
+        command = [sys.executable, str(copy / "scripts" / "package_zoo.py"), "--output", str(copy / "zoo")]
+        environment = os.environ | {"PYTHONPATH": str(copy)}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        made.append(copy / "zoo")
+    return made
+
+
+def members(archive):
+    with zipfile.ZipFile(archive) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def test_two_copies_of_the_repository_give_the_same_bytes(zoos):
+    digests = [{p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in zoo.iterdir()} for zoo in zoos]
+    assert digests[0] == digests[1]
+    assert len(digests[0]) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_zip_holds_all_that_a_bundle_needs_below_its_name(zoos, name):
+    held = members(zoos[0] / f"{name}_v{VERSIONS[name]}.zip")
+    assert {member.split("/")[0] for member in held} == {name}
+    held = {member.removeprefix(f"{name}/") for member in held}
+    wanted = {"configs/inference.json", "configs/train.json", "configs/inference.yaml", "configs/metadata.json"}
+    wanted |= {"configs/logging.conf", "docs/README.md", "LICENSE", "tanq_monai/__init__.py"}
+    wanted |= {"models/model.pt", "models/model.ts", "models/model.onnx"}
+    assert wanted <= held
+    assert ("models/plans.json" in held) == (name == "vs_cochlea_seg")
+    assert not [member for member in held if "__pycache__" in member or member.endswith(".pyc")]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_zip_passes_the_audit(zoos, name):
+    assert refused(audit_bundle(zoos[0] / f"{name}_v{VERSIONS[name]}.zip"), trust_code=False) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_member_tells_where_it_was_made(zoos, name):
+    """Inside TorchScript and ONNX as well; the former is a zip that is stored, so that its text can be searched."""
+    places = {str(zoos[0].parent), str(ROOT), str(Path.home()), str(Path(sys.prefix)), "site-packages"} - {"/"}
+    for member, content in members(zoos[0] / f"{name}_v{VERSIONS[name]}.zip").items():
+        if "/tanq_monai/" not in member and "/docs/" not in member:  # as they are in the repository
+            assert [place for place in places if place.encode() in content] == [], member
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_stay_what_they_are(zoos, name):
+    copy = zoos[0].parent / "bundles" / name / "models" / "model.pt"
+    assert members(zoos[0] / f"{name}_v{VERSIONS[name]}.zip")[f"{name}/models/model.pt"] == copy.read_bytes()
+
+
+def test_model_info_is_what_monai_reads_and_tells_sha256_and_size(zoos, monkeypatch):
+    text = (zoos[0] / "model_info.json").read_text()
+    for stem, entry in json.loads(text).items():
+        content = (zoos[0] / f"{stem}.zip").read_bytes()
+        assert entry == {
+            "checksum": hashlib.sha1(content).hexdigest(),
+            "source": f"{stem}.zip",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size": len(content),
+        }
+
+    class Response:
+        def __init__(self, *_, **__):
+            self.text = text
+
+        def raise_for_status(self):
+            pass
+
+    monkeypatch.setattr("monai.bundle.scripts.requests.get", Response)  # MONAI asks GitHub only
+    for name, version in VERSIONS.items():
+        assert get_bundle_versions(name)["latest_version"] == version
+        assert get_bundle_info(name, version)["browser_download_url"] == f"{name}_v{version}.zip"
