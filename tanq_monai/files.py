@@ -4,7 +4,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +39,9 @@ def write_json(content: Any, path: str | Path) -> None:
     """Write JSON, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def file_stamps(paths: Iterable[str | Path]) -> list[list[Any]]:
+    """Name, size and time of every file, sorted: what changes when one of them does."""
+    files = sorted(str(Path(path).resolve()) for path in paths)
+    return [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]

@@ -1,6 +1,7 @@
 """The two bundles beside each other."""
 
 import json
+import re
 
 import nibabel as nib
 import pytest
@@ -57,3 +58,20 @@ def test_metadata_have_the_required_keys_and_describe_the_network(bundle, tmp_pa
         n=2,
         bundle_root=str(BUNDLES / bundle),
     )
+
+
+def test_the_translator_says_where_monai_label_shows_it_that_it_is_not_for_it():
+    described = {
+        path.parts[-3]: json.loads(path.read_text())["description"] for path in BUNDLES.glob("*/configs/metadata.json")
+    }
+    assert {bundle: "Not for MONAI Label" in text for bundle, text in described.items()} == {
+        "tanq_translation": True,
+        "vs_cochlea_seg": False,
+    }
+
+
+def test_the_environment_of_monai_label_holds_what_the_segmenter_needs():
+    metadata = json.loads((BUNDLES / "vs_cochlea_seg" / "configs" / "metadata.json").read_text())
+    lines = (BUNDLES.parent / "requirements" / "label.txt").read_text().splitlines()
+    listed = {re.match(r"[\w-]+", line).group() for line in lines if not line.startswith("#")}
+    assert {"monailabel", "monai", "numpy", "torch", *metadata["required_packages_version"]} <= listed
