@@ -98,7 +98,9 @@ class TranslationApplication(_OnOneSeries):
         label: NIfTI map on the grid of the series.
     """
 
-    def __init__(self, context: AppContext, series: Series, source: Path, bundle: Bundle, output: Path, label: Path) -> None:
+    def __init__(
+        self, context: AppContext, series: Series, source: Path, bundle: Bundle, output: Path, label: Path
+    ) -> None:
         self.label = label
         super().__init__(context, series, source, bundle, output)
 

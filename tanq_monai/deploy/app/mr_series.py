@@ -45,17 +45,20 @@ def write_mr_series(
     if not np.isfinite(volume).all():
         raise ValueError(f"{np.count_nonzero(~np.isfinite(volume))} voxels are NaN or infinite")
     slope, intercept = _scaling(float(volume.min()), float(volume.max()))
-    plane = plane_tags(affine)
+    shared = Dataset()
+    shared.update(tags)
+    shared.update(plane_tags(affine))
+    shared.RescaleSlope, shared.RescaleIntercept = slope, intercept
+    shared.WindowCenter, shared.WindowWidth = _window(volume)
+    shared.VOILUTFunction = "LINEAR_EXACT"  # the other one wants a width of at least 1
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for k in range(volume.shape[2]):
         image = Dataset()
-        for part in (tags, plane, _position(affine, k), slices[k] if slices else Dataset()):
+        for part in (shared, _position(affine, k), slices[k] if slices else Dataset()):
             image.update(part)
         image.InstanceNumber = k + 1
-        image.RescaleSlope, image.RescaleIntercept = slope, intercept
         _set_pixels(image, _stored(volume[:, :, k], float(slope), float(intercept)))
-        image.WindowCenter, image.WindowWidth = _window(volume)
         files.append(_write(image, folder / f"IM{k + 1:04}.dcm"))
     return files
 

@@ -79,7 +79,15 @@ class TranslationOperator(Operator):  # type: ignore[misc]
     """
 
     def __init__(
-        self, fragment: Fragment, *, series: Series, source: Path, label: Path, bundle: Bundle, folder: Path, **kwargs: Any
+        self,
+        fragment: Fragment,
+        *,
+        series: Series,
+        source: Path,
+        label: Path,
+        bundle: Bundle,
+        folder: Path,
+        **kwargs: Any,
     ) -> None:
         self.series, self.source, self.label, self.bundle, self.folder = series, source, label, bundle, folder
         super().__init__(fragment, **kwargs)

@@ -67,12 +67,19 @@ def read_series(folder: Path) -> Found:
     slices: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
     for path in sorted(folder.rglob("*")):
         if is_dicom(path):
-            header = pydicom.dcmread(path, stop_before_pixels=True)
+            header = _header(path)
             slices[str(header.get("SeriesInstanceUID", ""))].append((path, header))
     slices.pop("", None)  # a DICOMDIR
     for each in slices.values():
         each.sort(key=lambda item: int(item[1].get("InstanceNumber") or 0))
     return {uid: (tuple(path for path, _ in each), tuple(header for _, header in each)) for uid, each in slices.items()}
+
+
+def _header(path: Path) -> Dataset:
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True)
+    except (EOFError, OSError, ValueError, pydicom.errors.InvalidDicomError) as error:
+        raise InputError(path, f"cannot be read as DICOM ({error})", "copy it again") from error
 
 
 def _only(folder: Path, contrast: str, looks: Mapping[str, str], found: Found, rule: Mapping[str, object]) -> str:

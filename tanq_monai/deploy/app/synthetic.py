@@ -20,7 +20,7 @@ _KEPT = (  # patient, study, frame of reference, what the scanner was
 _EMPTY = (  # must be there, may be empty
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
     *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator", "EchoTime", "EchoTrainLength"),
-    "ScanOptions",
+    *("RepetitionTime", "ScanOptions"),
 )
 
 
@@ -46,6 +46,7 @@ def synthetic_tags(source: Dataset, model: str) -> Dataset:
     tags.Modality, tags.SeriesInstanceUID = "MR", generate_uid(prefix=None)
     tags.SeriesNumber = 1000 + int(source.get("SeriesNumber") or 0)
     tags.SeriesDescription = "Synthetic hrT2 from ceT1, research use only"
+    tags.BodyPartExamined = "HEAD"
     tags.ImageType = ["DERIVED", "SECONDARY", "OTHER"]
     tags.ImageComments = "Synthetic image. Research use only, not for diagnosis or treatment."
     tags.DerivationDescription = (

@@ -60,7 +60,7 @@ def write_virtual_series(image: str | Path, sequence: str, folder: str | Path) -
 def virtual_tags(case: str, protocol: Protocol) -> Dataset:
     """What all slices of a scan share; the same study and frame of reference for all scans of a patient."""
     tags = Dataset()
-    tags.PatientName = tags.PatientID = case
+    tags.PatientName, tags.PatientID = f"{case}^virtual", case
     tags.PatientBirthDate = tags.PatientSex = ""
     tags.StudyInstanceUID, tags.FrameOfReferenceUID = (
         generate_uid(entropy_srcs=["tanq-monai phantom", case, part]) for part in ("study", "frame of reference")
@@ -70,8 +70,9 @@ def virtual_tags(case: str, protocol: Protocol) -> Dataset:
     tags.StudyID, tags.StudyDescription = "1", "Virtual patient, not a real one"
     tags.Modality, tags.SeriesNumber = "MR", 1 + list(PROTOCOLS).index(protocol.name)
     tags.SeriesDescription = tags.ProtocolName = f"{protocol.name} phantom"
-    tags.PatientPosition, tags.PositionReferenceIndicator, tags.Laterality = "HFS", "", ""
+    tags.PatientPosition, tags.PositionReferenceIndicator = "HFS", ""
     tags.Manufacturer, tags.ManufacturerModelName, tags.SoftwareVersions = "tanq-monai", "phantom", __version__
+    tags.BodyPartExamined = "HEAD"
     tags.ImageType = ["ORIGINAL", "PRIMARY", "M"]
     tags.ScanningSequence, tags.SequenceVariant = _TYPES[protocol.sequence]
     tags.ScanOptions, tags.MRAcquisitionType = "", "3D"
