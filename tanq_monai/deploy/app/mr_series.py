@@ -87,13 +87,13 @@ def _position(affine: NDArray[np.float64], k: int) -> Dataset:
     normal = np.cross(x, y) / np.linalg.norm(np.cross(x, y))
     tags = Dataset()
     tags.ImagePositionPatient = [_number(value) for value in corner]
-    tags.SliceLocation = _number(corner @ normal)
+    tags.SliceLocation = _number(float(corner @ normal))
     return tags
 
 
 def _number(value: float) -> str:
     """As DICOM's decimal string, 16 letters at most; never -0."""
-    return format_number_as_ds(float(value) + 0.0)
+    return str(format_number_as_ds(float(value) + 0.0))
 
 
 def _scaling(low: float, high: float) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from tanq_monai.deploy.app.translation import translate_series
 
 
 class SeriesVolumeOperator(DICOMSeriesToVolumeOperator):  # type: ignore[misc]
-    """A series as the bundle's own reader has it: slices by instance number, and an affine for pixels that are no squares.
+    """A series as the bundle's own reader has it: slices by instance number, pixels that may be no squares.
 
     MONAI Deploy's operator sorts by position, so that a series numbered downwards reaches the network upside down, and
     multiplies the direction of the rows with the distance between them, not with that between pixels.

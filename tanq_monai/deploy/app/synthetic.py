@@ -25,7 +25,7 @@ _EMPTY = (  # must be there, may be empty
 
 
 def synthetic_tags(source: Dataset, model: str) -> Dataset:
-    """What all slices of a synthetic hrT2 series share: a new series in the study and the frame of reference of ``source``.
+    """What all slices of a synthetic hrT2 series share: a new series, study and frame of reference of ``source``.
 
     It has no sequence: ScanningSequence is research mode, times are empty. No rule takes it for a scan.
 
