@@ -86,7 +86,9 @@ def test_what_cannot_be_written_is_told(tmp_path):
 def test_a_synthetic_series_belongs_to_its_source_and_says_what_it_is(tmp_path):
     sources = [pydicom.dcmread(file) for file in write_mr_series(tmp_path / "ceT1", volume(), oblique(), TAGS)]
     tags = synthetic_tags(sources[0], "tanq_translation 9.9")
-    made = [pydicom.dcmread(f) for f in write_mr_series(tmp_path / "hrT2", volume(2), oblique(), tags, source_tags(sources))]
+    made = [
+        pydicom.dcmread(f) for f in write_mr_series(tmp_path / "hrT2", volume(2), oblique(), tags, source_tags(sources))
+    ]
     for image, source in zip(made, sources, strict=True):
         for keyword in ("PatientID", "StudyInstanceUID", "FrameOfReferenceUID", "ImagePositionPatient"):
             assert image[keyword].value == source[keyword].value
