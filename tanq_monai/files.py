@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,34 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def filling(folder: str | Path) -> Iterator[Path]:
+    """A temporary folder in ``folder``, whose files and folders move up when the ``with`` block has ended well.
+
+    After an error all of it is removed, ``folder`` too if it was not there before.
+
+    Raises:
+        InputError: when ``folder`` holds anything, or cannot be made.
+    """
+    folder = Path(folder)
+    existed = folder.exists()
+    try:
+        if existed and any(folder.iterdir()):
+            raise InputError(folder, "is not empty", "give a new folder, so that nothing of another run is mixed in")
+        temporary = folder / f".writing-{os.getpid()}"
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(folder, f"cannot be written to ({error.strerror})", "choose another folder") from error
+    try:
+        yield temporary
+        for path in list(temporary.iterdir()):
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def write_json(content: Any, path: str | Path) -> None:
