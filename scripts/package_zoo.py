@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import fire
-import onnx
 
 import tanq_monai
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.deploy.archives import write_zip
+from tanq_monai.deploy.bundle_network import WEIGHTS
+from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.rendering import rendered_json
-from tanq_monai.deploy.torchscript import WEIGHTS, export_torchscript
+from tanq_monai.deploy.torchscript import export_torchscript
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import write_json
 from tanq_monai.steps import BUNDLES
@@ -30,7 +31,7 @@ NAMES = ("tanq_translation", "vs_cochlea_seg")
 RENDERED = ("inference", "train")  # what monai.bundle.load finds, and only as JSON
 PLANS = ("models/plans.json", "models/dataset.json", "models/model.json")  # what an inference reads beside the weights
 PACKAGE = Path(tanq_monai.__file__).parent
-Exporters = Mapping[str, Callable[[Path, Path], None]]  # of a bundle, by the name of the file
+Exporters = Mapping[str, Callable[[Path, Path], object]]  # of a bundle, by the name of the file
 
 
 def package_zoo(output: str, bundles: str | None = None, url: str = "", exporters: Exporters | None = None) -> None:
@@ -43,7 +44,7 @@ def package_zoo(output: str, bundles: str | None = None, url: str = "", exporter
         exporters: what makes models/model.ts and models/model.onnx of a bundle.
     """
     folder = check_output_dir(output)
-    made = exporters or {"models/model.ts": export_torchscript, "models/model.onnx": _export_onnx}
+    made = exporters or {"models/model.ts": export_torchscript, "models/model.onnx": export_onnx}
     info: dict[str, Any] = {}
     for name in NAMES:
         bundle = (Path(bundles) if bundles else BUNDLES) / name
@@ -81,18 +82,6 @@ def package_members() -> Iterator[tuple[str, bytes]]:
     for path in PACKAGE.rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             yield f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}", path.read_bytes()
-
-
-def _export_onnx(bundle: Path, output: Path) -> None:
-    """Without what the exporter notes of the code that it traced: files and lines of this machine."""
-    from tanq_monai.deploy.export import export_onnx
-
-    export_onnx(bundle, output)
-    model = onnx.load(output)
-    for node in (*model.graph.node, *(node for function in model.functions for node in function.node)):
-        node.ClearField("doc_string")
-        node.ClearField("metadata_props")
-    output.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _entry(archive: Path, url: str) -> dict[str, Any]:

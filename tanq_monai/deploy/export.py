@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tanq_monai.data.model_choices import read_choices
+from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
 from tanq_monai.deploy.dense_generator import DenseGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.deploy.onnx_network import OnnxNetwork
@@ -93,13 +93,10 @@ def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
     """
     folder = Path(bundle)
     path = folder / "models" / "model.onnx" if output is None else Path(output)
-    network, metadata = _read_bundle(folder)
+    network = read_network(folder)
+    metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
     made = _translator(network, folder) if isinstance(network, TanqGenerator) else _segmenter(network, folder)
-    common = {
-        "name": metadata["name"],
-        "version": metadata["version"],
-        "intended_use": metadata["intended_use"],
-    }
+    common = {name: metadata[name] for name in ("name", "version", "intended_use")}
     properties = {name: json.dumps(value) for name, value in (common | dict(made.properties)).items()}
     with replacing(path) as temporary:
         write_onnx(made.network, temporary, made.signature, properties)
@@ -107,19 +104,6 @@ def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
         if parity.largest_difference > LARGEST_DIFFERENCE or parity.agreement < LEAST_AGREEMENT:
             raise InputError(path, f"would not do what torch does: {parity}", "use the bundle itself")
     return parity
-
-
-def _read_bundle(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """The network with its weights, on the CPU; the metadata."""
-    files = {name: folder / "configs" / name for name in ("inference.yaml", "metadata.json")}
-    for file in files.values():
-        if not file.is_file():
-            raise InputError(file, "is missing", "give the folder of a bundle")
-    parser = ConfigParser()
-    parser.read_config(str(files["inference.yaml"]))
-    parser.update({"bundle_root": str(folder), "device": "cpu"})
-    network: nn.Module = parser.get_parsed_content("network")
-    return network.eval(), json.loads(files["metadata.json"].read_text(encoding="utf-8"))
 
 
 def _compare(made: _Export, network: nn.Module, path: Path) -> Parity:
@@ -162,7 +146,7 @@ def _segmenter(network: nn.Module, folder: Path) -> _Export:
 
 
 def _translator(generator: TanqGenerator, folder: Path) -> _Export:
-    choices = read_choices(folder / "models" / "model.pt")
+    choices = read_choices(folder / WEIGHTS)
     scan, affine, label = _virtual_patient("ceT1")
     grid = plan_slices(scan, affine, choices["pixels"], choices["pixel_mm"], label, choices["slab_mm"])
     regions = to_regions(grid.to_slices(label, mode="nearest"))

@@ -10,24 +10,22 @@ import zipfile
 from pathlib import Path
 
 import torch
-from monai.bundle import ConfigParser
 from monai.data.torchscript_utils import save_net_with_metadata
 from torch import Tensor, nn
 
 from tanq_monai.deploy.archives import write_zip
-from tanq_monai.deploy.onnx import _Exportable as DenseGenerator
+from tanq_monai.deploy.bundle_network import read_network
+from tanq_monai.deploy.dense_generator import DenseGenerator
 from tanq_monai.deploy.rendering import rendered_json
-from tanq_monai.errors import InputError
 from tanq_monai.networks import TanqGenerator
 
-WEIGHTS = "models/model.pt"
 DEBUG = ".debug_pkl"  # where in which file every operation was written
 
 
 def export_torchscript(bundle: str | Path, output: str | Path) -> None:
     """Write the network of ``configs/inference.yaml`` with the weights of ``models/model.pt`` as ``output``.
 
-    It takes what the network takes, for any B, H and W that suit it, and holds ``metadata.json`` and ``inference.json``
+    It takes what the network takes, for any B, H and W that suit it (a translator: image and style), and holds ``metadata.json`` and ``inference.json``
     as ``monai.bundle.ckpt_export`` would store them. No source locations are kept, and a fresh process writes the same
     bytes again; within one process, torch numbers the classes on.
 
@@ -35,7 +33,8 @@ def export_torchscript(bundle: str | Path, output: str | Path) -> None:
         InputError: when the bundle has no weights.
     """
     bundle = Path(bundle)
-    network = load_network(bundle).eval()
+    network = read_network(bundle)
+    network = DenseGenerator(network) if isinstance(network, TanqGenerator) else network
     traced = _traced(network, _example(network))
     extra = {"inference.json": rendered_json(bundle / "configs" / "inference.yaml").encode()}
     metadata = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
@@ -49,26 +48,11 @@ def export_torchscript(bundle: str | Path, output: str | Path) -> None:
         write_zip(output, {name: archive.read(name) for name in names})
 
 
-def load_network(bundle: Path) -> nn.Module:
-    """The network of the bundle's inference on the CPU, in the form that can be traced.
-
-    Raises:
-        InputError: when the bundle has no weights.
-    """
-    if not (bundle / WEIGHTS).is_file():
-        raise InputError(bundle / WEIGHTS, "is missing", "train first, and put the weights there")
-    parser = ConfigParser()
-    parser.read_config(str(bundle / "configs" / "inference.yaml"))
-    parser.update({"bundle_root": str(bundle), "device": "cpu"})
-    network: nn.Module = parser.get_parsed_content("network")
-    return DenseGenerator(network, style=0) if isinstance(network, TanqGenerator) else network
-
-
 def _example(network: nn.Module) -> tuple[Tensor, ...]:
     if isinstance(network, DenseGenerator):
         image = torch.zeros(2, 2, 64, 80)
         image[:, 1, 8:24, 8:24], image[:, 1, 32:48, 32:56] = 1, 2
-        return (image,)
+        return image, torch.zeros(2, dtype=torch.long)
     dimensions = next(w.ndim - 2 for name, w in network.named_parameters() if name.endswith("conv.weight"))
     return (torch.zeros(2, 1, *(64, 96, 128)[:dimensions]),)
 

@@ -1,0 +1,28 @@
+"""The network of a bundle with its weights, for export."""
+
+from pathlib import Path
+
+from monai.bundle import ConfigParser
+from torch import nn
+
+from tanq_monai.errors import InputError
+
+WEIGHTS = "models/model.pt"
+
+
+def read_network(bundle: str | Path) -> nn.Module:
+    """The network of ``configs/inference.yaml`` with the weights of ``models/model.pt``, on the CPU, in eval mode.
+
+    Raises:
+        InputError: when the folder is no bundle, or has no weights.
+    """
+    config, weights = Path(bundle) / "configs" / "inference.yaml", Path(bundle) / WEIGHTS
+    if not config.is_file():
+        raise InputError(config, "is missing", "give the folder of a bundle")
+    if not weights.is_file():
+        raise InputError(weights, "is missing", "train first, and put the weights there")
+    parser = ConfigParser()
+    parser.read_config(str(config))
+    parser.update({"bundle_root": str(bundle), "device": "cpu"})
+    network: nn.Module = parser.get_parsed_content("network")
+    return network.eval()
