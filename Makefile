@@ -1,8 +1,9 @@
-# Two commands on a fresh machine: `make demo` and `make test`. Both make .venv first, once.
+# On a fresh machine `make demo` and `make test` make .venv first, once. The other tests run real clients in environments
+# of their own: a model zoo's stranger, a MONAI Label server, a MONAI Deploy application.
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-zoo clean
+.PHONY: demo test test-zoo test-label test-deploy clean
 
 test: .venv/ready
 	$(BIN)/ruff check .
@@ -11,7 +12,16 @@ test: .venv/ready
 	$(BIN)/python -m pytest
 
 test-zoo: .venv/ready .venv-zoo/ready
-	$(BIN)/python -m pytest -m zoo
+	$(BIN)/python -m pytest -m zoo tests/integration/test_zoo.py
+
+test-label: .venv/ready .venv-label/ready
+	$(BIN)/python -m pytest -m label tests/integration/test_label.py
+
+# dciodvfy, Debian's package dicom3tools, judges the DICOM.
+test-deploy: .venv/ready .venv-deploy/ready
+	@command -v dciodvfy >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq dicom3tools; } \
+	  || { echo "error: dciodvfy is missing; install Debian's package dicom3tools" >&2; exit 1; }
+	$(BIN)/python -m pytest -m deploy tests/integration/test_deploy_app.py
 
 demo: .venv/ready
 	$(BIN)/python -m tanq_monai demo --size tiny --output-dir demo
@@ -34,5 +44,19 @@ demo: .venv/ready
 	done
 	@touch $@
 
+# monailabel by pip: uv leaves out its launcher and its sample apps.
+.venv-label/ready: requirements/label.txt | .venv/ready
+	@echo "Making .venv-label and installing MONAI Label into it ..."
+	$(PYTHON) -m venv .venv-label
+	.venv-label/bin/python -m pip install --quiet --no-deps "$$(grep ^monailabel== requirements/label.txt)"
+	$(BIN)/uv pip install --python .venv-label/bin/python --requirement requirements/label.txt
+	@touch $@
+
+.venv-deploy/ready: pyproject.toml | .venv/ready
+	@echo "Making .venv-deploy and installing MONAI Deploy into it (several GB, once) ..."
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-deploy
+	$(BIN)/uv pip install --quiet --python .venv-deploy/bin/python --editable '.[deploy]'
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-zoo demo
+	rm -rf .venv .venv-zoo .venv-label .venv-deploy demo zoo

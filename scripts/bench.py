@@ -4,9 +4,11 @@ python scripts/bench.py translation      generator, training steps and attention
 python scripts/bench.py segmentation     a full-size scan against nnU-Net's own predictor; Dice and ASSD against MedPy
 python scripts/bench.py first_batch      from folders of 420 scans to the first batch of a training
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
+python scripts/bench.py deploy           ONNX Runtime against torch, the runtime against the bundle, fetch to labels
 """
 
 import fire
+from benchmarks.deploy import deploy
 from benchmarks.first_batch import first_batch
 from benchmarks.phantom import phantom
 from benchmarks.segmentation import segmentation
@@ -14,5 +16,11 @@ from benchmarks.translation import translation
 
 if __name__ == "__main__":
     fire.Fire(
-        {"translation": translation, "segmentation": segmentation, "first_batch": first_batch, "phantom": phantom}
+        {
+            "translation": translation,
+            "segmentation": segmentation,
+            "first_batch": first_batch,
+            "phantom": phantom,
+            "deploy": deploy,
+        }
     )

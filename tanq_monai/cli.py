@@ -200,6 +200,22 @@ def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | No
     sys.stdout.write(f"{output_dir} runs with configs/ensemble.yaml, without postprocessing of nnU-Net's\n")
 
 
+def export_onnx(bundle: str, output: str | None = None) -> None:
+    """Write a bundle's network as an ONNX file, and how it compares with torch on a virtual patient.
+
+    The file runs with `python -m tanq_monai.deploy.runtime`, without torch, and in the bundle with
+    configs/inference_onnx.yaml. It is not written where it would not do what torch does.
+
+    Args:
+        bundle: folder of tanq_translation or vs_cochlea_seg, with models/model.pt.
+        output: the file. Default: models/model.onnx of the bundle.
+    """
+    from tanq_monai.deploy.export import export_onnx as export
+
+    parity = export(str(bundle), None if output is None else str(output))
+    sys.stdout.write(f"{output or f'{bundle}/models/model.onnx'}: {parity}\n")
+
+
 def report(
     scans: str,
     pred: str,
@@ -302,6 +318,7 @@ COMMANDS = {
     "demo": demo,
     "adapt": adapt,
     "import-nnunet": import_nnunet,
+    "export-onnx": export_onnx,
     "evaluate": evaluate,
     "report": report,
     "fetch": fetch,

@@ -4,7 +4,8 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,41 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def filling(folder: str | Path) -> Iterator[Path]:
+    """A temporary folder in ``folder``, whose files and folders move up when the ``with`` block has ended well.
+
+    After an error all of it is removed, ``folder`` too if it was not there before.
+
+    Raises:
+        InputError: when ``folder`` holds anything, or cannot be made.
+    """
+    folder = Path(folder)
+    existed = folder.exists()
+    try:
+        if existed and any(folder.iterdir()):
+            raise InputError(folder, "is not empty", "give a new folder, so that nothing of another run is mixed in")
+        temporary = folder / f".writing-{os.getpid()}"
+        temporary.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(folder, f"cannot be written to ({error.strerror})", "choose another folder") from error
+    try:
+        yield temporary
+        for path in list(temporary.iterdir()):
+            os.replace(path, folder / path.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not existed and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def write_json(content: Any, path: str | Path) -> None:
     """Write JSON, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def file_stamps(paths: Iterable[str | Path]) -> list[list[Any]]:
+    """Name, size and time of every file, sorted: what changes when one of them does."""
+    files = sorted(str(Path(path).resolve()) for path in paths)
+    return [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]

@@ -28,8 +28,7 @@ def workflow(bundle: str, config: str, *overlays: str, **override: object) -> Co
         meta_file=str(configs / "metadata.json"),
         logging_file=str(configs / "logging.conf"),
         workflow_type="train" if config.startswith("train") else "inference",
-        bundle_root=str(BUNDLES / bundle),
-        **override,
+        **({"bundle_root": str(BUNDLES / bundle)} | override),
     )
     flow.initialize()
     return flow

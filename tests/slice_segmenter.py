@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from bundle_workflow import BUNDLES
 
 from tanq_monai.data.raw_dataset import describe_dataset
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.plans import network_from_plans
 
-SHIPPED = BUNDLES / "vs_cochlea_seg" / "models"  # of volumes
+SMALL_MODEL = Path(__file__).parent / "small_model"  # of volumes
 _LAYERS = {
     "conv_op": "torch.nn.modules.conv.Conv2d",
     "norm_op": "torch.nn.modules.instancenorm.InstanceNorm2d",
@@ -28,9 +27,9 @@ _LAYERS = {
 def slice_segmenter(
     folder: Path, pixel_mm: float = 0.5, structures: Mapping[str, int] = STRUCTURES, **changes: Any
 ) -> Path:
-    """Fill a model folder: the shipped plan on patches of 32 x 32 pixels, with ``changes``."""
+    """Fill a model folder: the small model's plan on patches of 32 x 32 pixels, with ``changes``."""
     folder.mkdir()
-    plan = json.loads((SHIPPED / "plans.json").read_text())
+    plan = json.loads((SMALL_MODEL / "plans.json").read_text())
     config = plan["configurations"][plan["trained_configuration"]]
     config["architecture"]["arch_kwargs"] |= _LAYERS
     config |= {"spacing": [pixel_mm, pixel_mm], "patch_size": [32, 32]}

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -34,6 +35,22 @@ def in_own_process(work: Callable[[], Result]) -> Result:
     """Result of a work whose memory nothing else shares."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(work).result()
+
+
+def run_command(command: Sequence[str], folder: Path, threads: int) -> tuple[float, float]:
+    """Seconds and peak resident memory (GB of 10^9 bytes) of a process, imports included.
+
+    Raises:
+        RuntimeError: when it fails.
+    """
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"exit code {process.returncode}: {' '.join(command)}")
+    return time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e9
 
 
 class PeakMemory:

@@ -46,7 +46,7 @@ def prediction(
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        scan = _full_size_scan(folder / "scan", seed)
+        scan = full_size_scan(folder / "scan", seed)
         tell(f"scan: hrT2 of London style, {nib.load(scan).shape} voxels")
         for configuration in configurations:
             _compare(configuration, scan, folder / configuration, width, threads, repeats)
@@ -54,14 +54,15 @@ def prediction(
     tell(f"memory with all imports, seconds without them; {threads} threads, {machine()}, torch {torch.__version__}")
 
 
-def _full_size_scan(folder: Path, seed: int) -> Path:
+def full_size_scan(folder: Path, seed: int) -> Path:
+    """A virtual patient's hrT2, as a scanner stores it."""
     write_dataset(folder, 0, 1, 0, size="full", seed=seed)
     return next((folder / "training_target").glob("*_hrT2.nii.gz"))
 
 
 def _compare(configuration: str, scan: Path, folder: Path, width: int, threads: int, repeats: int) -> None:
     """Report one configuration."""
-    models = _write_models(folder, configuration, width)
+    models = write_models(folder, configuration, width)
     runs: dict[str, list[dict[str, float]]] = {way: [] for way in models}
     for _ in range(repeats):
         for way, model in models.items():
@@ -95,7 +96,7 @@ def _run(
     return measured
 
 
-def _write_models(folder: Path, configuration: str, width: int) -> dict[str, Path]:
+def write_models(folder: Path, configuration: str, width: int) -> dict[str, Path]:
     """A model folder and nnU-Net's result folder with the same random weights."""
     ours, results = folder / "model", folder / "results"
     plan = read_json(MODELS / "plans.json")

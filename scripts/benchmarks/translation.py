@@ -2,10 +2,7 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import onnxruntime
 import torch
 from torch import Tensor
 
@@ -19,12 +16,10 @@ from benchmarks.measure import (
     tell,
 )
 from benchmarks.steps import Step, made_up_slices, measure_step
-from tanq_monai.deploy.onnx import export_onnx
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.networks.attention import attention_entropy, places, select_attention
 
 TWIN_BAR = 1.10
-ONNX_BAR = 1.0
 STEP_SECONDS_BAR, STEP_GB_BAR = 40.0, 8.0
 ENTROPY_BAR, ATTENTION_MEMORY_BAR = 1e-6, 1 / 8
 SLICE_MS_BAR, CUDA_STEP_MS_BAR = 0.4, 40.0
@@ -58,7 +53,6 @@ def translation(
     step = Step(batch=step_batch, size=size, width=width, threads=threads, seed=seed)
     ratio = forward_ratio(width, size, repeats, seed)
     report("TANQ generator, over its instance-norm twin", ratio, bar=TWIN_BAR)
-    report("TANQ generator in ONNX Runtime, over torch", onnx_ratio(width, size, threads, repeats, seed), bar=ONNX_BAR)
     difference, share = attention_against_naive((size // 4) ** 2, 4 * width, seed)
     report(
         "attention, largest difference of the chosen entropies from the naive ones, float64",
@@ -92,25 +86,6 @@ def forward_ratio(width: int, size: int, repeats: int, seed: int) -> float:
         seconds = alternate([partial(network, slices) for network in networks], repeats)
     for name, value in zip(("TANQ", "instance-norm twin"), seconds, strict=True):
         report(f"{name}, one slice", value, "s")
-    return seconds[0] / seconds[1]
-
-
-def onnx_ratio(width: int, size: int, threads: int, repeats: int, seed: int) -> float:
-    """Time of the exported generator in ONNX Runtime, for one slice with both structures, over torch's."""
-    torch.manual_seed(seed)
-    network, slices = TanqGenerator(width).eval(), made_up_slices(1, size)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    with TemporaryDirectory() as folder:
-        export_onnx(network, Path(folder) / "model.onnx")
-        session = onnxruntime.InferenceSession(Path(folder) / "model.onnx", options)
-    run = partial(session.run, None, {"image": slices.numpy()})
-    with torch.inference_mode():
-        difference = (torch.from_numpy(run()[0]) - network(slices)).abs().max().item()
-        seconds = alternate([run, partial(network, slices)], repeats)
-    for name, value in zip(("ONNX Runtime", "torch"), seconds, strict=True):
-        report(f"TANQ in {name}, one slice", value, "s")
-    report("TANQ in ONNX Runtime, largest difference from torch", difference)
     return seconds[0] / seconds[1]
 
 

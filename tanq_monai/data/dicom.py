@@ -3,6 +3,7 @@
 Axes as in MONAI's PydicomReader: i columns, j rows, k slices by InstanceNumber.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,14 +31,27 @@ def check_series(folder: Path) -> None:
         InputError: when it does not.
     """
     headers = _slices(folder, pixels=False)
-    if len(headers) < 2:
-        raise InputError(folder, f"holds {len(headers)} DICOM slices", "give the folder of one whole series")
     series = {str(h.SeriesInstanceUID) for h in headers}
     if len(series) > 1:
         raise InputError(folder, f"holds {len(series)} DICOM series", "give every series a folder of its own")
+    check_slices(headers, folder)
+
+
+def check_slices(headers: "Sequence[Dataset]", folder: Path) -> None:
+    """Raise unless the slices of a DICOM series, given by their headers, are those of one regular volume."""
+    if len(headers) < 2:
+        raise InputError(folder, f"holds {len(headers)} DICOM slices", "give the folder of one whole series")
     if not all("ImageOrientationPatient" in h and "ImagePositionPatient" in h for h in headers):
         raise InputError(folder, "holds slices without position or orientation", "export it again as an MR series")
-    row, column = np.array(headers[0].ImageOrientationPatient, dtype=float).reshape(2, 3)
+    orientations = np.array([h.ImageOrientationPatient for h in headers], dtype=float)
+    if np.abs(orientations - orientations[0]).max() > 1e-3:
+        raise InputError(folder, "holds slices of several orientations", "give a series of parallel slices")
+    if len({(h.Rows, h.Columns, *map(float, h.get("PixelSpacing", ()))) for h in headers}) > 1:
+        raise InputError(folder, "holds slices of several sizes", "give a series of equal slices")
+    if not all(h.get("InstanceNumber") for h in headers):
+        raise InputError(folder, "holds slices without a number", "export it again as an MR series")
+    row, column = orientations[0].reshape(2, 3)
+    headers = sorted(headers, key=lambda h: int(h.InstanceNumber))  # the order in which MONAI stacks the slices
     positions = np.array([np.dot(np.cross(row, column), h.ImagePositionPatient) for h in headers])
     steps = np.diff(positions) * np.sign(positions[-1] - positions[0])
     if steps.min() <= 0 or steps.max() - steps.min() > 0.1 * np.median(steps):

@@ -65,6 +65,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self.model_dir = Path(model_dir)
         self.num_processes = num_processes
         self.result_dir = Path(nnunet.output_folder)
+        self.add_event_handler(Events.STARTED, NnUNetEngine._resume)  # after handlers that load a first model
         self.add_event_handler(Events.EPOCH_STARTED, NnUNetEngine._start_epoch)
         self.add_event_handler(IterationEvents.BACKWARD_COMPLETED, NnUNetEngine._clip_gradients)
         self.add_event_handler(Events.EPOCH_COMPLETED, NnUNetEngine._finish_epoch)

@@ -11,6 +11,7 @@ import nnunetv2
 import numpy as np
 import torch
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
+from monai.data import Dataset
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -173,10 +174,11 @@ def finish_loaders(trainer: nnUNetTrainer) -> None:
                 loader._finish()  # it has no public way to end
 
 
-def training_data(trainer: nnUNetTrainer) -> Any:
-    """nnU-Net's data set of the training cases of this fold."""
+def training_data(data: Sequence[Case], trainer: nnUNetTrainer) -> Dataset:
+    """The cases in ``data`` that this fold trains on, as files: nnU-Net's loaders read what it made of them."""
     with contextlib.redirect_stdout(None):
-        return trainer.get_tr_and_val_datasets()[0]
+        names = set(trainer.get_tr_and_val_datasets()[0].identifiers)
+    return Dataset([case for case in data if identifier(case) in names])
 
 
 def _check_fold(fold: int | str, num_patients: int) -> None:

@@ -92,6 +92,16 @@ def mirror_axes_from_plans(plans_file: str | Path, configuration: str | None = N
     return tuple(read_json(plans_file).get(MIRROR_AXES, every) or ())
 
 
+def trained_configuration(folder: str | Path) -> str:
+    """Which configuration the weights in a model folder belong to.
+
+    Raises:
+        InputError: when the folder holds no trained model of our task.
+    """
+    check_model_folder(folder)
+    return str(read_json(Path(folder) / "plans.json")[TRAINED])
+
+
 def check_model_folder(folder: str | Path) -> None:
     """Raise :class:`InputError` unless ``folder`` holds a trained model of our task."""
     space_from_plans(Path(folder) / "plans.json")

@@ -19,7 +19,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from tanq_monai.data.raw_dataset import DESCRIPTION, ENDING, LABELS, describe_dataset, identifier, write_label
 from tanq_monai.errors import InputError
-from tanq_monai.files import write_json
+from tanq_monai.files import file_stamps, write_json
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
 from tanq_monai.segmentation.overrides import override_plan
@@ -80,7 +80,11 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
     """
     begun = folders.root / "prepared.json"
     state = read_json(begun) if begun.exists() else {}
-    wanted: Json = {"files": _stamps(cases), "structures": dict(wish.structures), "initial_plan": wish.plan}
+    wanted: Json = {
+        "files": file_stamps([case[key] for case in cases for key in ("image", "label")]),
+        "structures": dict(wish.structures),
+        "initial_plan": wish.plan,
+    }
     if state and {key: state.get(key) for key in wanted} != wanted:
         _refuse(folders, "other cases, structures or initial model")
     with folders.active(), processes_or_threads(num_processes):
@@ -169,12 +173,6 @@ def _preprocess(folders: RunFolders, wish: PlanWish, num_processes: int) -> None
 
 def _refuse(folders: RunFolders, what: str) -> None:
     raise InputError(folders.root, f"was begun with {what}", "choose another --output_dir or delete it")
-
-
-def _stamps(cases: Sequence[Case]) -> list[list[Any]]:
-    """Name, size and time of every file of the run."""
-    files = sorted(str(Path(case[key]).resolve()) for case in cases for key in ("image", "label"))
-    return [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]
 
 
 def _plain(value: Any) -> Any:

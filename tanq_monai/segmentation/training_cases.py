@@ -1,14 +1,19 @@
-"""What a segmenter is trained on: labelled scans, scans with pseudo-labels, and how often each is drawn."""
+"""What a segmenter is trained on: labelled scans, scans with pseudo-labels, and how often each is drawn.
 
+Or a list of scans that a client of the bundle gives in place of those that were found in folders.
+"""
+
+import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from tanq_monai.data.cases import TARGET_DOMAIN, Scan, find_labelled
-from tanq_monai.errors import InputError
+from tanq_monai.data.cases import TARGET_DOMAIN, Scan, case_of, find_labelled, problems_of
+from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.files import file_stamps
 from tanq_monai.metrics import STRUCTURES
 
 
@@ -62,6 +67,44 @@ def training_cases(
         problem = f"weighs {len(others)} cases that are not trained on, the first is {others[0]}"
         raise InputError(weights_file, problem, "make it anew from these scans")
     return [{**case, "weight": weights.get(case["case"], 1.0)} for case in cases]
+
+
+def are_given(cases: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a client gave the cases, as pairs of ``image`` and ``label``: cases from folders have names as well."""
+    return not cases or not all("case" in case for case in cases)
+
+
+def named_cases(
+    cases: Sequence[Mapping[str, Any]], structures: Mapping[str, int] = STRUCTURES
+) -> list[Mapping[str, Any]]:
+    """Cases from folders as they are; a client's are named by their images and checked, voxel by voxel.
+
+    Raises:
+        InputErrors: when a given image or label cannot be used.
+        InputError: when no case is given, or two have one name.
+    """
+    if not are_given(cases):
+        return list(cases)
+    if not cases:
+        raise InputError("train#dataset#data", "holds no labelled scan", "label one first")
+    named = [{**case, "case": case_of(case["image"]), "patient": case_of(case["image"])} for case in cases]
+    if len({case["case"] for case in named}) < len(named):
+        raise InputError("train#dataset#data", "holds two scans of one name", "give one of them another name")
+    problems = problems_of(named, structures)
+    if problems:
+        raise InputErrors(problems)
+    return list(named)
+
+
+def fine_tuning_dir(parent: str | Path, cases: Sequence[Mapping[str, Any]], model_dir: str | Path | None) -> str:
+    """The folder of just this fine-tuning: of these scans and labels, beginning with the weights in ``model_dir``.
+
+    Started again after an interruption it is the same. When it has ended, ``model_dir`` holds other weights, and the
+    next fine-tuning has a folder of its own.
+    """
+    files = [case[key] for case in cases for key in ("image", "label")]
+    stamps = file_stamps([*files, *Path(model_dir or "").glob("model.pt")])
+    return f"{parent}/{hashlib.sha256(str(stamps).encode()).hexdigest()[:12]}"
 
 
 def _read_weights(path: Path) -> dict[str, float]:

@@ -10,6 +10,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
+from tanq_monai.data.model_choices import write_choices
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 from tanq_monai.ranks import is_first_rank
@@ -90,15 +91,16 @@ class Checkpoint:
 
 
 class FinalModel:
-    """Writes the network's weights, a plain state dict, when training has finished.
+    """Writes the network's weights, a plain state dict, and its choices beside it, when training has finished.
 
     Args:
         path: of the file.
         network: whose weights are written.
+        choices: of the training, see :mod:`tanq_monai.data.model_choices`.
     """
 
-    def __init__(self, path: str | Path, network: nn.Module) -> None:
-        self.path, self.network = Path(path), network
+    def __init__(self, path: str | Path, network: nn.Module, choices: Mapping[str, Any]) -> None:
+        self.path, self.network, self.choices = Path(path), network, choices
 
     def attach(self, engine: Engine) -> None:
         """Write when ``engine`` has completed."""
@@ -106,6 +108,7 @@ class FinalModel:
 
     def _write(self) -> None:
         if is_first_rank():
+            write_choices(self.choices, self.path)
             save_atomically(self.network.state_dict(), self.path)
 
 

@@ -1,11 +1,13 @@
 """The two bundles beside each other."""
 
 import json
+import re
 
 import nibabel as nib
 import pytest
 import torch
 from bundle_workflow import BUNDLES, METADATA_SCHEMA, workflow
+from made_up_models import MODELS
 from monai.bundle import verify_metadata, verify_net_in_out
 
 from tanq_monai.networks import TanqGenerator
@@ -26,7 +28,7 @@ def test_both_run_in_one_process_the_segmenter_on_what_the_translator_wrote(tiny
     models = tmp_path / "models"
     models.mkdir()
     for name in ("plans.json", "dataset.json"):
-        (models / name).write_bytes((BUNDLES / "vs_cochlea_seg" / "models" / name).read_bytes())
+        (models / name).write_bytes((MODELS / name).read_bytes())
     torch.save(network_from_plans(models / "plans.json", models / "dataset.json").state_dict(), models / "model.pt")
     folders = {"dataset_dir": str(pseudo), "output_dir": str(labels), "model_dir": str(models)}
     segmenter = workflow("vs_cochlea_seg", "inference", **folders, **cpu)
@@ -56,3 +58,20 @@ def test_metadata_have_the_required_keys_and_describe_the_network(bundle, tmp_pa
         n=2,
         bundle_root=str(BUNDLES / bundle),
     )
+
+
+def test_the_translator_says_where_monai_label_shows_it_that_it_is_not_for_it():
+    described = {
+        path.parts[-3]: json.loads(path.read_text())["description"] for path in BUNDLES.glob("*/configs/metadata.json")
+    }
+    assert {bundle: "Not for MONAI Label" in text for bundle, text in described.items()} == {
+        "tanq_translation": True,
+        "vs_cochlea_seg": False,
+    }
+
+
+def test_the_environment_of_monai_label_holds_what_the_segmenter_needs():
+    metadata = json.loads((BUNDLES / "vs_cochlea_seg" / "configs" / "metadata.json").read_text())
+    lines = (BUNDLES.parent / "requirements" / "label.txt").read_text().splitlines()
+    listed = {re.match(r"[\w-]+", line).group() for line in lines if not line.startswith("#")}
+    assert {"monailabel", "monai", "numpy", "torch", *metadata["required_packages_version"]} <= listed

@@ -52,6 +52,16 @@ def translated(trained, tiny_phantom, tmp_path_factory):
     return output, translate(tiny_phantom / "training_source", output, model_file=str(model), slab_mm=28.0)
 
 
+def test_inference_knows_the_choices_of_the_training_from_the_file_beside_its_model(
+    translated, trained, tiny_phantom, tmp_path
+):
+    folders = {"dataset_dir": str(tiny_phantom / "training_source"), "output_dir": str(tmp_path)}
+    model = {"model_file": str(trained[0] / "models" / "model.pt"), "device": "$torch.device('cpu')"}
+    workflow("tanq_translation", "inference", **folders, **model, slab_mm=28.0).run()
+    for path in translated[0].iterdir():
+        np.testing.assert_array_equal(nib.load(tmp_path / path.name).dataobj, nib.load(path).dataobj)
+
+
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
     """Choices that put a network in the translator's place which returns its input image."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from bundle_workflow import BUNDLES, workflow
+from made_up_models import MODELS
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from tanq_monai.errors import mistake_behind
@@ -177,14 +178,12 @@ def test_a_bad_scan_is_named_and_the_others_are_done(trained, tiny_phantom, tmp_
 
 
 def test_inference_without_weights_says_so(tiny_phantom, tmp_path):
-    assert "model.pt: is missing; train first" in mistake_of(
-        infer, tiny_phantom / "validation", BUNDLE / "models", tmp_path
-    )
+    assert "model.pt: is missing; train first" in mistake_of(infer, tiny_phantom / "validation", MODELS, tmp_path)
 
 
 def test_inference_with_the_weights_of_another_network_says_so(trained, tiny_phantom, tmp_path):
     models = tmp_path / "models"
-    shutil.copytree(BUNDLE / "models", models)
+    shutil.copytree(MODELS, models)
     shutil.copyfile(trained[0] / MODEL / "model.pt", models / "model.pt")
     message = mistake_of(infer, tiny_phantom / "validation", models, tmp_path / "labels")
     assert "model.pt: does not fit the network" in message

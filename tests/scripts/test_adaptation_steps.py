@@ -1,12 +1,6 @@
 """The table of the adaptation's steps, from scores that are written out."""
 
-import sys
-from pathlib import Path
-
 import pandas as pd
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-
 from adaptation_steps import TITLES, rows_of, tables
 
 from tanq_monai.adaptation import Adaptation, Scans

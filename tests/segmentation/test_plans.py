@@ -18,7 +18,7 @@ from tanq_monai.segmentation.plans import (
     read_configuration,
 )
 
-MODELS = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg" / "models"
+MODELS = Path(__file__).parents[1] / "small_model"
 PLANS, DATASET = MODELS / "plans.json", MODELS / "dataset.json"
 
 

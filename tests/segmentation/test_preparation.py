@@ -14,7 +14,7 @@ from tanq_monai.segmentation.folders import RunFolders
 from tanq_monai.segmentation.overrides import override_plan
 from tanq_monai.segmentation.preparation import PlanWish, prepare, splits_by_patient, write_raw_dataset
 
-PLANS = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg" / "models" / "plans.json"
+PLANS = Path(__file__).parents[1] / "small_model" / "plans.json"
 VOLUME = "3d_fullres"
 
 

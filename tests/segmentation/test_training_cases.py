@@ -1,10 +1,18 @@
 """Labelled and pseudo-labelled scans together, and how often each is drawn."""
 
+from pathlib import Path
+
 import pytest
 
 from tanq_monai.data.cases import Scan
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.segmentation.training_cases import find_pseudo_labelled, training_cases
+from tanq_monai.segmentation.training_cases import (
+    are_given,
+    find_pseudo_labelled,
+    fine_tuning_dir,
+    named_cases,
+    training_cases,
+)
 
 
 def scan(*names):
@@ -68,3 +76,45 @@ def test_scans_without_pseudo_labels_wait(tiny_phantom, tmp_path):
     assert find_pseudo_labelled(None, None) is None
     with pytest.raises(InputError, match=r"is not a folder; make it with configs/refine.yaml"):
         find_pseudo_labelled(target, tmp_path / "nowhere")
+
+
+def given(tiny_phantom, count=2):
+    labels = sorted((tiny_phantom / "training_source").glob("*_Label.nii.gz"))[:count]
+    return [{"image": str(path).replace("_Label", "_ceT1"), "label": str(path)} for path in labels]
+
+
+def test_cases_from_folders_have_names_and_those_of_a_client_have_none(tiny_phantom):
+    assert not are_given(training_cases(scan("a", "b"), scan("t")))
+    assert are_given(given(tiny_phantom))
+    assert are_given([*scan("a").cases, *given(tiny_phantom)])
+    assert are_given([])
+
+
+def test_cases_of_a_client_are_named_by_their_images_and_those_from_folders_stay_unread(tiny_phantom):
+    assert named_cases(scan("a").cases) == scan("a").cases  # no such files
+    pairs = given(tiny_phantom)
+    names = [Path(pair["label"]).name.removesuffix("_Label.nii.gz") for pair in pairs]
+    assert named_cases(pairs) == [{**p, "case": n, "patient": n} for p, n in zip(pairs, names, strict=True)]
+
+
+def test_all_that_is_wrong_with_the_cases_of_a_client_is_told_at_once(tiny_phantom):
+    one, other = given(tiny_phantom)
+    wrong = [{**one, "label": one["image"]}, {**other, "image": "nowhere.nii.gz"}]
+    with pytest.raises(InputErrors) as error:
+        named_cases(wrong)
+    assert len(str(error.value).splitlines()) == 2
+    assert "nowhere.nii.gz: does not exist" in str(error.value)
+
+
+def test_a_fine_tuning_has_a_folder_of_its_own_for_its_scans_labels_and_first_weights(tmp_path):
+    files = {name: tmp_path / name for name in ("image", "label", "model.pt")}
+    for path in files.values():
+        path.write_bytes(b"1")
+    case = {"image": str(files["image"]), "label": str(files["label"])}
+    folders = [fine_tuning_dir("runs", [case], tmp_path)]
+    assert fine_tuning_dir("runs", [case], tmp_path) == folders[0]
+    for path in files.values():
+        path.write_bytes(b"12")
+        folders.append(fine_tuning_dir("runs", [case], tmp_path))
+    assert len(set(folders)) == 4
+    assert all(Path(folder).parent == Path("runs") for folder in folders)

@@ -7,6 +7,7 @@ import torch
 from monai.data import DataLoader
 
 from tanq_monai.data.batches import Batches
+from tanq_monai.data.model_choices import PAPER
 from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.networks import FeatureProjector, FeatureSampler, PatchDiscriminator, TanqGenerator
 from tanq_monai.trainers.checkpoint import Checkpoint, FinalModel
@@ -84,6 +85,6 @@ def trainer_that_resumes(
             Checkpoint(folder / "checkpoint.pt", state | {"history": history}, minutes, {"seed": 5}),
             SeededSteps(batches, seed=5),
             LearningRate(optimizers, 0.002),
-            FinalModel(folder / "model.pt", parts.generator),
+            FinalModel(folder / "model.pt", parts.generator, PAPER),
         ],
     )

@@ -3,7 +3,8 @@ import onnxruntime
 import pytest
 import torch
 
-from tanq_monai.deploy.onnx import export_onnx
+from tanq_monai.deploy.dense_generator import DenseGenerator
+from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.networks import TanqGenerator
 
 
@@ -25,7 +26,9 @@ def generator():
 @pytest.fixture(scope="module")
 def session(generator, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
-    export_onnx(generator, path, style=1)
+    inputs = {"image": torch.zeros(2, 2, 32, 48), "style": torch.zeros(2, dtype=torch.long)}
+    signature = Signature(inputs, "translation", 1, ("height", "width"), (4, 4))
+    write_onnx(DenseGenerator(generator), path, signature, {"task": "test"})
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
@@ -42,10 +45,11 @@ def _slices(batch, height, width, labelled=True):
 
 
 def _translations(session, generator, slices):
-    """By ONNX Runtime and by torch."""
+    """By ONNX Runtime and by torch; every slice in another style than the one before."""
+    style = torch.arange(1, 1 + len(slices)) % 2
     with torch.no_grad():
-        expected = generator(slices, torch.tensor([1])).numpy()
-    return session.run(["translation"], {"image": slices.numpy()})[0], expected
+        expected = generator(slices, style).numpy()
+    return session.run(["translation"], {"image": slices.numpy(), "style": style.numpy()})[0], expected
 
 
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 32, 32), (3, 40, 28), (2, 64, 96)])
@@ -72,17 +76,18 @@ def test_slices_of_nothing_but_a_structure_come_out_alike(session, generator):
 def test_the_label_map_shows_in_the_translation(session):
     slices = _slices(1, 32, 32)
     with_label, without = (
-        session.run(None, {"image": s.numpy()})[0] for s in (slices, slices * torch.tensor([1.0, 0.0])[:, None, None])
+        session.run(None, {"image": s.numpy(), "style": np.array([1])})[0]
+        for s in (slices, slices * torch.tensor([1.0, 0.0])[:, None, None])
     )
     assert np.abs(with_label - without).max() > 0.1
 
 
 def test_the_file_names_its_axes_and_ends(session):
-    (image,), (translation,) = session.get_inputs(), session.get_outputs()
-    assert (image.name, translation.name) == ("image", "translation")
-    assert image.shape[0] == translation.shape[0] == "batch"
-    assert image.shape[1] == 2
-    assert translation.shape[1] == 1
+    (image, style), (translation,) = session.get_inputs(), session.get_outputs()
+    assert (image.name, image.shape) == ("image", ["batch", 2, "height", "width"])
+    assert (style.name, style.shape) == ("style", ["batch"])
+    assert (translation.name, translation.shape) == ("translation", ["batch", 1, "height", "width"])
+    assert session.get_modelmeta().custom_metadata_map == {"task": "test"}
 
 
 def test_the_generator_is_left_as_it_was(generator):

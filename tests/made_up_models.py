@@ -15,12 +15,12 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 from tanq_monai.segmentation.plans import TRAINED, network_from_plans
 from tanq_monai.segmentation.preparation import override_plan
 
-MODELS = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg" / "models"
+MODELS = Path(__file__).parent / "small_model"  # plan and description of a small network, without weights
 PATCHES = {"2d": [64, 48], "3d_fullres": [16, 48, 40]}
 
 
 def small_plan():
-    """The shipped plan with narrow networks of three stages and odd windows."""
+    """Its plan with narrow networks of three stages and odd windows."""
     plan = json.loads((MODELS / "plans.json").read_text())
     for configuration, patch in PATCHES.items():
         override_plan(plan, configuration, {"patch_size": patch, "features_per_stage": [4, 8, 8]})

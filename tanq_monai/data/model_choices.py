@@ -1,0 +1,41 @@
+"""What a translator's weights are of no use without: choices of its training, in ``model.json`` beside ``model.pt``."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tanq_monai.errors import InputError
+from tanq_monai.files import write_json
+
+# The paper's, which also hold for a model without such a file. Slices: pixels both ways, mm per pixel, mm from lowest
+# to highest; styles: parts of file names that tell looks of hrT2 apart; width and blocks: of the generator.
+PAPER: Mapping[str, Any] = {"pixels": 256, "pixel_mm": 0.41, "slab_mm": 60.0, "styles": [""], "width": 64, "blocks": 6}
+
+
+def choices_file(model_file: str | Path) -> Path:
+    """Where the choices of a model lie."""
+    return Path(model_file).with_suffix(".json")
+
+
+def write_choices(choices: Mapping[str, Any], model_file: str | Path) -> None:
+    """Write them beside the model, completely or not at all."""
+    write_json(dict(choices), choices_file(model_file))
+
+
+def read_choices(model_file: str | Path) -> dict[str, Any]:
+    """The choices of a model's training, by the names of :data:`PAPER`; the paper's where none lie beside it.
+
+    Raises:
+        InputError: when the file is none, or lacks a choice.
+    """
+    path = choices_file(model_file)
+    if not path.is_file():
+        return dict(PAPER)
+    try:
+        choices = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
+    if not isinstance(choices, dict) or set(choices) != set(PAPER):
+        raise InputError(path, f"has not the choices {', '.join(PAPER)}", "copy it again, or remove it and give them")
+    return choices

@@ -1,0 +1,53 @@
+"""The bundle that an application runs: a folder with ``configs`` and ``models``."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from tanq_monai.errors import InputError
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk.
+
+    Args:
+        root: its folder, absolute.
+        name: of the folder.
+        version: of its metadata.
+    """
+
+    root: Path
+    name: str
+    version: str
+
+    @property
+    def title(self) -> str:
+        """Name and version."""
+        return f"{self.name} {self.version}"
+
+
+def find_bundle(folder: str | Path, name: str) -> Bundle:
+    """The bundle ``name``: ``folder`` itself, or a folder of that name in it.
+
+    Raises:
+        InputError: when there is none, it is of another task, or it has no weights.
+    """
+    folder = Path(folder).resolve()
+    root = folder / name if (folder / name / "configs").is_dir() else folder
+    metadata = root / "configs" / "metadata.json"
+    remedy = f"give the folder of the bundle {name}"
+    try:
+        content = json.loads(metadata.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(metadata, f"cannot be read ({error})", remedy) from error
+    kind = "segmentation" if name == "vs_cochlea_seg" else "magnitude"
+    try:
+        found = content["network_data_format"]["outputs"]["pred"]["format"]
+    except (KeyError, TypeError):
+        found = None
+    if found != kind:
+        raise InputError(root, f"is of another task, its output is {found}, not {kind}", remedy)
+    if not any((root / "models" / file).is_file() for file in ("model.ts", "model.pt")):
+        raise InputError(root / "models", "holds neither model.ts nor model.pt", "put trained weights there")
+    return Bundle(root, name, str(content.get("version", "")))

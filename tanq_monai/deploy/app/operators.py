@@ -1,0 +1,102 @@
+"""Operators of MONAI Deploy where its own do not serve. Thin: what they do is in modules that need no holoscan."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from monai.deploy.core import Fragment, Operator, OperatorSpec
+from monai.deploy.operators import DICOMSeriesToVolumeOperator
+
+from tanq_monai.deploy.app.bundle import Bundle
+from tanq_monai.deploy.app.report import describe, write_report
+from tanq_monai.deploy.app.selection import Series
+from tanq_monai.deploy.app.translation import translate_series
+
+
+class SeriesVolumeOperator(DICOMSeriesToVolumeOperator):  # type: ignore[misc]
+    """A series as the bundle's own reader has it: slices by instance number, pixels that may be no squares.
+
+    MONAI Deploy's operator sorts by position, so that a series numbered downwards reaches the network upside down, and
+    multiplies the direction of the rows with the distance between them, not with that between pixels.
+    """
+
+    def prepare_series(self, series: Any) -> None:
+        """Sort the slices of a ``DICOMSeries`` and set its geometry."""
+        series._sop_instances.sort(key=lambda slice: int(slice.get_native_sop_instance().InstanceNumber))
+        first, last = (series._sop_instances[at].get_native_sop_instance() for at in (0, -1))
+        row, column = np.array(first.ImageOrientationPatient, dtype=float).reshape(2, 3)
+        between_rows, between_columns = map(float, first.PixelSpacing)
+        corner, end = (np.array(slice.ImagePositionPatient, dtype=float) for slice in (first, last))
+        step = (end - corner) / (len(series._sop_instances) - 1)
+        lps = np.eye(4)
+        lps[:3] = np.stack([row * between_columns, column * between_rows, step, corner], axis=1)
+        series.depth_pixel_spacing = float(np.linalg.norm(step))
+        series.depth_direction_cosine = (step / series.depth_pixel_spacing).tolist()
+        series.dicom_affine_transform = lps
+        series.nifti_affine_transform = np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
+
+
+class ReportOperator(Operator):  # type: ignore[misc]
+    """Writes report.json and report.html of a segmented series.
+
+    Args:
+        fragment: the application.
+        series: that was segmented.
+        bundle: that segmented it.
+        folder: gets the files.
+        **kwargs: name of the operator.
+    """
+
+    def __init__(self, fragment: Fragment, *, series: Series, bundle: Bundle, folder: Path, **kwargs: Any) -> None:
+        self.series, self.bundle, self.folder = series, bundle, folder
+        super().__init__(fragment, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        """Two inputs of (z, y, x): the image and its labels."""
+        spec.input("image")
+        spec.input("labels")
+
+    def compute(self, op_input: Any, op_output: Any, context: Any) -> None:
+        """Write."""
+        image, labels = op_input.receive("image"), op_input.receive("labels")
+        affine = image.metadata()["nifti_affine_transform"]
+        voxels, classes = image.asnumpy().T, labels.asnumpy().T
+        description = describe(classes, affine, self.series.header, self.series.chosen_by, self.bundle.title)
+        write_report(self.folder, voxels, classes, affine, description)
+
+
+class TranslationOperator(Operator):  # type: ignore[misc]
+    """Writes the synthetic hrT2 series of the selected ceT1 series.
+
+    Args:
+        fragment: the application.
+        series: the ceT1 series.
+        source: folder that holds its files alone.
+        label: NIfTI map on its grid.
+        bundle: that translates.
+        folder: gets the series.
+        **kwargs: name of the operator.
+    """
+
+    def __init__(
+        self,
+        fragment: Fragment,
+        *,
+        series: Series,
+        source: Path,
+        label: Path,
+        bundle: Bundle,
+        folder: Path,
+        **kwargs: Any,
+    ) -> None:
+        self.series, self.source, self.label, self.bundle, self.folder = series, source, label, bundle, folder
+        super().__init__(fragment, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        """One input, the selected series."""
+        spec.input("study_selected_series_list")
+
+    def compute(self, op_input: Any, op_output: Any, context: Any) -> None:
+        """Translate and write."""
+        op_input.receive("study_selected_series_list")
+        translate_series(self.series, self.source, self.label, self.bundle, self.folder)

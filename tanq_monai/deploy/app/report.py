@@ -1,0 +1,72 @@
+"""The report of one segmented series: JSON for machines, one HTML page for people."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from tanq_monai.deploy.app.findings import find
+from tanq_monai.files import replacing, write_json
+from tanq_monai.metrics import STRUCTURES
+from tanq_monai.report.axial import turned_to_lps
+from tanq_monai.report.contours import colours_of
+from tanq_monai.report.stack import make_stack
+
+RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
+_TOLD = ("PatientID", "StudyInstanceUID", "StudyDate", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription")
+
+
+def describe(
+    labels: NDArray[np.uint8], affine: NDArray[np.float64], header: Dataset, chosen_by: str, model: str
+) -> dict[str, Any]:
+    """What report.json holds.
+
+    Args:
+        labels: (I, J, K): 0 background, 1 VS, 2 cochlea.
+        affine: (4, 4), voxel index to RAS, mm.
+        header: of a slice of the series.
+        chosen_by: how the series was chosen.
+        model: name and version.
+    """
+    series = {keyword: str(header.get(keyword, "")) for keyword in _TOLD}
+    return {
+        "warning": RESEARCH_ONLY,
+        "model": model,
+        "series": series | {"chosen_by": chosen_by},
+        "segmentation": "segmentation.dcm",
+        **find(labels, affine),
+    }
+
+
+def write_report(
+    folder: Path,
+    image: NDArray[Any],
+    labels: NDArray[np.uint8],
+    affine: NDArray[np.float64],
+    description: Mapping[str, Any],
+) -> None:
+    """Write report.json and report.html, which has a picture of every structure.
+
+    Args:
+        folder: gets both.
+        image: (I, J, K), the series.
+        labels: (I, J, K).
+        affine: (4, 4), voxel index to RAS, mm.
+        description: see :func:`describe`.
+    """
+    write_json(dict(description), folder / "report.json")
+    scan, found = (turned_to_lps(nib.Nifti1Image(array, affine)) for array in (image.astype(np.float32), labels))
+    stack = make_stack(scan, found, None, STRUCTURES)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    page = environment.get_template("report.html.jinja").render(
+        **description, stack=stack, colours=colours_of(STRUCTURES)
+    )
+    with replacing(folder / "report.html") as temporary:
+        temporary.write_text(page, encoding="utf-8")

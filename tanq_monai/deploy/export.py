@@ -1,0 +1,201 @@
+"""The network of a bundle as an ONNX file, written only if ONNX Runtime then does what torch does.
+
+Properties of the file (``metadata_props``, every value JSON), by which a runtime without MONAI preprocesses a scan:
+
+* both: ``task``, ``name``, ``version`` (the bundle's), ``modality``, ``classes`` (names and values), ``intended_use``,
+  ``spacing`` (mm: of the plan, [z,] y, x; or of the translator's pixels), ``normalization``;
+* segmenter: ``patch_size``, ``transpose`` (of z, y, x), ``interpolation`` (spline orders in and out);
+* translator: ``pixels``, ``slab_mm``, ``styles``.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tanq_monai.data.model_choices import read_choices
+from tanq_monai.deploy.dense_generator import DenseGenerator
+from tanq_monai.deploy.onnx import Signature, write_onnx
+from tanq_monai.deploy.onnx_network import OnnxNetwork
+from tanq_monai.deploy.runtime.run import SEGMENTATION, TRANSLATION
+from tanq_monai.errors import InputError
+from tanq_monai.files import replacing
+from tanq_monai.networks.generator import TanqGenerator
+from tanq_monai.phantom import Case, scan_case
+from tanq_monai.segmentation.inferer import PlanInferer
+from tanq_monai.segmentation.plans import patch_size_from_plans, read_configuration, read_labels, space_from_plans
+from tanq_monai.transforms.geometry import plan_slices
+from tanq_monai.transforms.intensity import PERCENTILE, scale_to_unit_range
+from tanq_monai.transforms.labels import REGIONS, to_regions
+from tanq_monai.transforms.plan_space import crop_and_normalize
+from tanq_monai.transforms.resampling import resample
+
+LARGEST_DIFFERENCE = 1e-3  # of logits, which are of the order of 10; and of slices in [-1, 1]
+LEAST_AGREEMENT = 0.9999  # of voxels
+GREY = 1 / 255  # translations that differ by less than a level of grey agree
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How ONNX Runtime's results differ from torch's on a virtual patient.
+
+    Attributes:
+        largest_difference: of any value that the network gives: logits, or slices in [-1, 1].
+        agreement: share of voxels with the same label after the sliding window; of a translation, share of pixels that
+            differ by less than one of 255 levels of grey.
+    """
+
+    largest_difference: float
+    agreement: float
+
+    def __str__(self) -> str:
+        return f"largest difference from torch {self.largest_difference:.1e}, agreement {self.agreement:.6f} of voxels"
+
+
+@dataclass(frozen=True)
+class _Export:
+    """What becomes a file, and how it is compared with what it is made of.
+
+    Attributes:
+        network: what is written.
+        signature: of it.
+        properties: of the file, before JSON.
+        outputs: results on a virtual patient, of a network called as the original; and the agreement of two of them.
+    """
+
+    network: nn.Module
+    signature: Signature
+    properties: Mapping[str, Any]
+    outputs: Callable[[nn.Module], Tensor]
+    agreement: Callable[[Tensor, Tensor], float]
+
+
+def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
+    """Write the network of ``configs/inference.yaml`` with the weights of ``models/model.pt`` as an ONNX file.
+
+    Any batch, and any size along the named axes (of multiples of the network's stride). Before it takes its place it
+    is run on a virtual patient beside torch.
+
+    Args:
+        bundle: folder of ``tanq_translation`` or ``vs_cochlea_seg``, or of a bundle made of either.
+        output: the file; None: ``models/model.onnx`` of the bundle.
+
+    Raises:
+        InputError: when there is no such bundle, weights are missing, its network is none of ours, or the file does
+            not do what torch does.
+    """
+    folder = Path(bundle)
+    path = folder / "models" / "model.onnx" if output is None else Path(output)
+    network, metadata = _read_bundle(folder)
+    made = _translator(network, folder) if isinstance(network, TanqGenerator) else _segmenter(network, folder)
+    common = {
+        "name": metadata["name"],
+        "version": metadata["version"],
+        "intended_use": metadata["intended_use"],
+    }
+    properties = {name: json.dumps(value) for name, value in (common | dict(made.properties)).items()}
+    with replacing(path) as temporary:
+        write_onnx(made.network, temporary, made.signature, properties)
+        parity = _compare(made, network, temporary)
+        if parity.largest_difference > LARGEST_DIFFERENCE or parity.agreement < LEAST_AGREEMENT:
+            raise InputError(path, f"would not do what torch does: {parity}", "use the bundle itself")
+    return parity
+
+
+def _read_bundle(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """The network with its weights, on the CPU; the metadata."""
+    files = {name: folder / "configs" / name for name in ("inference.yaml", "metadata.json")}
+    for file in files.values():
+        if not file.is_file():
+            raise InputError(file, "is missing", "give the folder of a bundle")
+    parser = ConfigParser()
+    parser.read_config(str(files["inference.yaml"]))
+    parser.update({"bundle_root": str(folder), "device": "cpu"})
+    network: nn.Module = parser.get_parsed_content("network")
+    return network.eval(), json.loads(files["metadata.json"].read_text(encoding="utf-8"))
+
+
+def _compare(made: _Export, network: nn.Module, path: Path) -> Parity:
+    with torch.no_grad():
+        expected, found = (made.outputs(each) for each in (network, OnnxNetwork(path, "cpu")))
+    return Parity(float((found - expected).abs().max()), made.agreement(found, expected))
+
+
+def _segmenter(network: nn.Module, folder: Path) -> _Export:
+    plans, dataset = (folder / "models" / name for name in ("plans.json", "dataset.json"))
+    space, window, classes = space_from_plans(plans), patch_size_from_plans(plans), read_labels(dataset)
+    steps = read_configuration(plans)["architecture"]["arch_kwargs"]["strides"]
+    strides = [int(n) for n in np.prod(steps, axis=0)]
+    scan, affine, _ = _virtual_patient("hrT2")
+    crop, placement = crop_and_normalize(scan, affine, space)
+    target = space.target_spacing(placement.spacing)
+    image = resample(torch.from_numpy(crop)[None], placement.new_shape(space), placement.spacing, target, space.image)
+    return _Export(
+        network,
+        Signature(
+            inputs={"image": torch.zeros(2, 1, *(2 * stride for stride in strides))},
+            output="logits",
+            channels=len(classes),
+            axes=("depth", "height", "width")[-len(window) :],
+            strides=strides,
+        ),
+        {
+            "task": SEGMENTATION,
+            "modality": "hrT2",
+            "classes": classes,
+            "spacing": space.spacing,
+            "normalization": {"scheme": "z-score of the non-zero box", "nonzero_only": space.nonzero_only},
+            "patch_size": window,
+            "transpose": space.transpose,
+            "interpolation": {"image": asdict(space.image), "logits": asdict(space.logits)},
+        },
+        lambda each: PlanInferer(window)(image[None], each),
+        lambda one, other: float((one.argmax(dim=1) == other.argmax(dim=1)).double().mean()),
+    )
+
+
+def _translator(generator: TanqGenerator, folder: Path) -> _Export:
+    choices = read_choices(folder / "models" / "model.pt")
+    scan, affine, label = _virtual_patient("ceT1")
+    grid = plan_slices(scan, affine, choices["pixels"], choices["pixel_mm"], label, choices["slab_mm"])
+    regions = to_regions(grid.to_slices(label, mode="nearest"))
+    slices = torch.from_numpy(np.stack([scale_to_unit_range(grid.to_slices(scan)), regions], axis=1))
+    styles = torch.arange(len(slices)) % len(choices["styles"])
+    return _Export(
+        DenseGenerator(generator),
+        Signature(
+            inputs={"image": torch.zeros(2, 2, 32, 48), "style": torch.zeros(2, dtype=torch.long)},
+            output="translation",
+            channels=1,
+            axes=("height", "width"),
+            strides=(4, 4),
+        ),
+        {
+            "task": TRANSLATION,
+            "modality": "ceT1",
+            "classes": {"others": 0, **REGIONS},
+            "spacing": choices["pixel_mm"],
+            "normalization": {
+                "scheme": "0 to the percentile of positive values becomes -1 to 1",
+                "percentile": PERCENTILE,
+            },
+            "pixels": choices["pixels"],
+            "slab_mm": choices["slab_mm"],
+            "styles": choices["styles"],
+        },
+        lambda each: torch.cat([each(s[None], n[None]) for s, n in zip(slices, styles, strict=True)]),
+        lambda one, other: float(((one - other).abs() < 2 * GREY).double().mean()),
+    )
+
+
+def _virtual_patient(contrast: Literal["ceT1", "hrT2"]) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.uint8]]:
+    """Voxels, voxel-to-mm matrix and label of a scan."""
+    scans = scan_case(Case("source" if contrast == "ceT1" else "test", 0), "small", seed=0)
+    return scans.images[contrast], scans.grid.affine, scans.label

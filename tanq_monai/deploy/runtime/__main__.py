@@ -1,0 +1,36 @@
+"""``python -m tanq_monai.deploy.runtime``; a mistake ends in one line and exit code 1."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from tanq_monai.deploy.runtime import run
+from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.transforms.labels import REGIONS
+
+
+def main() -> None:
+    """Read the options, run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tanq_monai.deploy.runtime",
+        description="Segment or translate one scan with an ONNX file. Research use only; not a medical device.",
+    )
+    parser.add_argument("--model", required=True, type=Path, help="model.onnx of a bundle")
+    parser.add_argument("--image", required=True, type=Path, help="NIfTI file, or folder of one DICOM series")
+    parser.add_argument("--output", required=True, type=Path, help="NIfTI file to write")
+    parser.add_argument("--label", type=Path, help="to translate: structures of the scan, NIfTI file on its grid")
+    parser.add_argument("--style", help="to translate: look of hrT2, where the model knows several")
+    parser.add_argument("--structures", type=json.loads, default=REGIONS, help="names and values of the label, as JSON")
+    parser.add_argument("--provider", default="auto", help="cpu, cuda, tensorrt, or auto (default)")
+    try:
+        run(**vars(parser.parse_args()))
+    except (InputError, InputErrors) as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

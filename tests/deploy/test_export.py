@@ -1,0 +1,118 @@
+"""What `export-onnx` makes of a bundle."""
+
+import json
+import re
+import sys
+
+import onnxruntime
+import pytest
+import torch
+
+from bundles import copy_bundle, segmenter_bundle, translator_bundle
+from tanq_monai import cli
+from tanq_monai.deploy import export
+from tanq_monai.deploy.onnx_network import OnnxNetwork
+from tanq_monai.errors import InputError
+from tanq_monai.segmentation.plans import network_from_plans
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Bundle and parity of 2d, 3d_fullres and translation."""
+    root = tmp_path_factory.mktemp("export")
+    bundles = {name: segmenter_bundle(root / name, name) for name in ("2d", "3d_fullres")}
+    bundles["translation"] = translator_bundle(root / "translation")
+    return {name: (folder, export.export_onnx(folder)) for name, folder in bundles.items()}
+
+
+@pytest.fixture(params=["2d", "3d_fullres"])
+def segmenter(request, exported):
+    return exported[request.param]
+
+
+@pytest.mark.parametrize("made", ["2d", "3d_fullres", "translation"])
+def test_onnx_runtime_does_what_torch_does_on_a_virtual_patient(made, exported):
+    folder, parity = exported[made]
+    assert parity.largest_difference < 2e-4
+    assert parity.agreement >= export.LEAST_AGREEMENT
+    assert (folder / "models" / "model.onnx").stat().st_size < 20e6
+    assert [path.name for path in (folder / "models").iterdir() if path.name.startswith(".")] == []
+
+
+def test_the_segmenters_file_takes_any_batch_and_size(segmenter):
+    folder, _ = segmenter
+    models = folder / "models"
+    network = network_from_plans(models / "plans.json", models / "dataset.json").eval()
+    network.load_state_dict(torch.load(models / "model.pt", weights_only=True))
+    onnx = OnnxNetwork(models / "model.onnx", "cpu")
+    dims = network.decoder.seg_layers[-1].weight.ndim - 2
+    for batch, sizes in ((1, (16, 48, 40)), (3, (8, 32, 64))):
+        image = torch.randn(batch, 1, *sizes[-dims:], generator=torch.Generator().manual_seed(batch))
+        with torch.no_grad():
+            torch.testing.assert_close(onnx(image), network(image), rtol=0, atol=1e-4)
+
+
+def test_the_segmenters_file_says_how_to_prepare_a_scan(segmenter):
+    folder, _ = segmenter
+    session = onnxruntime.InferenceSession(folder / "models" / "model.onnx")
+    said = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
+    plan = json.loads((folder / "models" / "plans.json").read_text())
+    configuration = plan["configurations"][plan["trained_configuration"]]
+    assert said["task"] == "segmentation"
+    assert said["classes"] == {"background": 0, "VS": 1, "cochlea": 2}
+    assert said["spacing"] == configuration["spacing"]
+    assert said["patch_size"] == configuration["patch_size"]
+    assert said["interpolation"]["image"] == {"order": 3, "order_z": 0, "separate_z": None}
+    assert said["version"] == json.loads((folder / "configs" / "metadata.json").read_text())["version"]
+    assert "Research only" in said["intended_use"]
+    axes = ["depth", "height", "width"][-len(said["spacing"]) :]
+    assert session.get_inputs()[0].shape == ["batch", 1, *axes]
+    assert session.get_outputs()[0].shape == ["batch", 3, *axes]
+
+
+def test_the_translators_file_says_how_slices_are_cut(exported):
+    session = onnxruntime.InferenceSession(exported["translation"][0] / "models" / "model.onnx")
+    said = {name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
+    assert said["task"] == "translation"
+    assert (said["pixels"], said["spacing"], said["slab_mm"], said["styles"]) == (64, 1.4, 28.0, ["ldn", "etz"])
+    assert said["normalization"]["percentile"] == 99.5
+
+
+@pytest.mark.parametrize("made", ["2d", "3d_fullres", "translation"])
+def test_the_file_names_no_source_file_of_the_machine_it_was_made_on(made, exported):
+    content = (exported[made][0] / "models" / "model.onnx").read_bytes()
+    assert not re.search(rb"\.py\b|site-packages|/home/|/root/|/work/|/tmp/", content)
+
+
+def test_a_file_that_would_do_something_else_is_not_written(tmp_path, monkeypatch):
+    folder = segmenter_bundle(tmp_path / "vs_cochlea_seg")
+    (folder / "models" / "model.onnx").write_bytes(b"the one before")
+
+    class Wrong(OnnxNetwork):
+        def forward(self, image, style=None):
+            return super().forward(image, style).flip(1)  # classes in another order
+
+    monkeypatch.setattr(export, "OnnxNetwork", Wrong)
+    with pytest.raises(InputError, match=r"model\.onnx: would not do what torch does: largest difference .*; use the"):
+        export.export_onnx(folder)
+    assert (folder / "models" / "model.onnx").read_bytes() == b"the one before"
+
+
+def test_a_folder_that_is_no_bundle_or_has_no_weights_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"inference\.yaml: is missing; give the folder of a bundle"):
+        export.export_onnx(tmp_path)
+    with pytest.raises(RuntimeError) as caught:
+        export.export_onnx(copy_bundle("tanq_translation", tmp_path / "empty"))
+    assert "model.pt: is missing" in str(caught.value.__cause__)
+
+
+def test_the_command_prints_the_parity_and_takes_another_file(tmp_path, monkeypatch, capsys):
+    folder = segmenter_bundle(tmp_path / "vs_cochlea_seg")
+    words = ["export-onnx", "--bundle", str(folder), "--output", str(tmp_path / "out" / "seg.onnx")]
+    monkeypatch.setattr(sys, "argv", ["tanq_monai", *words])
+    cli.main()
+    assert re.search(
+        r"seg\.onnx: largest difference from torch \d\.\de-\d+, agreement 1\.0+ of", capsys.readouterr().out
+    )
+    assert (tmp_path / "out" / "seg.onnx").is_file()
+    assert not (folder / "models" / "model.onnx").exists()

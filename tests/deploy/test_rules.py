@@ -1,0 +1,165 @@
+"""Which contrast a series is of, by its header."""
+
+import pytest
+import yaml
+from pydicom.dataset import Dataset
+
+from tanq_monai.deploy.app.rules import OWN_RULES, failed, look_of, read_rules, reason_against
+from tanq_monai.deploy.app.synthetic import synthetic_tags
+from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
+from tanq_monai.errors import InputError
+
+RULES = {contrast: read_rules(OWN_RULES, contrast) for contrast in ("hrT2", "ceT1")}
+
+
+def header(**tags):
+    made = Dataset()
+    for keyword, value in tags.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def scan(**tags):
+    """A header of the kind that all looks want, and more."""
+    return header(Modality="MR", MRAcquisitionType="3D", ImageType=["ORIGINAL", "PRIMARY"], SliceThickness=1.0, **tags)
+
+
+def contrasts(found):
+    return [contrast for contrast, rule in RULES.items() if look_of(found, rule)]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda protocol: protocol.name)
+def test_every_published_protocol_is_of_its_contrast_alone(protocol):
+    tags = virtual_tags("patient", protocol)
+    tags.SliceThickness = 1.5
+    assert contrasts(tags) == [protocol.contrast]
+
+
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [
+        ("GE FIESTA-C", {"ScanningSequence": "GR", "SequenceVariant": ["SS", "SK"], "FlipAngle": 60, "RepetitionTime": 5.5, "EchoTime": 2}),
+        ("Siemens SPACE", {"ScanningSequence": "SE", "SequenceVariant": ["SK", "SP", "OSP"], "RepetitionTime": 1400, "EchoTime": 184}),
+        ("Philips DRIVE", {"ScanningSequence": "SE", "SequenceVariant": "SK", "RepetitionTime": 1500, "EchoTime": 250}),
+    ],
+)  # fmt: skip
+def test_other_vendors_hrt2_is_hrt2(name, tags):
+    assert contrasts(scan(**tags)) == ["hrT2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "tags"),
+    [
+        ("3D FLAIR", {"ScanningSequence": ["SE", "IR"], "RepetitionTime": 5000, "EchoTime": 390, "InversionTime": 1800}),
+        ("FLAIR by name", {"ScanningSequence": "SE", "RepetitionTime": 5000, "EchoTime": 390, "SeriesDescription": "t2_space_dark-fluid"}),
+        ("3D T1 TSE", {"ScanningSequence": "SE", "RepetitionTime": 700, "EchoTime": 11}),
+        ("TOF", {"ScanningSequence": "GR", "SequenceVariant": "SP", "RepetitionTime": 25, "EchoTime": 7, "FlipAngle": 25, "AngioFlag": "Y"}),
+        ("SWI", {"ScanningSequence": "GR", "SequenceVariant": "SP", "RepetitionTime": 28, "EchoTime": 20, "FlipAngle": 15}),
+        ("EPI", {"ScanningSequence": ["SE", "EP"], "RepetitionTime": 5000, "EchoTime": 90}),
+        ("no timing", {}),
+    ],
+)  # fmt: skip
+def test_other_series_of_the_head_are_neither(name, tags):
+    assert contrasts(scan(**tags)) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Modality": "CT"},
+        {"MRAcquisitionType": "2D"},
+        {"SliceThickness": 5.0},
+        {"ImageType": ["DERIVED", "SECONDARY", "MPR"]},
+        {"SeriesDescription": "Localizer"},
+    ],
+    ids=str,
+)
+def test_what_all_looks_want_is_wanted(changes):
+    tags = scan(ScanningSequence="SE", RepetitionTime=1500, EchoTime=200)
+    assert contrasts(tags) == ["hrT2"]
+    for keyword, value in changes.items():
+        setattr(tags, keyword, value)
+    assert contrasts(tags) == []
+
+
+def test_our_own_synthetic_series_is_never_taken_for_a_scan():
+    for protocol in PROTOCOLS.values():
+        tags = synthetic_tags(virtual_tags("patient", protocol), "tanq_translation 1")
+        tags.SliceThickness = 1.5
+        assert contrasts(tags) == []
+
+
+def test_a_contrast_agent_makes_no_difference():
+    tags = scan(ScanningSequence="SE", RepetitionTime=1500, EchoTime=200, ContrastBolusAgent="Dotarem")
+    assert contrasts(tags) == ["hrT2"]
+
+
+def test_the_reason_names_the_first_condition_of_the_nearest_look():
+    mprage = virtual_tags("patient", PROTOCOLS["MPRAGE"])
+    mprage.SliceThickness = 1.5
+    assert reason_against(mprage, RULES["hrT2"]) == "ScanningSequence GR\\IR, not one of SE"
+    assert reason_against(header(), RULES["hrT2"]) == "Modality absent, not one of MR"
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "holds"),
+    [
+        ({"has": ["A"]}, ["B", "A"], True),
+        ({"has": ["A"]}, "AB", False),
+        ({"has": ["A"]}, None, False),
+        ({"lacks": ["A"]}, ["B", "A"], False),
+        ({"lacks": ["A"]}, None, True),
+        ({"unlike": "flair"}, "T2 FLAIR", False),
+        ({"unlike": "flair"}, None, True),
+    ],
+)
+def test_comparisons_of_text_are_those_of_the_document(condition, value, holds):
+    tags = header() if value is None else header(ImageType=value)
+    assert (failed(tags, {"ImageType": condition}) == []) is holds
+
+
+@pytest.mark.parametrize(
+    ("condition", "value", "holds"),
+    [
+        ({"at_least": 80}, 80, True),
+        ({"at_least": 80}, 79.9, False),
+        ({"at_least": 80}, None, False),
+        ({"at_most": 80}, 80, True),
+        ({"at_most": 80}, 80.1, False),
+        ({"at_most": 80}, "", False),
+        ({"at_least": 1, "at_most": 3}, 2, True),
+    ],
+)
+def test_comparisons_of_numbers_are_those_of_the_document(condition, value, holds):
+    tags = header() if value is None else header(EchoTime=value)
+    assert (failed(tags, {"EchoTime": condition}) == []) is holds
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda rules: rules.pop("hrT2"), "has no rule for hrT2"),
+        (lambda rules: rules["hrT2"].pop("looks"), "has no rule for hrT2"),
+        (lambda rules: rules["hrT2"]["always"].update(EcoTime={"at_least": 1}), "names EcoTime, which is no attribute"),
+        (lambda rules: rules["hrT2"]["always"].update(EchoTime={"over": 1}), "compares EchoTime by"),
+        (lambda rules: rules["hrT2"]["always"].update(EchoTime={"at_least": "1"}), "compares EchoTime with '1'"),
+        (lambda rules: rules["hrT2"]["always"].update(EchoTime=80), "compares EchoTime by 80"),
+        (lambda rules: rules["hrT2"]["looks"].update(mine=None), "has None where conditions belong"),
+    ],
+)
+def test_a_mistake_in_a_hospitals_rules_is_told(tmp_path, change, told):
+    rules = yaml.safe_load(OWN_RULES.read_text())
+    change(rules)
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump(rules))
+    with pytest.raises(InputError, match=f"^{path}: {told}[^\n]*; write it as"):
+        read_rules(path, "hrT2")
+
+
+@pytest.mark.parametrize("content", ["a: [", None])
+def test_a_document_that_is_none_is_told(tmp_path, content):
+    path = tmp_path / "rules.yaml"
+    if content:
+        path.write_text(content)
+    with pytest.raises(InputError, match="cannot be read as YAML"):
+        read_rules(path, "hrT2")

@@ -1,0 +1,181 @@
+"""The runtime without torch beside the bundles themselves, on virtual patients."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from files import write_series
+from monai.bundle import ConfigWorkflow
+
+from bundles import segmenter_bundle, translator_bundle
+from tanq_monai.deploy.export import export_onnx
+from tanq_monai.deploy.runtime import run
+from tanq_monai.deploy.runtime.resampling import resample as resample_array
+from tanq_monai.deploy.runtime.session import open_session
+from tanq_monai.errors import InputError
+from tanq_monai.metrics import dice
+from tanq_monai.transforms.resampling import resample
+from tanq_monai.transforms.splines import Interpolation
+
+CPU = {"device": "$torch.device('cpu')"}
+BLOCKED = ("torch", "monai", "pandas", "numba", "nnunetv2", "onnx", "fire")
+ALONE = f"""
+import runpy, sys
+for name in {BLOCKED}: sys.modules[name] = None  # importing one of them is now an error
+sys.argv[0] = "runtime"
+runpy.run_module("tanq_monai.deploy.runtime", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """Bundles with their ONNX files: slices, volumes, translation."""
+    root = tmp_path_factory.mktemp("bundles")
+    made = {name: segmenter_bundle(root / name, name) for name in ("2d", "3d_fullres")}
+    made["translation"] = translator_bundle(root / "translation")
+    for folder in made.values():
+        export_onnx(folder)
+    return made
+
+
+def infer(bundle: Path, *overlays: str, **choices: object) -> ConfigWorkflow:
+    """A run of the bundle's own configs."""
+    configs = [str(bundle / "configs" / f"{name}.yaml") for name in ("inference", *overlays)]
+    flow = ConfigWorkflow(
+        config_file=configs,
+        meta_file=str(bundle / "configs" / "metadata.json"),
+        logging_file=str(bundle / "configs" / "logging.conf"),
+        workflow_type="inference",
+        bundle_root=str(bundle),
+        **choices,
+    )
+    flow.initialize()
+    flow.run()
+    return flow
+
+
+def alone(*words: object) -> subprocess.CompletedProcess:
+    """The runtime in a process that cannot import torch, MONAI and the like."""
+    command = [sys.executable, "-c", ALONE, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def voxels(path: Path) -> np.ndarray:
+    return np.asanyarray(nib.load(path).dataobj)
+
+
+@pytest.mark.parametrize("network", ["2d", "3d_fullres"])
+def test_the_segmenter_alone_labels_as_the_bundle_does(bundles, network, tiny_phantom, tmp_path):
+    scans = sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
+    infer(bundles[network], dataset_dir=str(scans[0].parent), output_dir=str(tmp_path / "bundle"), **CPU)
+    for scan in scans:
+        name = scan.name.replace("hrT2", "Label")
+        model = bundles[network] / "models" / "model.onnx"
+        done = alone("--model", model, "--image", scan, "--output", tmp_path / "alone" / name)
+        assert done.returncode == 0, done.stderr
+        ours, expected = (voxels(tmp_path / folder / name) for folder in ("alone", "bundle"))
+        assert ours.dtype == np.uint8
+        assert set(np.unique(expected)) == {0, 1, 2}
+        for value in (1, 2):
+            assert dice(ours == value, expected == value) > 0.995
+        np.testing.assert_allclose(nib.load(tmp_path / "alone" / name).affine, nib.load(scan).affine, atol=1e-5)
+
+
+def test_the_translator_alone_translates_as_the_bundle_does(bundles, tiny_phantom, tmp_path):
+    source = tiny_phantom / "training_source"
+    infer(bundles["translation"], dataset_dir=str(source), output_dir=str(tmp_path / "bundle"), **CPU)
+    for scan in sorted(source.glob("*_ceT1.nii.gz"))[:2]:
+        case, output = scan.name.removesuffix("_ceT1.nii.gz"), tmp_path / "alone.nii.gz"
+        style = next(style for style in ("ldn", "etz") if style in case)
+        files = {"model": bundles["translation"] / "models" / "model.onnx", "image": scan, "output": output}
+        files["label"] = source / f"{case}_Label.nii.gz"
+        done = alone(*(word for name, path in files.items() for word in (f"--{name}", path)), "--style", style)
+        assert done.returncode == 0, done.stderr
+        expected = voxels(tmp_path / "bundle" / f"{case}_hrT2.nii.gz")
+        assert expected.std() > 0.05
+        np.testing.assert_allclose(voxels(output), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("network", ["2d", "translation"])
+def test_the_bundle_on_onnx_runtime_does_what_it_does_on_torch(bundles, network, tiny_phantom, tmp_path):
+    scans = tiny_phantom / ("training_source" if network == "translation" else "validation")
+    for folder, overlays in (("torch", ()), ("onnx", ("inference_onnx",))):
+        flow = infer(bundles[network], *overlays, dataset_dir=str(scans), output_dir=str(tmp_path / folder), **CPU)
+    assert flow.check_properties() == []
+    written = sorted((tmp_path / "torch").iterdir())
+    assert len(written) == len(list(scans.glob("*_hrT2.nii.gz" if network == "2d" else "*_ceT1.nii.gz")))
+    for path in written:
+        ours, expected = voxels(tmp_path / "onnx" / path.name), voxels(path)
+        if network == "2d":
+            assert np.mean(ours == expected) > 0.9999
+        else:
+            np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
+
+
+def test_a_dicom_series_is_labelled_as_the_same_scan_as_nifti(bundles, tiny_phantom, tmp_path):
+    scan = nib.load(next((tiny_phantom / "validation").glob("*_hrT2.nii.gz")))
+    volume = np.asanyarray(scan.dataobj)
+    write_series(tmp_path / "series", volume, [1.5 * k for k in range(volume.shape[2])])
+    same = nib.Nifti1Image(volume.astype(np.uint16), np.diag([-0.5, -0.5, 1.5, 1]))
+    nib.save(same, tmp_path / "scan_hrT2.nii.gz")
+    for image in ("series", "scan_hrT2.nii.gz"):
+        run(bundles["2d"] / "models" / "model.onnx", tmp_path / image, tmp_path / f"{image}_Label.nii.gz")
+    labels = [voxels(tmp_path / f"{image}_Label.nii.gz") for image in ("series", "scan_hrT2.nii.gz")]
+    assert set(np.unique(labels[0])) == {0, 1, 2}
+    np.testing.assert_array_equal(*labels)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "new_spacing"),
+    [((1.5, 0.9, 0.8), (1.5, 0.5, 0.5)), ((5.0, 0.9, 0.8), (1.5, 1.2, 0.5)), ((1.0, 1.0, 1.0), (1.7, 0.6, 1.0))],
+)
+@pytest.mark.parametrize("how", [Interpolation(), Interpolation(order=1), Interpolation(separate_z=True)])
+def test_arrays_are_resampled_as_tensors_are(spacing, new_spacing, how):
+    volume = np.random.default_rng(0).normal(size=(9, 14, 11)).astype(np.float32)
+    shape = [round(n * a / b) for n, a, b in zip(volume.shape, spacing, new_spacing, strict=True)]
+    ours = resample_array(volume, shape, spacing, new_spacing, how)
+    expected = resample(torch.from_numpy(volume)[None], shape, spacing, new_spacing, how)[0].numpy()
+    assert ours.dtype == np.float32
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
+
+
+def _mistake(**changes: object) -> str:
+    done = alone(*(word for name, value in changes.items() for word in (f"--{name}", value)))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert not Path(str(changes["output"])).exists()
+    return done.stderr
+
+
+def test_mistakes_are_told_in_one_line_and_nothing_is_written(bundles, tiny_phantom, tmp_path):
+    scan = next((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
+    ce_t1 = next((tiny_phantom / "training_source").glob("*_ceT1.nii.gz"))
+    segmenter, translator = (bundles[name] / "models" / "model.onnx" for name in ("2d", "translation"))
+    good = {"model": segmenter, "image": scan, "output": tmp_path / "out.nii.gz"}
+    assert "none.onnx: is missing; export it" in _mistake(**good | {"model": tmp_path / "none.onnx"})
+    assert "was trained for; give hrT2" in _mistake(**good | {"image": ce_t1})
+    assert "is for translation; give --label" in _mistake(**good | {"model": translator, "image": ce_t1})
+    assert "is for segmentation; leave --label out" in _mistake(**good, label=scan)
+    assert "provider warp: is none" in _mistake(**good, provider="warp")
+    label = ce_t1.with_name(ce_t1.name.replace("ceT1", "Label"))
+    translation = good | {"model": translator, "image": ce_t1, "label": label}
+    assert "style None: is none of the file's; choose one of ldn, etz" in _mistake(**translation)
+    assert "lies on another grid" in _mistake(**translation | {"label": scan}, style="ldn")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(segmenter.read_bytes()[:1000])
+    assert "broken.onnx: cannot be opened" in _mistake(**good | {"model": broken})
+    assert "cannot be read as NIfTI" in _mistake(**good | {"image": broken.rename(tmp_path / "a_hrT2.nii.gz")})
+
+
+def test_a_name_that_is_no_nifti_file_is_told_before_anything_is_read(tmp_path):
+    with pytest.raises(InputError, match=r"out\.png: is no name of a NIfTI file; let it end in \.nii\.gz"):
+        run(tmp_path / "none.onnx", tmp_path / "none.nii.gz", tmp_path / "out.png")
+
+
+def test_a_provider_that_this_onnx_runtime_lacks_is_told(bundles):
+    with pytest.raises(InputError, match="provider tensorrt: is not in this ONNX Runtime; install onnxruntime-gpu"):
+        open_session(bundles["2d"] / "models" / "model.onnx", "tensorrt")

@@ -1,0 +1,250 @@
+"""The applications of docs/deploy.md, in their own environment: holoscan, MONAI Deploy, DICOM in and out.
+
+Run by `make test-deploy`. The weights are random: the labels are of all classes, and mean nothing.
+"""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import torch
+import yaml
+from bundle_workflow import BUNDLES, workflow
+from shared_data import shared_data_folder
+
+from tanq_monai.data.volumes import read_volume
+from tanq_monai.networks import TanqGenerator
+
+sys.path.append(str(Path(__file__).parents[1] / "segmentation"))
+from made_up_models import write_model
+
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[2]
+PYTHONS = {".venv/bin/python": sys.executable, ".venv-deploy/bin/python": str(ROOT / ".venv-deploy" / "bin" / "python")}
+BLOCKS = re.findall(r"^```bash\n(.*?)^```", (ROOT / "docs" / "deploy.md").read_text(), re.MULTILINE | re.DOTALL)
+COMMANDS = [shlex.split(line) for block in BLOCKS for line in block.splitlines() if "python -m" in line]
+STRUCTURES = {"VS": 1, "cochlea": 2}
+
+# What dciodvfy may call an error, with the reason why it is none. Nothing so far.
+EXCEPTIONS: dict[str, str] = {}
+
+READ_SEG = """
+import sys, numpy as np, highdicom as hd
+seg = hd.seg.segread(sys.argv[1])
+volume = seg.get_volume(combine_segments=True)
+np.savez(sys.argv[2], labels=volume.array, affine=volume.affine)
+"""
+READ_SERIES = """
+import sys, pathlib, highdicom as hd, numpy as np, pydicom
+slices = [pydicom.dcmread(path) for path in sorted(pathlib.Path(sys.argv[1]).glob('*.dcm'))]
+volume = hd.get_volume_from_series(slices)
+np.savez(sys.argv[2], voxels=volume.array, affine=volume.affine)
+"""
+
+
+def run(words, folder):
+    """The ended process of one command of the document, typed in ``folder``."""
+    command = [PYTHONS.get(words[0], words[0]), *words[1:]]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
+
+
+def app(*words):
+    return run([".venv-deploy/bin/python", "-m", "tanq_monai.deploy.app", *map(str, words)], ROOT)
+
+
+def read_with_highdicom(script, path, scratch):
+    """Arrays that a script of the other environment saves; axes as highdicom has them: slice, row, column, in LPS."""
+    subprocess.run(
+        [PYTHONS[".venv-deploy/bin/python"], "-W", "error", "-c", script, path, scratch / "read.npz"], check=True
+    )
+    return np.load(scratch / "read.npz")
+
+
+def to_ras(array, affine):
+    """(k, j, i) with an affine to LPS -> (i, j, k) and its affine to RAS, k upwards."""
+    turned, lps = array.transpose(2, 1, 0), affine[:, [2, 1, 0, 3]]
+    ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
+    if ras[2, 2] < 0:
+        turned = turned[:, :, ::-1]
+        ras = ras @ np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, array.shape[0] - 1], [0, 0, 0, 1]])
+    return turned, ras
+
+
+def dice(one, other):
+    return 2 * np.count_nonzero(one & other) / (np.count_nonzero(one) + np.count_nonzero(other))
+
+
+def errors_of(path):
+    """What dciodvfy calls an error."""
+    told = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    lines = (told.stdout + told.stderr).splitlines()
+    assert lines, "dciodvfy said nothing, not even what kind of object it is"
+    return [line for line in lines if line.startswith(("Error", "Abort")) and line not in EXCEPTIONS]
+
+
+def make_bundles(folder):
+    """Copies of both bundles, small, with random weights."""
+    shutil.copytree(BUNDLES, folder)
+    models = write_model(folder / "made_up", "2d")
+    shutil.copytree(models, folder / "vs_cochlea_seg" / "models", dirs_exist_ok=True)
+    config = folder / "tanq_translation" / "configs" / "inference.yaml"
+    config.write_text(re.sub(r"^width: 64", "width: 4", config.read_text(), flags=re.MULTILINE))
+    torch.manual_seed(0)
+    choices = yaml.safe_load(config.read_text())
+    network = TanqGenerator(width=choices["width"], blocks=choices["blocks"], num_styles=len(choices["styles"]))
+    (folder / "tanq_translation" / "models").mkdir(exist_ok=True)
+    torch.save(network.state_dict(), folder / "tanq_translation" / "models" / "model.pt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory):
+    """The folder in which every command of the document was typed, one after the other."""
+    folder = tmp_path_factory.mktemp("typed")
+    make_bundles(folder / "bundles")
+    for words in COMMANDS:
+        ended = run(words, folder)
+        assert ended.returncode == 0, f"{shlex.join(words)}\n{ended.stdout}\n{ended.stderr}"
+    return folder
+
+
+def test_the_document_has_the_commands_that_are_tested():
+    assert [words[2] for words in COMMANDS] == ["tanq_monai", *["tanq_monai.deploy.app"] * 4]
+
+
+def test_labels_are_those_of_the_bundle_on_the_grid_of_the_series(typed, tmp_path):
+    series = typed / "study" / "hrT2"
+    models = typed / "bundles" / "vs_cochlea_seg" / "models"
+    workflow(
+        "vs_cochlea_seg",
+        "inference",
+        device="cpu",
+        dataset_dir=str(series),
+        model_dir=str(models),
+        output_dir=str(tmp_path),
+    ).run()
+    expected, expected_affine = read_volume(tmp_path / "hrT2_Label.nii.gz")
+    read = read_with_highdicom(READ_SEG, typed / "results" / "segmentation.dcm", tmp_path)
+    _, affine = to_ras(read["labels"], read["affine"])
+    labels = on_grid(read["labels"], read["affine"], expected.shape, expected_affine)
+    assert np.allclose(affine[:3, :3], expected_affine[:3, :3], atol=1e-5)
+    for value in STRUCTURES.values():
+        assert np.count_nonzero(expected == value) > 100
+        assert dice(labels == value, expected == value) > 0.995
+
+
+def on_grid(array, affine, shape, ras):
+    """Labels of the SEG, which leaves empty slices out, at their places on the grid of the series."""
+    turned, own = to_ras(array, affine)
+    start = np.rint(np.linalg.inv(ras) @ own[:, 3])[:3].astype(int)
+    corner = (ras @ [*start, 1])[:3]
+    np.testing.assert_allclose(corner, own[:3, 3], atol=1e-3)
+    whole = np.zeros(shape, np.uint8)
+    i, j, k = start
+    whole[i : i + turned.shape[0], j : j + turned.shape[1], k : k + turned.shape[2]] = turned
+    return whole
+
+
+def test_the_seg_says_what_its_segments_are_and_for_what_it_may_be_used(typed):
+    seg = pydicom.dcmread(typed / "results" / "segmentation.dcm")
+    source = pydicom.dcmread(typed / "study" / "hrT2" / "IM0001.dcm")
+    assert seg.StudyInstanceUID == source.StudyInstanceUID
+    assert seg.FrameOfReferenceUID == source.FrameOfReferenceUID
+    assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
+    assert "research use only" in seg.SeriesDescription
+    assert "not for diagnosis" in seg.ContentDescription
+    vs, cochlea = seg.SegmentSequence
+    assert vs.SegmentedPropertyTypeCodeSequence[0].CodeValue == "108369006"
+    assert vs.AnatomicRegionSequence[0].CodeValue == "8598002"
+    assert cochlea.SegmentedPropertyTypeCodeSequence[0].CodeValue == "80169004"
+    version = json.loads((BUNDLES / "vs_cochlea_seg" / "configs" / "metadata.json").read_text())["version"]
+    for number, segment in enumerate((vs, cochlea), start=1):
+        algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
+        assert segment.SegmentNumber == number
+        assert segment.SegmentAlgorithmType == "AUTOMATIC"
+        assert segment.TrackingID and segment.TrackingUID
+        assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == ("vs_cochlea_seg (research use only)", version)
+
+
+def test_the_report_has_the_volumes_of_the_seg(typed, tmp_path):
+    report = json.loads((typed / "results" / "report.json").read_text())
+    read = read_with_highdicom(READ_SEG, typed / "results" / "segmentation.dcm", tmp_path)
+    voxel_ml = abs(np.linalg.det(read["affine"][:3, :3])) / 1000
+    assert report["VS"]["volume_ml"] == pytest.approx(np.count_nonzero(read["labels"] == 1) * voxel_ml, abs=1e-4)
+    assert report["series"]["chosen_by"] == "rule hrT2, balanced gradient echo (CISS, FIESTA-C)"
+    assert "Research use only" in report["warning"]
+    assert "Research use only" in (typed / "results" / "report.html").read_text()
+
+
+def test_the_synthetic_series_has_the_bundles_values_to_half_a_step(typed, tmp_path):
+    series, source = typed / "synthetic" / "series", typed / "study" / "ceT1"
+    configs = typed / "bundles" / "tanq_translation" / "configs"
+    label = typed / "phantom" / "training_source" / "crossmoda2021_ldn_1_Label.nii.gz"
+    words = [sys.executable, "-m", "monai.bundle", "run", "--config_file", configs / "inference.yaml"]
+    words += ["--bundle_root", configs.parent, "--dataset_dir", source, "--label_dir", label, "--output_dir", tmp_path]
+    subprocess.run(list(map(str, words)), check=True, capture_output=True)
+    expected, affine = read_volume(tmp_path / "ceT1_hrT2.nii.gz")
+    read, read_affine = read_volume(series)
+    step = float(np.ptp(expected)) / 65535
+    assert np.ptp(expected) > 0.1
+    assert np.abs(read - expected).max() <= step / 2 + 1e-5  # of two processes' sums in float32
+    np.testing.assert_allclose(read_affine, affine, atol=1e-5)
+    by_highdicom = read_with_highdicom(READ_SERIES, series, tmp_path)
+    voxels, own = to_ras(by_highdicom["voxels"], by_highdicom["affine"])
+    np.testing.assert_allclose(voxels, read, atol=1e-6)
+    np.testing.assert_allclose(own, affine, atol=1e-5)
+
+
+def test_dciodvfy_finds_no_error_in_anything_that_is_written(typed):
+    files = sorted(typed.rglob("*.dcm"))
+    assert len(files) > 50
+    checked = [file for folder in {file.parent for file in files} for file in sorted(folder.glob("*.dcm"))[:3]]
+    assert {str(file): errors_of(file) for file in checked if errors_of(file)} == {}
+
+
+def test_environment_variables_stand_for_the_paths_and_a_refusal_is_one_line(typed, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOLOSCAN_INPUT_PATH", str(typed / "study" / "ceT1"))
+    monkeypatch.setenv("HOLOSCAN_MODEL_PATH", str(typed / "bundles"))
+    monkeypatch.setenv("HOLOSCAN_OUTPUT_PATH", str(tmp_path / "out"))
+    ended = app("segment")
+    assert ended.returncode == 1
+    assert re.fullmatch(r"error: [^\n]*ceT1: holds no series of hrT2, [^\n]*'3D FLASH phantom'[^\n]*\n", ended.stderr)
+    assert ended.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_real_cet1_series_is_segmented_when_the_user_insists(typed, tmp_path):
+    series = shared_data_folder("vs_seg_001/ceT1_dicom")
+    uid = pydicom.dcmread(next(series.iterdir()), stop_before_pixels=True).SeriesInstanceUID
+    ended = app(
+        "segment", "-i", series, "--series", uid, "-m", typed / "bundles" / "vs_cochlea_seg", "-o", tmp_path / "out"
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert errors_of(tmp_path / "out" / "segmentation.dcm") == []
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["series"]["chosen_by"] == "the user"
+    read = read_with_highdicom(READ_SEG, tmp_path / "out" / "segmentation.dcm", tmp_path)
+    voxels, affine = read_volume(series)
+    labels = on_grid(read["labels"], read["affine"], voxels.shape, affine)
+    assert set(np.unique(labels)) == {0, 1, 2}
+
+
+def test_a_real_cet1_series_is_translated(typed, tmp_path):
+    series, label = shared_data_folder("vs_seg_001/ceT1_dicom"), shared_data_folder("vs_seg_001/label.nii.gz")
+    model = typed / "bundles" / "tanq_translation"
+    ended = app("translate", "-i", series, "--label", label, "-m", model, "-o", tmp_path / "out")
+    assert ended.returncode == 0, ended.stderr
+    files = sorted((tmp_path / "out" / "series").iterdir())
+    assert len(files) == 120
+    assert errors_of(files[40]) == []
+    voxels, affine = read_volume(tmp_path / "out" / "series")
+    assert voxels.shape == (512, 512, 120)
+    np.testing.assert_allclose(affine, read_volume(series)[1], atol=1e-5)
+    assert np.ptp(voxels) > 0.1
