@@ -5,6 +5,7 @@ that turns a string into code: MONAI's readers and writers are looked up by name
 ``tanq_monai`` offers is on the list function by function as well, since it can start processes and write files.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -146,5 +147,8 @@ TARGETS = frozenset(
 )
 
 READERS = frozenset({"PydicomReader", "NibabelReader"})  # MONAI imports any other name
-NETWORKS = ("dynamic_network_architectures.architectures.", "torch.nn.")  # of nnU-Net's plans
+# Classes that nnU-Net's plans may name; nothing that such a module has only imported.
+NETWORKS = re.compile(
+    r"dynamic_network_architectures\.(architectures|building_blocks)\.\w+\.[A-Z]\w+|torch\.nn\.(modules\.\w+\.)?[A-Z]\w+"
+)
 OTHER_FOLDERS = frozenset({"../vs_cochlea_seg/models"})  # of feedback.yaml, for which there is no better guess

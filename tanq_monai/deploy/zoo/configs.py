@@ -118,7 +118,7 @@ def _check_by_key(keys: tuple[str, ...], value: str) -> None:
 
 
 def _located(keys: tuple[str, ...], value: str) -> str:
-    if not value.startswith(NETWORKS):
+    if not NETWORKS.fullmatch(value):
         raise RefusedError("is no part of a network that nnU-Net's plans may name")
     return f"builds {value}"
 

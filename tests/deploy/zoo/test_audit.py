@@ -140,6 +140,7 @@ def test_metadata_are_a_part_of_the_config(tmp_path):
     [
         '{"architecture": {"network_class_name": "subprocess.Popen"}}',
         '{"architecture": {"arch_kwargs": {"conv_op": "os.system"}}}',
+        '{"architecture": {"network_class_name": "torch.nn.functional.torch.hub.load"}}',
     ],
 )
 def test_plans_may_name_networks_only(tmp_path, plans):
