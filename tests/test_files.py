@@ -2,7 +2,7 @@
 
 import pytest
 
-from tanq_monai.files import replacing
+from tanq_monai.files import filling, replacing
 
 
 def test_the_file_appears_in_a_new_folder_when_the_block_has_ended(tmp_path):
@@ -69,3 +69,32 @@ def test_a_block_that_writes_nothing_is_an_error(tmp_path):
 
     with pytest.raises(FileNotFoundError):
         write()
+
+
+def test_a_folder_is_filled_at_the_end_or_not_at_all(tmp_path):
+    out = tmp_path / "a" / "out"
+    with filling(out) as temporary:
+        (temporary / "series").mkdir()
+        (temporary / "series" / "1.dcm").write_text("one")
+        (temporary / "report.json").write_text("{}")
+        assert [path.name for path in out.iterdir()] == [temporary.name]
+    assert sorted(path.name for path in out.iterdir()) == ["report.json", "series"]
+    with pytest.raises(KeyError), filling(tmp_path / "b") as temporary:
+        (temporary / "half").write_text("")
+        raise KeyError
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_folder_that_was_there_stays_after_an_error(tmp_path):
+    with pytest.raises(KeyError), filling(tmp_path):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_not_filled_over_what_it_holds(tmp_path):
+    (tmp_path / "old").write_text("")
+    with pytest.raises(InputError, match="is not empty"), filling(tmp_path):
+        pass
+    with pytest.raises(InputError, match="cannot be written to"), filling(tmp_path / "old"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]

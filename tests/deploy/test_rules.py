@@ -35,32 +35,36 @@ def test_every_published_protocol_is_of_its_contrast_alone(protocol):
     assert contrasts(tags) == [protocol.contrast]
 
 
-@pytest.mark.parametrize(
-    ("name", "tags"),
-    [
-        ("GE FIESTA-C", {"ScanningSequence": "GR", "SequenceVariant": ["SS", "SK"], "FlipAngle": 60, "RepetitionTime": 5.5, "EchoTime": 2}),
-        ("Siemens SPACE", {"ScanningSequence": "SE", "SequenceVariant": ["SK", "SP", "OSP"], "RepetitionTime": 1400, "EchoTime": 184}),
-        ("Philips DRIVE", {"ScanningSequence": "SE", "SequenceVariant": "SK", "RepetitionTime": 1500, "EchoTime": 250}),
-    ],
-)  # fmt: skip
-def test_other_vendors_hrt2_is_hrt2(name, tags):
-    assert contrasts(scan(**tags)) == ["hrT2"]
+def sequence(kinds, variants, tr, te, **more):
+    return scan(ScanningSequence=kinds, SequenceVariant=variants, RepetitionTime=tr, EchoTime=te, **more)
 
 
 @pytest.mark.parametrize(
-    ("name", "tags"),
+    "found",
     [
-        ("3D FLAIR", {"ScanningSequence": ["SE", "IR"], "RepetitionTime": 5000, "EchoTime": 390, "InversionTime": 1800}),
-        ("FLAIR by name", {"ScanningSequence": "SE", "RepetitionTime": 5000, "EchoTime": 390, "SeriesDescription": "t2_space_dark-fluid"}),
-        ("3D T1 TSE", {"ScanningSequence": "SE", "RepetitionTime": 700, "EchoTime": 11}),
-        ("TOF", {"ScanningSequence": "GR", "SequenceVariant": "SP", "RepetitionTime": 25, "EchoTime": 7, "FlipAngle": 25, "AngioFlag": "Y"}),
-        ("SWI", {"ScanningSequence": "GR", "SequenceVariant": "SP", "RepetitionTime": 28, "EchoTime": 20, "FlipAngle": 15}),
-        ("EPI", {"ScanningSequence": ["SE", "EP"], "RepetitionTime": 5000, "EchoTime": 90}),
-        ("no timing", {}),
+        pytest.param(sequence("GR", ["SS", "SK"], 5.5, 2, FlipAngle=60), id="GE FIESTA-C"),
+        pytest.param(sequence("SE", ["SK", "SP", "OSP"], 1400, 184), id="Siemens SPACE"),
+        pytest.param(sequence("SE", "SK", 1500, 250), id="Philips DRIVE"),
     ],
-)  # fmt: skip
-def test_other_series_of_the_head_are_neither(name, tags):
-    assert contrasts(scan(**tags)) == []
+)
+def test_other_vendors_hrt2_is_hrt2(found):
+    assert contrasts(found) == ["hrT2"]
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(sequence(["SE", "IR"], "SK", 5000, 390, InversionTime=1800), id="3D FLAIR"),
+        pytest.param(sequence("SE", "SK", 5000, 390, SeriesDescription="t2_space_dark-fluid"), id="FLAIR by name"),
+        pytest.param(sequence("SE", "SK", 700, 11), id="3D T1 TSE"),
+        pytest.param(sequence("GR", "SP", 25, 7, FlipAngle=25, AngioFlag="Y"), id="TOF"),
+        pytest.param(sequence("GR", "SP", 28, 20, FlipAngle=15), id="SWI"),
+        pytest.param(sequence(["SE", "EP"], "SK", 5000, 90), id="EPI"),
+        pytest.param(scan(), id="no timing"),
+    ],
+)
+def test_other_series_of_the_head_are_neither(found):
+    assert contrasts(found) == []
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from bundle_workflow import BUNDLES, workflow
 from shared_data import shared_data_folder
 
 from tanq_monai.data.volumes import read_volume
+from tanq_monai.deploy.app.mr_series import write_mr_series
+from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 from tanq_monai.networks import TanqGenerator
 
 sys.path.append(str(Path(__file__).parents[1] / "segmentation"))
@@ -42,6 +44,18 @@ seg = hd.seg.segread(sys.argv[1])
 volume = seg.get_volume(combine_segments=True)
 np.savez(sys.argv[2], labels=volume.array, affine=volume.affine)
 """
+LOAD_SERIES = """
+import sys, numpy as np
+from pathlib import Path
+from monai.deploy.core import Fragment
+from monai.deploy.operators import DICOMDataLoaderOperator, DICOMSeriesSelectorOperator
+from tanq_monai.deploy.app.operators import SeriesVolumeOperator
+fragment = Fragment()
+studies = DICOMDataLoaderOperator(fragment, name="loader").load_data_to_studies(Path(sys.argv[1]))
+selected = DICOMSeriesSelectorOperator(fragment, name="selector").filter(None, studies)
+image = SeriesVolumeOperator(fragment, name="volume").convert_to_image(selected)
+np.savez(sys.argv[2], voxels=image.asnumpy(), affine=image.metadata()["nifti_affine_transform"])
+"""
 READ_SERIES = """
 import sys, pathlib, highdicom as hd, numpy as np, pydicom
 slices = [pydicom.dcmread(path) for path in sorted(pathlib.Path(sys.argv[1]).glob('*.dcm'))]
@@ -60,7 +74,7 @@ def app(*words):
     return run([".venv-deploy/bin/python", "-m", "tanq_monai.deploy.app", *map(str, words)], ROOT)
 
 
-def read_with_highdicom(script, path, scratch):
+def read_there(script, path, scratch):
     """Arrays that a script of the other environment saves; axes as highdicom has them: slice, row, column, in LPS."""
     subprocess.run(
         [PYTHONS[".venv-deploy/bin/python"], "-W", "error", "-c", script, path, scratch / "read.npz"], check=True
@@ -132,7 +146,7 @@ def test_labels_are_those_of_the_bundle_on_the_grid_of_the_series(typed, tmp_pat
         output_dir=str(tmp_path),
     ).run()
     expected, expected_affine = read_volume(tmp_path / "hrT2_Label.nii.gz")
-    read = read_with_highdicom(READ_SEG, typed / "results" / "segmentation.dcm", tmp_path)
+    read = read_there(READ_SEG, typed / "results" / "segmentation.dcm", tmp_path)
     _, affine = to_ras(read["labels"], read["affine"])
     labels = on_grid(read["labels"], read["affine"], expected.shape, expected_affine)
     assert np.allclose(affine[:3, :3], expected_affine[:3, :3], atol=1e-5)
@@ -176,7 +190,7 @@ def test_the_seg_says_what_its_segments_are_and_for_what_it_may_be_used(typed):
 
 def test_the_report_has_the_volumes_of_the_seg(typed, tmp_path):
     report = json.loads((typed / "results" / "report.json").read_text())
-    read = read_with_highdicom(READ_SEG, typed / "results" / "segmentation.dcm", tmp_path)
+    read = read_there(READ_SEG, typed / "results" / "segmentation.dcm", tmp_path)
     voxel_ml = abs(np.linalg.det(read["affine"][:3, :3])) / 1000
     assert report["VS"]["volume_ml"] == pytest.approx(np.count_nonzero(read["labels"] == 1) * voxel_ml, abs=1e-4)
     assert report["series"]["chosen_by"] == "rule hrT2, balanced gradient echo (CISS, FIESTA-C)"
@@ -185,22 +199,35 @@ def test_the_report_has_the_volumes_of_the_seg(typed, tmp_path):
 
 
 def test_the_synthetic_series_has_the_bundles_values_to_half_a_step(typed, tmp_path):
-    series, source = typed / "synthetic" / "series", typed / "study" / "ceT1"
-    configs = typed / "bundles" / "tanq_translation" / "configs"
-    label = typed / "phantom" / "training_source" / "crossmoda2021_ldn_1_Label.nii.gz"
-    words = [sys.executable, "-m", "monai.bundle", "run", "--config_file", configs / "inference.yaml"]
-    words += ["--bundle_root", configs.parent, "--dataset_dir", source, "--label_dir", label, "--output_dir", tmp_path]
-    subprocess.run(list(map(str, words)), check=True, capture_output=True)
+    series = typed / "synthetic" / "series"
+    folders = {"dataset_dir": str(typed / "study" / "ceT1"), "output_dir": str(tmp_path)}
+    label = str(typed / "phantom" / "training_source" / "crossmoda2021_ldn_1_Label.nii.gz")
+    model = str(typed / "bundles" / "tanq_translation" / "models" / "model.pt")
+    workflow("tanq_translation", "inference", **folders, label_dir=label, model_file=model, width=4, device="cpu").run()
     expected, affine = read_volume(tmp_path / "ceT1_hrT2.nii.gz")
     read, read_affine = read_volume(series)
     step = float(np.ptp(expected)) / 65535
     assert np.ptp(expected) > 0.1
     assert np.abs(read - expected).max() <= step / 2 + 1e-5  # of two processes' sums in float32
     np.testing.assert_allclose(read_affine, affine, atol=1e-5)
-    by_highdicom = read_with_highdicom(READ_SERIES, series, tmp_path)
+    by_highdicom = read_there(READ_SERIES, series, tmp_path)
     voxels, own = to_ras(by_highdicom["voxels"], by_highdicom["affine"])
     np.testing.assert_allclose(voxels, read, atol=1e-6)
     np.testing.assert_allclose(own, affine, atol=1e-5)
+
+
+def test_a_series_reaches_the_bundle_as_by_its_own_reader(tmp_path):
+    """Numbered downwards, with pixels that are no squares, turned; MONAI Deploy's operator fails at the first two."""
+    angle = np.deg2rad(10)
+    affine = np.eye(4)
+    affine[:3, :3] = [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    affine[:3, :3] *= [-0.5, -0.7, -1.5]
+    volume = np.random.default_rng(0).uniform(0, 1, (8, 7, 6))
+    write_mr_series(tmp_path / "series", volume, affine, virtual_tags("patient", PROTOCOLS["CISS"]))
+    expected, expected_affine = read_volume(tmp_path / "series")
+    loaded = read_there(LOAD_SERIES, tmp_path / "series", tmp_path)
+    np.testing.assert_allclose(loaded["voxels"].T, expected, atol=1e-6)
+    np.testing.assert_allclose(loaded["affine"], expected_affine, atol=1e-6)
 
 
 def test_dciodvfy_finds_no_error_in_anything_that_is_written(typed):
@@ -230,7 +257,7 @@ def test_a_real_cet1_series_is_segmented_when_the_user_insists(typed, tmp_path):
     assert ended.returncode == 0, ended.stderr
     assert errors_of(tmp_path / "out" / "segmentation.dcm") == []
     assert json.loads((tmp_path / "out" / "report.json").read_text())["series"]["chosen_by"] == "the user"
-    read = read_with_highdicom(READ_SEG, tmp_path / "out" / "segmentation.dcm", tmp_path)
+    read = read_there(READ_SEG, tmp_path / "out" / "segmentation.dcm", tmp_path)
     voxels, affine = read_volume(series)
     labels = on_grid(read["labels"], read["affine"], voxels.shape, affine)
     assert set(np.unique(labels)) == {0, 1, 2}

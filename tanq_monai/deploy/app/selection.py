@@ -78,8 +78,9 @@ def read_series(folder: Path) -> Found:
 def _header(path: Path) -> Dataset:
     try:
         return pydicom.dcmread(path, stop_before_pixels=True)
-    except (EOFError, OSError, ValueError, pydicom.errors.InvalidDicomError) as error:
-        raise InputError(path, f"cannot be read as DICOM ({error})", "copy it again") from error
+    except Exception as error:  # a broken file may lead to any
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(path, f"cannot be read as DICOM ({reason})", "copy it again") from error
 
 
 def _only(folder: Path, contrast: str, looks: Mapping[str, str], found: Found, rule: Mapping[str, object]) -> str:

@@ -1,0 +1,109 @@
+"""Volumes and extents of labels of known size, and the report that tells them."""
+
+import itertools
+import json
+import math
+
+import nibabel as nib
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from tanq_monai.deploy.app.findings import axial_diameter, find
+from tanq_monai.deploy.app.report import describe, write_report
+
+SPACING = np.array([0.5, 0.6, 1.5])
+AFFINE = np.diag([*(SPACING * (-1, -1, 1)), 1.0])  # LPS
+SHAPE = (200, 100, 24)
+
+
+def labels(right=True, left=True, vs=True):
+    """A box of VS on the right, a box of cochlea on either side."""
+    made = np.zeros(SHAPE, np.uint8)
+    if vs:
+        made[40:80, 40:60, 5:11] = 1  # 20 mm, 12 mm, 6 slices
+    if right:
+        made[20:30, 30:38, 8:12] = 2  # 5 mm, 4.8 mm, 4 slices
+    if left:
+        made[160:170, 30:38, 8:12] = 2
+    return made
+
+
+def test_volumes_and_extents_are_those_of_the_boxes():
+    found = find(labels(), AFFINE)
+    assert found["VS"] == {
+        "found": True,
+        "volume_ml": pytest.approx(40 * 20 * 6 * 0.45 / 1000),
+        "left_right_mm": 20.0,
+        "front_back_mm": 12.0,
+        "up_down_mm": 7.5,  # between the middles of its slices
+        "axial_diameter_mm": pytest.approx(math.hypot(20, 12), abs=0.05),
+        "side": "right",
+    }
+    for side in ("right", "left"):
+        assert found["cochlea"][side]["found"]
+        assert found["cochlea"][side]["volume_ml"] == pytest.approx(10 * 8 * 4 * 0.45 / 1000)
+    assert [doubt.split(" of ")[0] for doubt in found["doubts"]] == ["right cochlea", "left cochlea"]  # .144 ml
+
+
+@pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("flipped", [(), (0,), (1, 2)])
+def test_the_order_and_direction_of_the_axes_make_no_difference(axes, flipped):
+    turned = nib.Nifti1Image(labels(), AFFINE).as_reoriented(
+        np.array([(axes[axis], -1 if axis in flipped else 1) for axis in range(3)])
+    )
+    assert find(np.asarray(turned.dataobj), turned.affine) == find(labels(), AFFINE)
+
+
+@pytest.mark.parametrize(("right", "left"), [(True, False), (False, True), (False, False)])
+def test_a_cochlea_that_is_missing_is_told(right, left):
+    found = find(labels(right, left), AFFINE)
+    assert (found["cochlea"]["right"]["found"], found["cochlea"]["left"]["found"]) == (right, left)
+    assert [f"{side} cochlea not found" in found["doubts"] for side in ("right", "left")] == [not right, not left]
+
+
+def test_specks_are_no_cochlea():
+    made = labels(left=False)
+    made[160:162, 30:32, 8] = 2  # 1.8 mm3
+    assert not find(made, AFFINE)["cochlea"]["left"]["found"]
+
+
+def test_an_empty_label_has_nothing():
+    found = find(np.zeros(SHAPE, np.uint8), AFFINE)
+    assert found["VS"] == {"found": False, "volume_ml": 0.0}
+    assert found["doubts"] == ["VS not found", "right cochlea not found", "left cochlea not found"]
+
+
+def test_the_axial_diameter_is_the_longest_line_of_a_slice_between_corners_of_its_pixels():
+    mask = np.random.default_rng(0).random((9, 8, 4)) > 0.8
+    longest = 0.0
+    for k in range(4):
+        corners = [
+            ((i + di) * SPACING[0], (j + dj) * SPACING[1])
+            for i, j in np.argwhere(mask[:, :, k])
+            for di, dj in itertools.product((0, 1), repeat=2)
+        ]
+        longest = max(longest, *(math.dist(a, b) for a, b in itertools.combinations(corners, 2)))
+    assert axial_diameter(mask, AFFINE) == pytest.approx(longest)
+    assert axial_diameter(np.zeros((3, 3, 3), bool), AFFINE) == 0
+
+
+@pytest.mark.parametrize("made", [labels(), labels(False, False, False)], ids=["all", "nothing"])
+def test_the_page_tells_the_numbers_and_for_what_they_may_be_used(tmp_path, made):
+    header = Dataset()
+    header.PatientID, header.SeriesDescription = "<b>7</b>", "t2 ciss"
+    description = describe(made, AFFINE, header, "the user", "vs_cochlea_seg 9.9")
+    image = np.random.default_rng(0).uniform(0, 100, SHAPE)
+    write_report(tmp_path, image, made, AFFINE, description)
+    page = (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "report.json").read_text()) == description
+    assert "Research use only. Not a medical device" in page
+    assert "vs_cochlea_seg 9.9" in page and "t2 ciss" in page
+    assert "<b>7</b>" not in page and "&lt;b&gt;7" in page
+    assert page.count("<figure>") == (3 if made.any() else 0) or page.count("<figure>") == 2  # slices are shown once
+    assert page.count("not found") == page.count("colspan") + len(
+        [d for d in description["doubts"] if "not found" in d]
+    )
+    if made.any():
+        assert "<td>2.160<td>20.0<td>12.0<td>7.5" in page
+        assert 'd="M' in page
