@@ -2,6 +2,7 @@
 
 import pytest
 
+from tanq_monai.errors import InputError
 from tanq_monai.files import filling, replacing
 
 

@@ -128,7 +128,7 @@ def style_of(case: str, styles: Sequence[str]) -> int:
     for number, style in enumerate(styles):
         if style in case:
             return number
-    raise InputError(case, f"has none of the styles {list(styles)} in its name", "add its own to styles, or ''")
+    raise InputError(case, f"has none of the styles {list(styles)} in its name", "choose one of them as style")
 
 
 def with_styles(cases: Sequence[Case], styles: Sequence[str], style: str | None = None) -> list[dict[str, str | int]]:

@@ -25,9 +25,9 @@ DEBUG = ".debug_pkl"  # where in which file every operation was written
 def export_torchscript(bundle: str | Path, output: str | Path) -> None:
     """Write the network of ``configs/inference.yaml`` with the weights of ``models/model.pt`` as ``output``.
 
-    It takes what the network takes, for any B, H and W that suit it (a translator: image and style), and holds ``metadata.json`` and ``inference.json``
-    as ``monai.bundle.ckpt_export`` would store them. No source locations are kept, and a fresh process writes the same
-    bytes again; within one process, torch numbers the classes on.
+    It takes what the network takes (a translator: image and style), for any B, H and W that suit it, and holds
+    ``metadata.json`` and ``inference.json`` as ``monai.bundle.ckpt_export`` would store them. No source locations are
+    kept, and a fresh process writes the same bytes again; within one process, torch numbers the classes on.
 
     Raises:
         InputError: when the bundle has no weights.

@@ -96,12 +96,20 @@ class TranslationApplication(_OnOneSeries):
     Args:
         context, series, source, bundle, output: as :class:`_OnOneSeries`.
         label: NIfTI map on the grid of the series.
+        style: look of hrT2; None where the bundle knows one.
     """
 
     def __init__(
-        self, context: AppContext, series: Series, source: Path, bundle: Bundle, output: Path, label: Path
+        self,
+        context: AppContext,
+        series: Series,
+        source: Path,
+        bundle: Bundle,
+        output: Path,
+        label: Path,
+        style: str | None,
     ) -> None:
-        self.label = label
+        self.label, self.style = label, style
         super().__init__(context, series, source, bundle, output)
 
     def compose(self) -> None:
@@ -112,6 +120,7 @@ class TranslationApplication(_OnOneSeries):
             series=self.series,
             source=self.source,
             label=self.label,
+            style=self.style,
             bundle=self.bundle,
             folder=self.output / "series",
             name="translation",

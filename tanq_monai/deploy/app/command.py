@@ -53,7 +53,7 @@ def _run(options: argparse.Namespace, series: Series, source: Path, bundle: Bund
     os.chdir(bundle.root)  # the paths of its configs start there
     context = Application.init_app_context([sys.argv[0], "--log-level", options.log_level])
     if label is not None:
-        TranslationApplication(context, series, source, bundle, output, label).run()
+        TranslationApplication(context, series, source, bundle, output, label, options.style).run()
         return
     SegmentationApplication(context, series, source, bundle, output).run()
     next(output.glob("*.dcm")).rename(output / "segmentation.dcm")
@@ -90,6 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument("--series", help="SeriesInstanceUID of the series to take, whatever the rules say")
         if command == "translate":
             one.add_argument("--label", required=True, help="NIfTI map on the grid of the series: 1 VS, 2 cochlea")
+            one.add_argument("--style", help="look of hrT2, where the bundle knows several, e.g. ldn")
     virtual = commands.add_parser("virtual-series", help="a scan of the phantom as a DICOM series")
     _add_paths(virtual)
     virtual.add_argument("--sequence", required=True, help="of patients.csv, e.g. CISS")

@@ -73,6 +73,7 @@ class TranslationOperator(Operator):  # type: ignore[misc]
         series: the ceT1 series.
         source: folder that holds its files alone.
         label: NIfTI map on its grid.
+        style: look of hrT2; None where the bundle knows one.
         bundle: that translates.
         folder: gets the series.
         **kwargs: name of the operator.
@@ -85,11 +86,13 @@ class TranslationOperator(Operator):  # type: ignore[misc]
         series: Series,
         source: Path,
         label: Path,
+        style: str | None,
         bundle: Bundle,
         folder: Path,
         **kwargs: Any,
     ) -> None:
-        self.series, self.source, self.label, self.bundle, self.folder = series, source, label, bundle, folder
+        self.series, self.source, self.label, self.style = series, source, label, style
+        self.bundle, self.folder = bundle, folder
         super().__init__(fragment, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
@@ -99,4 +102,4 @@ class TranslationOperator(Operator):  # type: ignore[misc]
     def compute(self, op_input: Any, op_output: Any, context: Any) -> None:
         """Translate and write."""
         op_input.receive("study_selected_series_list")
-        translate_series(self.series, self.source, self.label, self.bundle, self.folder)
+        translate_series(self.series, self.source, self.label, self.bundle, self.folder, self.style)

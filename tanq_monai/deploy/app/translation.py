@@ -13,7 +13,9 @@ from tanq_monai.deploy.app.selection import Series
 from tanq_monai.deploy.app.synthetic import source_tags, synthetic_tags
 
 
-def translate_series(series: Series, folder: Path, label: Path, bundle: Bundle, output: Path) -> None:
+def translate_series(
+    series: Series, folder: Path, label: Path, bundle: Bundle, output: Path, style: str | None = None
+) -> None:
     """Write the synthetic hrT2 series of a ceT1 series, on its grid, of float32 values that are kept to 1/131070.
 
     MONAI Deploy's own way through a bundle makes images uint8; so this one runs the bundle's ``inference.yaml``.
@@ -24,6 +26,7 @@ def translate_series(series: Series, folder: Path, label: Path, bundle: Bundle, 
         label: NIfTI map of VS 1 and cochlea 2 on its grid.
         bundle: tanq_translation.
         output: folder that gets IM0001.dcm, ...
+        style: look of hrT2; None where the bundle knows one.
     """
     with tempfile.TemporaryDirectory() as scratch:
         workflow = ConfigWorkflow(
@@ -34,6 +37,7 @@ def translate_series(series: Series, folder: Path, label: Path, bundle: Bundle, 
             dataset_dir=str(folder),
             label_dir=str(label),
             output_dir=scratch,
+            **({} if style is None else {"style": style}),
         )
         workflow.initialize()
         workflow.run()
