@@ -18,7 +18,7 @@ INSTALLED = Path(tanq_monai.__file__).parent
 LOGGING = "configs/logging.conf"
 WEIGHTS, TORCHSCRIPT = "models/model.pt", "models/model.ts"
 _EXPECTED = re.compile(
-    r"LICENSE|configs/([\w-]+/)?[\w-]+\.(yaml|json)|configs/logging\.conf|docs/[\w./-]+\.(md|png|txt)"
+    r"LICENSE|configs/([\w-]+/)?[\w-]+\.(yaml|json)|configs/logging\.conf|docs/[\w./-]+\.(md|png|txt|csv)"
     r"|models/(model\.(pt|ts|onnx)|(plans|dataset|model)\.json)|tanq_monai/[\w./-]+"
 )
 _STREAMS = ("(sys.stderr,)", "(sys.stdout,)")
