@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from slice_segmenter import SHIPPED, slice_segmenter
+from slice_segmenter import SMALL_MODEL, slice_segmenter
 from torch import nn
 from torch.nn import functional as F
 
@@ -159,7 +159,7 @@ def test_a_model_folder_becomes_a_feedback_with_its_plan(tmp_path):
 
 def test_segmenters_of_other_slices_and_of_volumes_are_refused(tmp_path):
     words = "is no segmenter of axial slices; train one with --configuration 2d"
-    shutil.copytree(SHIPPED, tmp_path / "volumes")
+    shutil.copytree(SMALL_MODEL, tmp_path / "volumes")
     coronal = slice_segmenter(tmp_path / "coronal", transpose_forward=[1, 0, 2])
     for folder in (tmp_path / "volumes", coronal):
         with pytest.raises(InputError, match=words):
