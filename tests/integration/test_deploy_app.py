@@ -34,6 +34,7 @@ STRUCTURES = {"VS": 1, "cochlea": 2}
 EXCEPTIONS: dict[str, str] = {}
 
 READ_SEG = """
+import warnings; warnings.simplefilter("error")
 import sys, numpy as np, highdicom as hd
 seg = hd.seg.segread(sys.argv[1])
 volume = seg.get_volume(combine_segments=True)
@@ -52,6 +53,7 @@ image = SeriesVolumeOperator(fragment, name="volume").convert_to_image(selected)
 np.savez(sys.argv[2], voxels=image.asnumpy(), affine=image.metadata()["nifti_affine_transform"])
 """
 READ_SERIES = """
+import warnings; warnings.simplefilter("error")
 import sys, pathlib, highdicom as hd, numpy as np, pydicom
 slices = [pydicom.dcmread(path) for path in sorted(pathlib.Path(sys.argv[1]).glob('*.dcm'))]
 volume = hd.get_volume_from_series(slices)
@@ -71,9 +73,7 @@ def app(*words):
 
 def read_there(script, path, scratch):
     """Arrays that a script of the other environment saves; axes as highdicom has them: slice, row, column, in LPS."""
-    subprocess.run(
-        [PYTHONS[".venv-deploy/bin/python"], "-W", "error", "-c", script, path, scratch / "read.npz"], check=True
-    )
+    subprocess.run([PYTHONS[".venv-deploy/bin/python"], "-c", script, path, scratch / "read.npz"], check=True)
     return np.load(scratch / "read.npz")
 
 

@@ -153,7 +153,8 @@ image = torch.rand(shape)
 image[:, 1:] = (image[:, 1:] * 3).floor()  # the translator's label map
 scripted, metadata, _ = load_net_with_metadata("models/model.ts")
 with torch.no_grad():
-    difference = (network(image) - scripted(image)).abs().max().item()
+    inputs = (image, torch.ones(len(image), dtype=torch.long)) if name == "tanq_translation" else (image,)
+    difference = (network(*inputs) - scripted(*inputs)).abs().max().item()
 workflow = create_workflow(config_file="configs/inference.json", workflow_type="inference", dataset_dir=scans,
                            output_dir=output)
 assert workflow.check_properties() == []

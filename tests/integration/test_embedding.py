@@ -1,0 +1,62 @@
+"""The Python blocks of docs/embedding.md, each run as it stands in a folder with bundles and scans."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import pytest
+from bundle_workflow import BUNDLES
+
+from tanq_monai.deploy.export import export_onnx
+from tanq_monai.deploy.rendering import rendered_json
+
+TEXT = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
+FOUND = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
+BLOCKS = [code for language, code in FOUND if language == "python"]
+COMMANDS = [code for language, code in FOUND if not language]
+RESULTS = ("labels/crossmoda2021_ldn_211_Label.nii.gz", "label.nii.gz")  # of the second and third
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, tiny_phantom):
+    """What the page says lies there: bundles, a zoo's bundle, scans."""
+    folder = tmp_path_factory.mktemp("embedding")
+    for name in ("bundles", "zoo_bundles"):
+        for bundle in ("vs_cochlea_seg",):
+            (folder / name / bundle).mkdir(parents=True)
+            for part in ("configs", "models"):
+                (folder / name / bundle / part).mkdir()
+                for path in (BUNDLES / bundle / part).iterdir():
+                    (folder / name / bundle / part / path.name).write_bytes(path.read_bytes())
+    segmenter = folder / "zoo_bundles" / "vs_cochlea_seg" / "configs"
+    (segmenter / "inference.json").write_text(rendered_json(segmenter / "inference.yaml"))
+    export_onnx(folder / "bundles" / "vs_cochlea_seg")
+    (folder / "scans").symlink_to(tiny_phantom / "validation")
+    return folder
+
+
+def run(words, folder):
+    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_has_the_blocks_that_are_run():
+    assert (len(BLOCKS), len(COMMANDS)) == (3, 1)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_every_block_runs_as_it_stands(place, number):
+    check = "\nassert logits.shape == (1, 3, 144, 144)\n" if number == 0 else ""
+    run(["-c", BLOCKS[number] + check], place)
+    if number:
+        scan = nib.load(place / "scans" / "crossmoda2021_ldn_211_hrT2.nii.gz")
+        assert nib.load(place / RESULTS[number - 1]).shape == scan.shape
+
+
+def test_the_command_writes_the_label(place):
+    (place / "label.nii.gz").unlink(missing_ok=True)
+    run(shlex.split(COMMANDS[0])[1:], place)
+    assert (place / "label.nii.gz").is_file()
