@@ -3,10 +3,12 @@
 Axes: B batch, H rows, W columns.
 """
 
+import hashlib
 import io
 import json
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -20,14 +22,15 @@ from tanq_monai.deploy.rendering import rendered_json
 from tanq_monai.networks import TanqGenerator
 
 DEBUG = ".debug_pkl"  # where in which file every operation was written
+ID = ".data/serialization_id"  # a number of 40 digits, which torch derives from DEBUG as well
 
 
 def export_torchscript(bundle: str | Path, output: str | Path) -> None:
     """Write the network of ``configs/inference.yaml`` with the weights of ``models/model.pt`` as ``output``.
 
-    It takes what the network takes (a translator: image and style), for any B, H and W that suit it, and holds
-    ``metadata.json`` and ``inference.json`` as ``monai.bundle.ckpt_export`` would store them. No source locations are
-    kept, and a fresh process writes the same bytes again; within one process, torch numbers the classes on.
+    It takes what the network takes, for any B, H and W that suit it; a translator image and style, int64 (B,). It holds
+    ``metadata.json`` and ``inference.json`` as ``monai.bundle.ckpt_export`` would store them, and no source locations.
+    A fresh process writes the same bytes again; within one process, torch numbers the classes on.
 
     Raises:
         InputError: when the bundle has no weights.
@@ -44,8 +47,9 @@ def export_torchscript(bundle: str | Path, output: str | Path) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         save_net_with_metadata(traced, buffer, include_config_vals=False, meta_values=metadata, more_extra_files=extra)
     with zipfile.ZipFile(buffer) as archive:
-        names = [name for name in archive.namelist() if not name.endswith(DEBUG)]
-        write_zip(output, {name: archive.read(name) for name in names})
+        names = [name for name in archive.namelist() if not name.endswith((DEBUG, ID))]
+        members = {name: archive.read(name) for name in names}
+    write_zip(output, members | {f"archive/{ID}": _id_of(members)})
 
 
 def _example(network: nn.Module) -> tuple[Tensor, ...]:
@@ -55,6 +59,11 @@ def _example(network: nn.Module) -> tuple[Tensor, ...]:
         return image, torch.zeros(2, dtype=torch.long)
     dimensions = next(w.ndim - 2 for name, w in network.named_parameters() if name.endswith("conv.weight"))
     return (torch.zeros(2, 1, *(64, 96, 128)[:dimensions]),)
+
+
+def _id_of(members: Mapping[str, bytes]) -> bytes:
+    digest = hashlib.sha256(b"".join(name.encode() + members[name] for name in sorted(members)))
+    return str(int(digest.hexdigest(), 16))[:40].encode()
 
 
 def _traced(network: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:

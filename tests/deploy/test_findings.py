@@ -100,10 +100,8 @@ def test_the_page_tells_the_numbers_and_for_what_they_may_be_used(tmp_path, made
     assert "Research use only. Not a medical device" in page
     assert "vs_cochlea_seg 9.9" in page and "t2 ciss" in page
     assert "<b>7</b>" not in page and "&lt;b&gt;7" in page
-    assert page.count("<figure>") == (3 if made.any() else 0) or page.count("<figure>") == 2  # slices are shown once
-    assert page.count("not found") == page.count("colspan") + len(
-        [d for d in description["doubts"] if "not found" in d]
-    )
+    told = [doubt for doubt in description["doubts"] if "not found" in doubt]
+    assert page.count("not found") == page.count("colspan") + len(told) == 2 * len(told)
     if made.any():
         assert "<td>2.160<td>20.0<td>12.0<td>7.5" in page
-        assert 'd="M' in page
+        assert page.count('d="M') >= 2  # outlines of VS and cochlea

@@ -1,52 +1,29 @@
 """The networks of both bundles as TorchScript, against torch."""
 
 import json
-import shutil
 import zipfile
 
 import pytest
 import torch
 from bundle_workflow import BUNDLES
-from monai.bundle import ConfigParser
 from monai.data import load_net_with_metadata
 
+from bundles import CHOICES, copy_bundle, segmenter_bundle, translator_bundle
+from tanq_monai.deploy.bundle_network import read_network
 from tanq_monai.deploy.rendering import rendered_json
 from tanq_monai.deploy.torchscript import export_torchscript
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.plans import TRAINED
 
 # As MONAI's loader and torch's own say: TorchScript is to be superseded.
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit.*is deprecated")
-NAMES = ("tanq_translation", "vs_cochlea_seg")
+MADE = {"vs_cochlea_seg": segmenter_bundle, "tanq_translation": translator_bundle}
 
 
-def with_random_weights(name, folder):
-    """A copy of a bundle whose weights are drawn, large enough for everything to show in the output."""
-    bundle = shutil.copytree(BUNDLES / name, folder / name)
-    if name == "vs_cochlea_seg":
-        plans = json.loads((bundle / "models" / "plans.json").read_text())
-        (bundle / "models" / "plans.json").write_text(json.dumps(plans | {TRAINED: "2d"}))
-    network = network_of(bundle)
-    generator = torch.Generator().manual_seed(0)
-    for weight in network.state_dict().values():
-        weight.add_(torch.randn(weight.shape, generator=generator), alpha=0.02)
-    (bundle / "models").mkdir(exist_ok=True)
-    torch.save(network.state_dict(), bundle / "models" / "model.pt")
-    return bundle
-
-
-def network_of(bundle):
-    parser = ConfigParser()
-    parser.read_config(str(bundle / "configs" / "inference.yaml"))
-    parser["bundle_root"] = str(bundle)
-    return parser.get_parsed_content("network_def")
-
-
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=MADE)
 def exported(request, tmp_path_factory):
     """A bundle and its TorchScript file."""
-    folder = tmp_path_factory.mktemp(request.param)
-    bundle = with_random_weights(request.param, folder)
+    folder = tmp_path_factory.mktemp("torchscript")
+    bundle = MADE[request.param](folder / request.param)
     export_torchscript(bundle, folder / "model.ts")
     return bundle, folder / "model.ts"
 
@@ -65,12 +42,11 @@ def images(bundle, batch, height, width):
 @pytest.mark.parametrize(("batch", "height", "width"), [(1, 64, 64), (3, 96, 160), (2, 224, 64)])
 def test_it_computes_what_the_network_does_for_other_sizes_than_it_was_traced_with(exported, batch, height, width):
     bundle, path = exported
-    network = network_of(bundle).eval()
-    network.load_state_dict(torch.load(bundle / "models" / "model.pt", weights_only=True))
+    network = read_network(bundle)
     image = images(bundle, batch, height, width)
     with torch.no_grad():
-        inputs = (image,) if bundle.name == "vs_cochlea_seg" else (image, torch.zeros(batch, dtype=torch.long))
-        expected, found = network(image), torch.jit.load(path)(*inputs)
+        inputs = (image,) if bundle.name == "vs_cochlea_seg" else (image, torch.arange(batch) % len(CHOICES["styles"]))
+        expected, found = network(*inputs), torch.jit.load(path)(*inputs)
     assert expected.std() > 0.01
     assert (found - expected).abs().max() < 1e-4
 
@@ -92,7 +68,6 @@ def test_it_does_not_say_where_its_code_lay(exported):
 
 
 def test_a_bundle_without_weights_is_told(tmp_path):
-    bundle = shutil.copytree(BUNDLES / "vs_cochlea_seg", tmp_path / "b", ignore=shutil.ignore_patterns("model.pt"))
     with pytest.raises(InputError, match=r"model.pt: is missing; train first"):
-        export_torchscript(bundle, tmp_path / "model.ts")
+        export_torchscript(copy_bundle("vs_cochlea_seg", tmp_path / "bundle"), tmp_path / "model.ts")
     assert not (tmp_path / "model.ts").exists()
