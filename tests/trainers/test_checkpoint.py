@@ -103,7 +103,7 @@ def test_final_model_is_the_plain_state_dict_of_the_generator(uninterrupted):
 def test_checkpoint_holds_the_step_and_nothing_is_left_beside_it(uninterrupted):
     folder, _ = uninterrupted
     assert torch.load(folder / "checkpoint.pt", weights_only=True)["iteration"] == 8
-    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.pt", "history.csv", "model.pt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.pt", "history.csv", "model.json", "model.pt"]
 
 
 def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path):
