@@ -24,6 +24,7 @@ from tanq_monai.phantom import write_dataset
 
 pytestmark = [pytest.mark.zoo, pytest.mark.timeout(900)]
 ROOT = Path(__file__).parents[2]
+PACKAGING = ("scripts/package_zoo.py", "--output")
 MIN_DICE = {"VS": 0.4, "cochlea": 0.4}  # mean of two virtual patients
 MAX_SECONDS = 60  # of processors, from fetch to a segmentation
 
@@ -56,7 +57,7 @@ def zoo(tmp_path_factory):
     if missing := [name for name in ("vs_cochlea_seg", "tanq_translation") if not weights(name).is_file()]:
         pytest.skip(f"no weights in bundles/{missing[0]}/models: train first, see scripts/train_weights.py")
     folder = tmp_path_factory.mktemp("zoo")
-    checked([sys.executable, "scripts/package_zoo.py", "--output", str(folder)], cwd=ROOT)
+    checked([sys.executable, *PACKAGING, str(folder)], cwd=ROOT)
     with serving(folder) as address:
         yield address
 
@@ -150,7 +151,10 @@ network = monai.bundle.load(name, bundle_dir="..", workflow_type="inference", de
 weights = torch.load("models/model.pt", weights_only=True)
 assert all(torch.equal(weights[key], value) for key, value in network.state_dict().items())
 image = torch.rand(shape)
-image[:, 1:] = (image[:, 1:] * 3).floor()  # the translator's label map
+# The translator's label map, as compact as structures are: of one that fills most of a slice, the generator itself is
+# off by up to .09 in float32 (docs/method.md), whatever the file does.
+image[:, 1:] = 0
+image[:, 1:, 8:20, 8:24], image[:, 1:, 40:52, 60:76] = 1, 2
 scripted, metadata, _ = load_net_with_metadata("models/model.ts")
 with torch.no_grad():
     inputs = (image, torch.ones(len(image), dtype=torch.long)) if name == "tanq_translation" else (image,)
@@ -203,12 +207,12 @@ def test_the_fetched_translator_gives_the_same_translation(zoo, phantom, predict
 
 
 def test_the_commands_of_the_document_run_as_they_stand(zoo, phantom, predictions, tmp_path):
-    """``python`` is that of this repository, and, for MONAI's commands, that of the stranger."""
+    """``python`` is that of this repository, and, for MONAI's commands, that of the stranger; ZOO was packed before."""
     text = (ROOT / "docs" / "zoo.md").read_text()
     blocks = re.findall(r"^```\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     made = tmp_path / "bundles" / f"{SEGMENTER.name}_v{version(SEGMENTER.name)}"
     told = {"ZOO": zoo, "IMAGES": str(phantom / "validation"), "OUT": str(tmp_path / "OUT"), "BUNDLE": str(made)}
-    told |= {f"bundles/{made.name}": str(made), "scripts/package_zoo.py": str(ROOT / "scripts/package_zoo.py")}
+    told |= {f"bundles/{made.name}": str(made)}
     ran = []
     for block in blocks:
         folder = tmp_path
@@ -216,15 +220,16 @@ def test_the_commands_of_the_document_run_as_they_stand(zoo, phantom, prediction
             words = [told.get(word, word.replace("ZOO/", f"{zoo}/")) for word in line.split()]
             if words[0] == "cd":
                 folder = Path(words[1])
+            elif words[1].endswith(".py"):
+                assert words == ["python", *PACKAGING, "zoo/"]
             elif words[2].startswith("monai"):
                 ran.append(words[3])
                 stranger(SEGMENTER, words[1:], folder)
             else:
-                ran.append(words[3] if words[1] == "-m" else Path(words[1]).name)
+                ran.append(words[3])
                 checked([sys.executable, *words[1:]], folder)
-    assert ran == ["package_zoo.py", "fetch", "run", "download", "audit"]
+    assert ran == ["fetch", "run", "download", "audit"]
     assert_same_volumes(tmp_path / "OUT", predictions[SEGMENTER.name])
-    assert {path.name for path in (tmp_path / "zoo").iterdir()} >= {"model_info.json", f"{made.name}.zip"}
 
 
 def seconds_of_processors():
