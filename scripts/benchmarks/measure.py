@@ -44,13 +44,15 @@ def run_command(command: Sequence[str], folder: Path, threads: int) -> tuple[flo
         RuntimeError: when it fails.
     """
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-    start = time.perf_counter()
+    start, highest = time.perf_counter(), 0.0
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    while process.poll() is None:  # getrusage's peak would begin with the memory of this very process
+        highest = max(highest, _peak_of(process.pid))
+        time.sleep(0.005)
+    seconds = time.perf_counter() - start
     if process.returncode:
         raise RuntimeError(f"exit code {process.returncode}: {' '.join(command)}")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024 / 1e9
+    return seconds, highest
 
 
 class PeakMemory:
@@ -107,3 +109,12 @@ def _verdict(holds: bool) -> str:
 def _resident() -> float:
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
+
+
+def _peak_of(pid: int) -> float:
+    """Peak resident memory of a running process since it began its program; 0 when it has just ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / 1e9 for line in lines if line.startswith("VmHWM")), 0.0)
