@@ -13,7 +13,7 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from tanq_monai.data.dicom import check_series
+from tanq_monai.data.dicom import check_series, read_series
 from tanq_monai.errors import InputError
 
 
@@ -21,6 +21,7 @@ def check_image(path: Path) -> None:
     """Raise unless ``path`` is a finite 3D NIfTI volume, or a folder that holds one regular DICOM series."""
     if path.is_dir():
         check_series(path)
+        read_series(path)
     else:
         _read(path)
 

@@ -3,7 +3,8 @@
 Axes: B batch, C channels, H x W pixels, N pixels of one structure in the whole batch, S styles.
 Structures are a few hundred pixels of a slice. So the statistics of a slice are taken once, densely, the structures'
 own sums are taken off them, one fused multiply-add normalises everything, and the structures' pixels are rewritten.
-That is exact, and costs little more than instance norm. What passes over whole feature maps is in ``pixelwise``.
+That is exact, and costs little more than instance norm. Where structures all but fill a sample, float32 would lose the
+rest in the difference: its statistics are then taken by themselves. What passes over whole maps is in ``pixelwise``.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 from tanq_monai.networks.pixelwise import Pixels, scale_and_shift, take_moments
 
 EPS = 1e-5
+FEW = 1 / 8  # of a slice: of fewer "others", float32 loses too much when the structures' sums are taken off
 VS, COCHLEA = 1, 2
 
 
@@ -126,6 +128,7 @@ class RegionNorm(nn.Module):
             parts = torch.split(values, [len(s.pixels[0]) for s in structures])  # type: ignore[no-untyped-call]
             moments = [_moments(v, s) for v, s in zip(parts, structures, strict=True)]
             others = _moments_of_others(mean, variance, x.shape[2] * x.shape[3], structures, moments)
+            others = _exact_where_few(others, features, structures, pixels)
             rewritten = []
             for region, (part, structure, own) in enumerate(zip(parts, structures, moments, strict=True), start=1):
                 scale, shift = self._scale_and_shift(region, own, others)
@@ -183,6 +186,24 @@ def _moments(values: Tensor, structure: Structure) -> Moments:
     mean = zeros.index_add(0, sample, values) / counts
     variance = zeros.index_add(0, sample, (values - mean[sample]).square()) / counts
     return Moments(mean, (variance + EPS).sqrt())
+
+
+def _exact_where_few(others: Moments, features: Tensor, structures: Sequence[Structure], pixels: Pixels) -> Moments:
+    """Two passes over the others themselves in samples that structures all but fill; ``others`` elsewhere."""
+    inside = torch.stack([structure.counts for structure in structures]).sum(dim=0)
+    size = features.shape[2] * features.shape[3]
+    few = (size * (1 - FEW) < inside) & (inside < size)
+    if not few.any():
+        return others
+    mask = features.new_ones(len(features), 1, *features.shape[2:])
+    sample, row, column = pixels
+    mask[sample, 0, row, column] = 0
+    count = mask.sum(dim=(2, 3)).clamp(min=1)
+    mean = (features * mask).sum(dim=(2, 3)) / count
+    variance = ((features - mean[..., None, None]).square() * mask).sum(dim=(2, 3)) / count
+    std = (variance + EPS).sqrt()
+    few = few[:, None]
+    return Moments(torch.where(few, mean, others.mean), torch.where(few, std, others.std))
 
 
 def _moments_of_others(

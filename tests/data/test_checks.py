@@ -3,6 +3,7 @@ import os
 import re
 
 import numpy as np
+import pydicom
 import pytest
 from files import LPS, SHAPE, scan, structures, write_nifti, write_series
 
@@ -211,3 +212,38 @@ def test_a_folder_without_write_permission_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # whoever runs the tests may be allowed everything
     with pytest.raises(InputError, match=_told(tmp_path, "cannot be written to", "choose another output folder")):
         check_output_dir(tmp_path)
+
+
+def _without(keyword, value=None):
+    def change(files):
+        for file in files:
+            header = pydicom.dcmread(file)
+            header.__delattr__(keyword) if value is None else setattr(header, keyword, value)
+            header.save_as(file)
+
+    return change
+
+
+def _cut_off(files):
+    files[2].write_bytes(files[2].read_bytes()[:400])
+
+
+def _no_pixels_in_one(files):
+    _without("PixelData")(files[2:3])
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (_without("InstanceNumber", ""), "holds slices without a number"),
+        (_without("PixelSpacing"), "holds slices without size or pixel spacing"),
+        (_without("SeriesInstanceUID"), "says of no series"),
+        (_cut_off, "says of no series"),
+        (_no_pixels_in_one, "has no pixels that can be read"),
+    ],
+)
+def test_a_damaged_series_is_told_in_one_line_not_by_pydicom(tmp_path, damage, problem):
+    write_series(tmp_path / "series", np.rint(scan()), [1.5 * k for k in range(6)])
+    damage(sorted((tmp_path / "series").iterdir()))
+    with pytest.raises(InputError, match=rf"series[^\n]*: {problem}[^\n]*; [^\n]*$"):
+        check_image(tmp_path / "series")

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from pathlib import Path
 
 import onnxruntime
 import pytest
@@ -81,7 +82,9 @@ def test_the_translators_file_says_how_slices_are_cut(exported):
 @pytest.mark.parametrize("made", ["2d", "3d_fullres", "translation"])
 def test_the_file_names_no_source_file_of_the_machine_it_was_made_on(made, exported):
     content = (exported[made][0] / "models" / "model.onnx").read_bytes()
-    assert not re.search(rb"\.py\b|site-packages|/home/|/root/|/work/|/tmp/", content)
+    assert not re.search(rb"\.py\b|site-packages", content)
+    for place in (Path(export.__file__).parents[2], Path(sys.prefix), exported[made][0].parent):
+        assert str(place).encode() not in content
 
 
 def test_a_file_that_would_do_something_else_is_not_written(tmp_path, monkeypatch):

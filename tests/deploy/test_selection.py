@@ -8,6 +8,8 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
+from tanq_monai.data.model_choices import PAPER, write_choices
+from tanq_monai.deploy.app.bundle import find_bundle, style_of_bundle
 from tanq_monai.deploy.app.command import main
 from tanq_monai.deploy.app.mr_series import write_mr_series
 from tanq_monai.deploy.app.rules import OWN_RULES
@@ -180,16 +182,38 @@ def test_bundles_of_another_task_or_without_weights_are_refused(tmp_path, refusa
     assert "holds neither model.ts nor model.pt" in refusal(tmp_path / "study")
 
 
-def test_a_label_on_another_grid_is_refused(tmp_path, refusal):
+@pytest.fixture
+def translator(tmp_path):
+    """A bundle of two looks, with a file in place of weights."""
+    model = tmp_path / "tanq_translation" / "models" / "model.pt"
+    shutil.copytree("bundles/tanq_translation", tmp_path / "tanq_translation")
+    model.parent.mkdir(exist_ok=True)
+    model.touch()
+    write_choices(PAPER | {"styles": ["ldn", "etz"]}, model)
+    return tmp_path / "tanq_translation"
+
+
+def test_a_label_on_another_grid_is_refused(tmp_path, refusal, translator):
     write(tmp_path / "study", "3D FLASH")
-    bundle = tmp_path / "tanq_translation"
-    shutil.copytree("bundles/tanq_translation", bundle)
-    (bundle / "models").mkdir(exist_ok=True)
-    (bundle / "models" / "model.pt").touch()
     label = tmp_path / "label.nii.gz"
     nib.save(nib.Nifti1Image(np.zeros((8, 8, 5), np.uint8), AFFINE), label)
-    line = refusal(tmp_path / "study", "--label", label, command="translate", model=bundle)
+    given = ("--label", label, "--style", "etz")
+    line = refusal(tmp_path / "study", *given, command="translate", model=translator)
     assert "has shape (8, 8, 5), its image (8, 8, 6)" in line
+
+
+def test_a_look_that_the_translator_does_not_know_is_refused(tmp_path, refusal, translator):
+    write(tmp_path / "study", "3D FLASH")
+    given = {"command": "translate", "model": translator}
+    line = refusal(tmp_path / "study", "--label", "label.nii.gz", **given)
+    assert "--style: is missing, tanq_translation knows several; choose one of ldn, etz" in line
+    line = refusal(tmp_path / "study", "--label", "label.nii.gz", "--style", "ukm", **given)
+    assert "ukm: has none of the styles ['ldn', 'etz']" in line
+
+
+def test_a_translator_of_one_look_needs_no_choice(translator):
+    write_choices(PAPER | {"styles": ["ldn"]}, translator / "models" / "model.pt")
+    assert style_of_bundle(find_bundle(translator, "tanq_translation"), None) == "ldn"
 
 
 def test_an_output_folder_that_holds_something_is_refused_and_stays(tmp_path, bundle):

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -247,3 +249,23 @@ def test_the_number_of_structures_must_fit_the_layer():
     structures = find_structures(torch.zeros(1, 1, 8, 8), (8, 8))
     with pytest.raises(ValueError, match="expected 1 structures, got 2"):
         RegionNorm(3)(torch.zeros(1, 3, 8, 8), structures)
+
+
+@pytest.mark.parametrize("rest", [1, 2, 30, 200])
+def test_the_rest_is_exact_in_float32_where_structures_all_but_fill_the_slice(rest):
+    generator = torch.Generator().manual_seed(rest)
+    features = 5 + torch.randn(2, 6, 40, 40, generator=generator)
+    features.flatten(2)[..., :rest] += 20  # others lie elsewhere than the structures
+    labels = torch.full((2, 1, 40, 40), 2.0)
+    labels[:, :, 20:] = 1
+    labels.flatten(2)[..., :rest] = 0
+    norm = RegionAdaptiveNorm(6)
+    found = norm(features, find_structures(labels, (40, 40)))
+    inside = labels.double().expand(-1, 6, -1, -1)
+    for sample, channel in itertools.product(range(2), range(6)):
+        x, region = features[sample, channel].double(), inside[sample, channel]
+        others = x[region == 0]
+        std = (others.var(correction=0) + 1e-5).sqrt()
+        torch.testing.assert_close(
+            found[sample, channel][region == 0].double(), (others - others.mean()) / std, rtol=0, atol=2e-3
+        )

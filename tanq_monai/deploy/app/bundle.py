@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from tanq_monai.data.cases import style_of
+from tanq_monai.data.model_choices import read_choices
 from tanq_monai.errors import InputError
 
 
@@ -51,3 +53,15 @@ def find_bundle(folder: str | Path, name: str) -> Bundle:
     if not any((root / "models" / file).is_file() for file in ("model.ts", "model.pt")):
         raise InputError(root / "models", "holds neither model.ts nor model.pt", "put trained weights there")
     return Bundle(root, name, str(content.get("version", "")))
+
+
+def style_of_bundle(bundle: Bundle, style: str | None) -> str:
+    """Which of the looks of hrT2 that a translator keeps apart; a translator of one look has no choice.
+
+    Raises:
+        InputError: when ``style`` is none of its looks, or it has several and none is given.
+    """
+    styles: list[str] = read_choices(bundle.root / "models" / "model.pt")["styles"]
+    if style is None and len(styles) > 1:
+        raise InputError("--style", f"is missing, {bundle.name} knows several", f"choose one of {', '.join(styles)}")
+    return styles[0] if style is None else styles[style_of(style, styles)]

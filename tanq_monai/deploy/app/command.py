@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 
 from tanq_monai.data.checks import check_label
-from tanq_monai.deploy.app.bundle import Bundle, find_bundle
+from tanq_monai.deploy.app.bundle import Bundle, find_bundle, style_of_bundle
 from tanq_monai.deploy.app.rules import OWN_RULES
 from tanq_monai.deploy.app.selection import Series, choose_series
 from tanq_monai.deploy.app.virtual_study import write_virtual_series
@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> None:
             return
         contrast, name = CONTRASTS[options.command]
         bundle = find_bundle(options.model, name)
+        if options.command == "translate":
+            options.style = style_of_bundle(bundle, options.style)
         series = choose_series(options.input, contrast, options.rules, options.series)
         with filling(options.output) as output, tempfile.TemporaryDirectory() as links:
             _run(options, series, _link(series, Path(links) / "series"), bundle, output)

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydicom
 from pydicom.dataset import Dataset
 
-from tanq_monai.data.dicom import check_slices, is_dicom
+from tanq_monai.data.dicom import check_slices, is_dicom, read_header
 from tanq_monai.deploy.app.rules import look_of, read_rules, reason_against
 from tanq_monai.errors import InputError
 
@@ -67,20 +66,12 @@ def read_series(folder: Path) -> Found:
     slices: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
     for path in sorted(folder.rglob("*")):
         if is_dicom(path):
-            header = _header(path)
+            header = read_header(path)
             slices[str(header.get("SeriesInstanceUID", ""))].append((path, header))
     slices.pop("", None)  # a DICOMDIR
     for each in slices.values():
         each.sort(key=lambda item: int(item[1].get("InstanceNumber") or 0))
     return {uid: (tuple(path for path, _ in each), tuple(header for _, header in each)) for uid, each in slices.items()}
-
-
-def _header(path: Path) -> Dataset:
-    try:
-        return pydicom.dcmread(path, stop_before_pixels=True)
-    except Exception as error:  # a broken file may lead to any
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise InputError(path, f"cannot be read as DICOM ({reason})", "copy it again") from error
 
 
 def _only(folder: Path, contrast: str, looks: Mapping[str, str], found: Found, rule: Mapping[str, object]) -> str:

@@ -50,7 +50,7 @@ def run(
     session = open_session(model, provider)
     properties = properties_of(session, model)
     task = properties["task"]
-    if image.name.endswith(WRONG_CONTRAST.get(task, "\0")):
+    if image.name.endswith(WRONG_CONTRAST[task]):
         raise InputError(image, f"is not what {model} was trained for", f"give {properties['modality']}")
     if (label is None) == (task == TRANSLATION):
         remedy = "give --label" if task == TRANSLATION else "leave --label out"
