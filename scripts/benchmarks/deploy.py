@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from benchmarks.measure import alternate, machine, report, run_command, tell
 from benchmarks.prediction import PLANS, full_size_scan, write_models
 from benchmarks.steps import made_up_slices
-from tanq_monai.deploy.dense_generator import DenseGenerator
 from tanq_monai.deploy.export import export_onnx
+from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.phantom import write_dataset
@@ -46,7 +46,7 @@ def deploy(threads: int = 2, repeats: int = 5, width: int = 64, size: int = 256,
         style = torch.zeros(1, dtype=torch.long)
         inputs = {"image": torch.zeros(2, 2, 32, 48), "style": torch.zeros(2, dtype=torch.long)}
         signature = Signature(inputs, "translation", 1, ("height", "width"), (4, 4))
-        write_onnx(DenseGenerator(generator), folder / "tanq.onnx", signature, {})
+        write_onnx(GraphGenerator(generator), folder / "tanq.onnx", signature, {})
         feed = {"image": slices, "style": style}
         _forward(f"TANQ, width {width}", generator, folder / "tanq.onnx", feed, threads, repeats)
         _segmenters(folder, threads, repeats)

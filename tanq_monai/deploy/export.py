@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from tanq_monai.data.model_choices import read_choices
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
-from tanq_monai.deploy.dense_generator import DenseGenerator
+from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.deploy.onnx_network import OnnxNetwork
 from tanq_monai.deploy.runtime.run import SEGMENTATION, TRANSLATION
@@ -153,7 +153,7 @@ def _translator(generator: TanqGenerator, folder: Path) -> _Export:
     slices = torch.from_numpy(np.stack([scale_to_unit_range(grid.to_slices(scan)), regions], axis=1))
     styles = torch.arange(len(slices)) % len(choices["styles"])
     return _Export(
-        DenseGenerator(generator),
+        GraphGenerator(generator),
         Signature(
             inputs={"image": torch.zeros(2, 2, 32, 48), "style": torch.zeros(2, dtype=torch.long)},
             output="translation",

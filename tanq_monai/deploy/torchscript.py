@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from tanq_monai.deploy.archives import write_zip
 from tanq_monai.deploy.bundle_network import read_network
-from tanq_monai.deploy.dense_generator import DenseGenerator
+from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.rendering import rendered_json
 from tanq_monai.networks import TanqGenerator
 
@@ -37,7 +37,7 @@ def export_torchscript(bundle: str | Path, output: str | Path) -> None:
     """
     bundle = Path(bundle)
     network = read_network(bundle)
-    network = DenseGenerator(network) if isinstance(network, TanqGenerator) else network
+    network = GraphGenerator(network) if isinstance(network, TanqGenerator) else network
     traced = _traced(network, _example(network))
     extra = {"inference.json": rendered_json(bundle / "configs" / "inference.yaml").encode()}
     metadata = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
@@ -53,7 +53,7 @@ def export_torchscript(bundle: str | Path, output: str | Path) -> None:
 
 
 def _example(network: nn.Module) -> tuple[Tensor, ...]:
-    if isinstance(network, DenseGenerator):
+    if isinstance(network, GraphGenerator):
         image = torch.zeros(2, 2, 64, 80)
         image[:, 1, 8:24, 8:24], image[:, 1, 32:48, 32:56] = 1, 2
         return image, torch.zeros(2, dtype=torch.long)

@@ -98,8 +98,11 @@ def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None)
         scaled /= max(image.std(), 1e-8)
         return scaled
     values = image[inside]
+    mean, std = values.mean(), max(values.std(), 1e-8)
+    values -= mean
+    values /= std
     scaled = image.copy()
-    scaled[inside] = (values - values.mean()) / max(values.std(), 1e-8)
+    scaled[inside] = values
     return scaled
 
 

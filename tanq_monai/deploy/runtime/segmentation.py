@@ -30,9 +30,7 @@ def segment(
         affine: voxel to mm, (4, 4).
     """
     space = plan_space(properties)
-    crop, placement = crop_and_normalize(scan, affine, space)
-    target = space.target_spacing(placement.spacing)
-    image = resample(crop, placement.new_shape(space), placement.spacing, target, space.image)
+    image, placement = _to_plan_space(scan, affine, space)
     logits = sliding_window(session, image, properties["patch_size"], len(properties["classes"]))
     label = np.zeros(placement.full_shape, dtype=np.uint8)
     label[placement.slices] = label_map(logits, placement, space)
@@ -66,17 +64,25 @@ def sliding_window(session: onnxruntime.InferenceSession, image: Volume, window:
 
 def label_map(logits: Volume, placement: Placement, space: PlanSpace) -> NDArray[np.uint8]:
     """The class with the highest logit in the box of the scan (z, y, x), of which one at a time is held."""
-    best: Volume | None = None
+    best: Volume = np.full(placement.shape, -np.inf, dtype=np.float32)
     label = np.zeros(placement.shape, dtype=np.uint8)
     target = space.target_spacing(placement.spacing)
     for number, channel in enumerate(logits):
-        values = resample(channel, placement.shape, target, placement.spacing, space.logits)
-        if best is None:
-            best = values.copy()
-            continue
-        label[values > best] = number
-        np.maximum(best, values, out=best)
+        _keep_better(best, label, number, resample(channel, placement.shape, target, placement.spacing, space.logits))
     return label
+
+
+def _keep_better(best: Volume, label: NDArray[np.uint8], number: int, values: Volume) -> None:
+    label[values > best] = number
+    np.maximum(best, values, out=best)
+
+
+def _to_plan_space(
+    scan: NDArray[Any], affine: NDArray[np.float64], space: PlanSpace
+) -> tuple[Volume, Placement]:  # a function of its own, so that the crop is let go of before the logits come
+    crop, placement = crop_and_normalize(scan, affine, space)
+    target = space.target_spacing(placement.spacing)
+    return resample(crop, placement.new_shape(space), placement.spacing, target, space.image), placement
 
 
 def _weights(shape: Sequence[int], weight: Volume) -> Volume:

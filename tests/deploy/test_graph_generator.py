@@ -1,9 +1,11 @@
+import copy
+
 import numpy as np
 import onnxruntime
 import pytest
 import torch
 
-from tanq_monai.deploy.dense_generator import DenseGenerator
+from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.networks import TanqGenerator
 
@@ -28,7 +30,7 @@ def session(generator, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "model.onnx"
     inputs = {"image": torch.zeros(2, 2, 32, 48), "style": torch.zeros(2, dtype=torch.long)}
     signature = Signature(inputs, "translation", 1, ("height", "width"), (4, 4))
-    write_onnx(DenseGenerator(generator), path, signature, {"task": "test"})
+    write_onnx(GraphGenerator(generator), path, signature, {"task": "test"})
     assert [file.name for file in path.parent.iterdir()] == ["model.onnx"]
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
@@ -69,6 +71,18 @@ def test_slices_of_nothing_but_a_structure_come_out_alike(session, generator):
     slices = _slices(1, 32, 32)
     slices[:, 1] = 1
     translation, expected = _translations(session, generator, slices)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(translation, expected, rtol=0, atol=1e-4)
+
+
+def test_slices_of_almost_nothing_but_structures_come_out_as_in_float64(session, generator):
+    slices = _slices(2, 32, 32)
+    slices[:, 1] = torch.randint(1, 3, (2, 32, 32), generator=torch.Generator().manual_seed(0))
+    slices[:, 1, :4, :8] = 0
+    style = torch.tensor([0, 1])
+    with torch.no_grad():
+        expected = copy.deepcopy(generator).double()(slices.double(), style).numpy()
+    translation = session.run(None, {"image": slices.numpy(), "style": style.numpy()})[0]
     assert expected.std() > 0.1
     np.testing.assert_allclose(translation, expected, rtol=0, atol=1e-4)
 
