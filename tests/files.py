@@ -47,7 +47,12 @@ def write_case(folder: Path, case: str = "crossmoda2021_ldn_1", suffix: str = "c
     return image, write_nifti(folder / f"{case}_Label.nii.gz", structures())
 
 
-def write_series(folder: Path, volume: np.ndarray, positions: list[float], series: str | None = None) -> str:
+MPRAGE = {"ScanningSequence": ["GR", "IR"], "RepetitionTime": 1900, "EchoTime": 2.97, "InversionTime": 1100}
+
+
+def write_series(
+    folder: Path, volume: np.ndarray, positions: list[float], series: str | None = None, **tags: object
+) -> str:
     """Axial DICOM slices (x, y, slice) of 0.5 mm pixels at ``positions`` mm; returns the UID of the series."""
     folder.mkdir(parents=True, exist_ok=True)
     series, start = series or generate_uid(), len(list(folder.iterdir()))
@@ -65,6 +70,8 @@ def write_series(folder: Path, volume: np.ndarray, positions: list[float], serie
         header.Columns, header.Rows = volume.shape[:2]
         header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
         header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 16, 15, 0
+        for keyword, value in tags.items():
+            setattr(header, keyword, value)
         header.PixelData = volume[:, :, number - start].T.astype(np.uint16).tobytes()
         pydicom.dcmwrite(path, header, enforce_file_format=True)
     return str(series)

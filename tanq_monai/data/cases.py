@@ -19,6 +19,7 @@ from tanq_monai.metrics import STRUCTURES
 
 SOURCE = ("ceT1",)
 TARGET_DOMAIN = ("hrT2", "T2")
+CONTRASTS = {"ceT1": SOURCE, "hrT2": TARGET_DOMAIN}
 Case = dict[str, str]
 Check = Callable[[Case], None]
 
@@ -83,7 +84,7 @@ def find_labelled(
     if is_raw_dataset(folder):
         scan, listed = Scan(), {case["case"]: case for case in raw_cases(folder, structures)}
         for name in listed:
-            _add(scan, name, Path(listed[name]["image"]), check, lambda case, _: listed[case])
+            _add(scan, name, Path(listed[name]["image"]), None, check, lambda case, _: listed[case])
         return scan
     found: set[Path] = set()
 
@@ -150,20 +151,28 @@ def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | Non
 
 def _scan(folder: Path, suffixes: tuple[str, ...], check: Check | None, extras: Callable[[str, Path], Case]) -> Scan:
     scan = Scan()
+    contrast = next((name for name, own in CONTRASTS.items() if set(suffixes) <= set(own)), None)
     for image in _image_paths(folder, suffixes, scan):
-        _add(scan, case_of(image), image, check, extras)
+        _add(scan, case_of(image), image, contrast, check, extras)
     if not scan.cases and not scan.problems:
         wanted = " or ".join(f"*_{suffix}{ENDING}" for suffix in suffixes)
         raise InputError(folder, "holds no image", f"give a folder with {wanted}, or one DICOM series")
     return scan
 
 
-def _add(scan: Scan, case: str, image: Path, check: Check | None, extras: Callable[[str, Path], Case]) -> None:
+def _add(
+    scan: Scan,
+    case: str,
+    image: Path,
+    contrast: str | None,
+    check: Check | None,
+    extras: Callable[[str, Path], Case],
+) -> None:
     """One case more, or one problem."""
     try:
         if any(case == other["case"] for other in scan.cases):
             raise InputError(image, f"is the second image of {case}", "keep one, or give it a name of its own")
-        check_header(image)
+        check_header(image, contrast)
         found: Case = {"case": case, "image": str(image), **extras(case, image)}
         if check:
             check(found)

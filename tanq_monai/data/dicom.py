@@ -40,8 +40,12 @@ def read_header(path: Path, pixels: bool = False) -> "Dataset":
         raise InputError(path, f"cannot be read as DICOM ({_reason(error)})", "copy it again") from error
 
 
-def check_series(folder: Path) -> None:
+def check_series(folder: Path, contrast: str | None = None) -> None:
     """Raise unless ``folder`` holds one whole series of parallel slices at equal distances.
+
+    Args:
+        folder: of the series.
+        contrast: what it must not be against, see :func:`tanq_monai.data.contrast.check_contrast`; None: any.
 
     Raises:
         InputError: when it does not.
@@ -54,6 +58,8 @@ def check_series(folder: Path) -> None:
     if len(series) > 1:
         raise InputError(folder, f"holds {len(series)} DICOM series", "give every series a folder of its own")
     check_slices(headers, folder)
+    if contrast is not None:
+        _check_contrast(headers[0], contrast, folder)
 
 
 def check_slices(headers: "Sequence[Dataset]", folder: Path) -> None:
@@ -100,6 +106,15 @@ def read_series(folder: Path) -> tuple[NDArray[np.generic], NDArray[np.float64]]
     affine[:3, 2], affine[:3, 3] = (last - first) / max(len(slices) - 1, 1), first
     volume = np.ascontiguousarray(np.stack([_pixels(path, s).T for path, s in paths.items()], axis=-1))
     return volume, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine  # DICOM is LPS
+
+
+def _check_contrast(header: "Dataset", contrast: str, folder: Path) -> None:
+    try:
+        from tanq_monai.data.contrast import check_contrast
+    except ImportError as error:
+        problem = "is DICOM, whose contrast is told by rules in YAML, and PyYAML is not installed"
+        raise InputError(folder, problem, "install PyYAML") from error
+    check_contrast(header, contrast, folder)
 
 
 def _pixels(path: Path, header: "Dataset") -> NDArray[Any]:

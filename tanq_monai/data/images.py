@@ -17,19 +17,24 @@ from tanq_monai.data.dicom import check_series, read_series
 from tanq_monai.errors import InputError
 
 
-def check_image(path: Path) -> None:
-    """Raise unless ``path`` is a finite 3D NIfTI volume, or a folder that holds one regular DICOM series."""
+def check_image(path: Path, contrast: str | None = None) -> None:
+    """Raise unless ``path`` is a finite 3D NIfTI volume, or a folder that holds one regular DICOM series.
+
+    Args:
+        path: of the image.
+        contrast: ceT1 or hrT2, against which the header of a series must not speak; None: any.
+    """
     if path.is_dir():
-        check_series(path)
+        check_series(path, contrast)
         read_series(path)
     else:
         _read(path)
 
 
-def check_header(path: Path) -> None:
+def check_header(path: Path, contrast: str | None = None) -> None:
     """What of :func:`check_image` needs no voxel of a NIfTI volume: takes milliseconds."""
     if path.is_dir():
-        check_series(path)
+        check_series(path, contrast)
     else:
         _open(path)
 

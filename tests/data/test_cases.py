@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from files import SHAPE, THREE, scan, structures, three_classes, write_case, write_nifti, write_series
+from files import MPRAGE, SHAPE, THREE, scan, structures, three_classes, write_case, write_nifti, write_series
 
 from tanq_monai.data.cases import case_of, find_images, find_labelled, name_by_case
 from tanq_monai.data.volumes import read_volume
@@ -179,3 +179,15 @@ def test_structures_that_are_not_numbered_as_nnunet_wants_it_are_told_once(tmp_p
     write_case(tmp_path)
     with pytest.raises(InputError, match=r"^structures: \{.*\} are not numbered 1, 2, 3, \.\.\.; leave no number out$"):
         find_labelled(tmp_path, structures=structures)
+
+
+def test_a_series_of_another_contrast_is_a_problem_where_one_contrast_is_wanted(tmp_path):
+    write_series(tmp_path, scan(), [1.5 * k for k in range(6)], **MPRAGE)
+    found = find_images(tmp_path)
+    assert found.cases == []
+    assert [str(problem) for problem in found.problems] == [
+        f"{tmp_path}: is no hrT2 by its header (ScanningSequence GR\\IR, not without SE\\IR\\EP); "
+        "give a series of hrT2; if you know that it is one, give it as a NIfTI file"
+    ]
+    assert len(find_images(tmp_path, suffixes=("ceT1",)).cases) == 1
+    assert len(find_images(tmp_path, suffixes=("ceT1", "hrT2")).cases) == 1

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from files import write_series
+from files import MPRAGE, write_series
 from monai.bundle import ConfigWorkflow
 
 from bundles import segmenter_bundle, translator_bundle
@@ -158,6 +158,8 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(bundles, tiny_phan
     good = {"model": segmenter, "image": scan, "output": tmp_path / "out.nii.gz"}
     assert "none.onnx: is missing; export it" in _mistake(**good | {"model": tmp_path / "none.onnx"})
     assert "was trained for; give hrT2" in _mistake(**good | {"image": ce_t1})
+    write_series(tmp_path / "mprage", np.ones((4, 4, 3)), [0.0, 1.5, 3.0], **MPRAGE)
+    assert "mprage: is no hrT2 by its header" in _mistake(**good | {"image": tmp_path / "mprage"})
     assert "is for translation; give --label" in _mistake(**good | {"model": translator, "image": ce_t1})
     assert "is for segmentation; leave --label out" in _mistake(**good, label=scan)
     assert "provider warp: is none" in _mistake(**good, provider="warp")

@@ -8,11 +8,11 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
+from tanq_monai.data.contrast import OWN_RULES
 from tanq_monai.data.model_choices import PAPER, write_choices
 from tanq_monai.deploy.app.bundle import find_bundle, style_of_bundle
 from tanq_monai.deploy.app.command import main
 from tanq_monai.deploy.app.mr_series import write_mr_series
-from tanq_monai.deploy.app.rules import OWN_RULES
 from tanq_monai.deploy.app.selection import choose_series
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 

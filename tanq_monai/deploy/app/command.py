@@ -8,8 +8,8 @@ import warnings
 from pathlib import Path
 
 from tanq_monai.data.checks import check_label
+from tanq_monai.data.contrast import OWN_RULES
 from tanq_monai.deploy.app.bundle import Bundle, find_bundle, style_of_bundle
-from tanq_monai.deploy.app.rules import OWN_RULES
 from tanq_monai.deploy.app.selection import Series, choose_series
 from tanq_monai.deploy.app.virtual_study import write_virtual_series
 from tanq_monai.errors import InputError, mistake_behind

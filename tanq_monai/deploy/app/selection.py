@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from tanq_monai.data.contrast import look_of, read_rules, reason_against
 from tanq_monai.data.dicom import check_slices, is_dicom, read_header
-from tanq_monai.deploy.app.rules import look_of, read_rules, reason_against
 from tanq_monai.errors import InputError
 
 

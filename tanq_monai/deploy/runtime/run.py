@@ -18,7 +18,7 @@ from tanq_monai.files import replacing
 from tanq_monai.transforms.labels import REGIONS
 
 SEGMENTATION, TRANSLATION = "segmentation", "translation"
-WRONG_CONTRAST = {SEGMENTATION: "_ceT1.nii.gz", TRANSLATION: "_hrT2.nii.gz"}
+OTHER_CONTRAST = {"hrT2": "ceT1", "ceT1": "hrT2"}
 
 
 def run(
@@ -49,13 +49,13 @@ def run(
         raise InputError(output, "is no name of a NIfTI file", "let it end in .nii.gz")
     session = open_session(model, provider)
     properties = properties_of(session, model)
-    task = properties["task"]
-    if image.name.endswith(WRONG_CONTRAST[task]):
-        raise InputError(image, f"is not what {model} was trained for", f"give {properties['modality']}")
+    task, contrast = properties["task"], properties["modality"]
+    if image.name.endswith(f"_{OTHER_CONTRAST[contrast]}.nii.gz"):
+        raise InputError(image, f"is not what {model} was trained for", f"give {contrast}")
     if (label is None) == (task == TRANSLATION):
         remedy = "give --label" if task == TRANSLATION else "leave --label out"
         raise InputError(model, f"is for {task}", remedy)
-    check_image(image)
+    check_image(image, contrast)
     scan, affine = read_volume(image)
     if label is None:
         result: NDArray[Any] = segment(session, properties, scan, affine)

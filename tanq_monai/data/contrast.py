@@ -1,4 +1,7 @@
-"""Which contrast a series is of, told from its DICOM header by the rules of a document."""
+"""Which contrast a series is of, told from its DICOM header by the rules of a document.
+
+Imports pydicom and PyYAML: where there is no DICOM, nobody imports it.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +15,7 @@ from pydicom.multival import MultiValue
 
 from tanq_monai.errors import InputError
 
-OWN_RULES = Path(__file__).with_name("rules.yaml")
+OWN_RULES = Path(__file__).with_name("contrast.yaml")
 Conditions = Mapping[str, Mapping[str, Any]]
 Rule = Mapping[str, Any]
 
@@ -33,7 +36,7 @@ def read_rules(path: str | Path, contrast: str) -> Rule:
     Raises:
         InputError: when the document has none, or one with unknown attributes or comparisons.
     """
-    remedy = "write it as tanq_monai/deploy/app/rules.yaml is written"
+    remedy = "write it as tanq_monai/data/contrast.yaml is written"
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -63,6 +66,25 @@ def reason_against(header: Dataset, rule: Rule) -> str:
     return against[0]
 
 
+def check_contrast(header: Dataset, contrast: str, path: Path) -> None:
+    """Raise when what a header says speaks against ``contrast``; what it does not say is not held against it.
+
+    Args:
+        header: of one slice.
+        contrast: one of ``contrast.yaml``.
+        path: of the series, for the message.
+
+    Raises:
+        InputError: when it does.
+    """
+    rule = read_rules(OWN_RULES, contrast)
+    looks = {name: _said(header, conditions) for name, conditions in rule["looks"].items()}
+    said = {"always": _said(header, rule["always"]), "looks": looks}
+    if look_of(header, said) is None:
+        remedy = f"give a series of {contrast}; if you know that it is one, give it as a NIfTI file"
+        raise InputError(path, f"is no {contrast} by its header ({reason_against(header, said)})", remedy)
+
+
 def failed(header: Dataset, conditions: Conditions) -> list[str]:
     """What of ``conditions`` does not hold, e.g. ``EchoTime 2.97, not at least 80``."""
     told = []
@@ -72,6 +94,11 @@ def failed(header: Dataset, conditions: Conditions) -> list[str]:
             if not _HOLDS[comparison](values, wanted):
                 told.append(f"{keyword} {_told(values) or 'absent'}, not {_WORDS[comparison]} {_told(wanted)}")
     return told
+
+
+def _said(header: Dataset, conditions: Conditions) -> Conditions:
+    """The conditions on attributes that are there."""
+    return {keyword: condition for keyword, condition in conditions.items() if _values(header, keyword)}
 
 
 def _told(values: Any) -> str:

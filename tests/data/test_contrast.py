@@ -1,10 +1,14 @@
 """Which contrast a series is of, by its header."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from pydicom.dataset import Dataset
+from shared_data import shared_data_folder
 
-from tanq_monai.deploy.app.rules import OWN_RULES, failed, look_of, read_rules, reason_against
+from tanq_monai.data.contrast import OWN_RULES, check_contrast, failed, look_of, read_rules, reason_against
+from tanq_monai.data.dicom import check_series
 from tanq_monai.deploy.app.synthetic import synthetic_tags
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 from tanq_monai.errors import InputError
@@ -167,3 +171,28 @@ def test_a_document_that_is_none_is_told(tmp_path, content):
         path.write_text(content)
     with pytest.raises(InputError, match="cannot be read as YAML"):
         read_rules(path, "hrT2")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS.values(), ids=lambda protocol: protocol.name)
+def test_a_published_protocol_may_be_given_as_its_contrast_and_not_as_the_other(protocol):
+    tags = virtual_tags("patient", protocol)
+    check_contrast(tags, protocol.contrast, Path("series"))
+    other = {"hrT2": "ceT1", "ceT1": "hrT2"}[protocol.contrast]
+    with pytest.raises(
+        InputError, match=rf"series: is no {other} by its header \(.*, not .*\); give a series of {other}"
+    ):
+        check_contrast(tags, other, Path("series"))
+
+
+def test_what_a_header_does_not_say_is_not_held_against_it():
+    check_contrast(header(Modality="MR"), "hrT2", Path("series"))
+    check_contrast(header(Modality="MR", EchoTime=160), "hrT2", Path("series"))
+    with pytest.raises(InputError, match="Modality CT, not one of MR"):
+        check_contrast(header(Modality="CT"), "hrT2", Path("series"))
+
+
+def test_the_real_series_is_cet1_and_no_hrt2():
+    folder = shared_data_folder("vs_seg_001") / "ceT1_dicom"
+    check_series(folder, "ceT1")
+    with pytest.raises(InputError, match="ceT1_dicom: is no hrT2 by its header"):
+        check_series(folder, "hrT2")
