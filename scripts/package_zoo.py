@@ -44,7 +44,7 @@ def package_zoo(output: str, bundles: str | None = None, url: str = "", exporter
         exporters: what makes models/model.ts and models/model.onnx of a bundle.
     """
     folder = check_output_dir(output)
-    made = exporters or {"models/model.ts": export_torchscript, "models/model.onnx": export_onnx}
+    made = {"models/model.ts": export_torchscript, "models/model.onnx": export_onnx} if exporters is None else exporters
     info: dict[str, Any] = {}
     for name in NAMES:
         bundle = (Path(bundles) if bundles else BUNDLES) / name
