@@ -1,0 +1,91 @@
+"""The commands that make the shipped weights, and how they come into the bundles."""
+
+import json
+import shutil
+from ast import literal_eval
+from itertools import pairwise
+
+import pandas as pd
+import pytest
+import yaml
+from bundle_workflow import BUNDLES
+from ship_weights import FILES, METRICS, ship_weights
+from train_weights import weights_steps
+
+from tanq_monai.errors import InputError
+
+MONAIS_OWN = {"config_file", "meta_file", "logging_file"}
+
+
+def options_of(step):
+    return {name[2:]: value for name, value in pairwise(step.arguments) if name.startswith("--")}
+
+
+def test_every_choice_of_the_commands_is_one_of_its_config(tmp_path):
+    phantom, *bundle_steps = weights_steps(tmp_path, "small", seed=0)
+    assert phantom.arguments[:3] == ("-m", "tanq_monai", "phantom")
+    assert len(bundle_steps) == 5
+    for step in bundle_steps:
+        options = options_of(step)
+        config = yaml.safe_load((step.folder / options["config_file"]).read_text())
+        for option in options.keys() - MONAIS_OWN:
+            value = config
+            for key in option.split("#"):
+                value = value[key]  # a KeyError names the option
+
+
+def test_the_commands_write_what_is_shipped(tmp_path):
+    """Where the trainings and the scores go is where shipping looks for them."""
+    options = {step.name: options_of(step) for step in weights_steps(tmp_path, "small", seed=0)}
+    folders = [options[name]["output_dir"] for name in ("train_tanq", "train_self_training", "score")]
+    sources = [path for files in FILES.values() for path in files.values()]
+    assert all(any((tmp_path / source).is_relative_to(folder) for folder in folders) for source in sources)
+    assert literal_eval(options["train_self_training"]["rounds"]) == 1
+    assert options["segment"]["model_dir"] == str((tmp_path / FILES["vs_cochlea_seg"]["models/model.pt"]).parent)
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A training's folder, with other scores than those of the shipped weights, and a copy of the bundles."""
+    for bundle, files in FILES.items():
+        shutil.copytree(BUNDLES / bundle, tmp_path / "bundles" / bundle)
+        for place, source in files.items():
+            path = tmp_path / "trained" / source
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(BUNDLES / bundle / place, path)
+            if place.endswith(".csv"):
+                table = pd.read_csv(path)
+                numbers = table.select_dtypes("float").columns
+                table[numbers] += 0.5
+                table.to_csv(path, index=False)
+            if place.endswith("model.pt"):
+                path.write_bytes(b"other weights")
+    return tmp_path / "trained", tmp_path / "bundles"
+
+
+def metrics_of(bundles):
+    return {
+        bundle: json.loads((bundles / bundle / "configs" / "metadata.json").read_text())["eval_metrics"]
+        for bundle in FILES
+    }
+
+
+def test_shipping_copies_weights_and_scores_and_writes_the_scores_into_the_metadata(trained):
+    out, bundles = trained
+    before = metrics_of(bundles)
+    ship_weights(str(out), str(bundles))
+    for bundle, files in FILES.items():
+        for place, source in files.items():
+            assert (bundles / bundle / place).read_bytes() == (out / source).read_bytes()
+        table = pd.read_csv(bundles / bundle / "docs" / "evaluation.csv")
+        assert metrics_of(bundles)[bundle] == METRICS[bundle](table)
+        assert metrics_of(bundles)[bundle] != before[bundle]
+
+
+def test_an_unfinished_training_is_told_and_changes_nothing(trained):
+    out, bundles = trained
+    (out / FILES["vs_cochlea_seg"]["docs/evaluation.csv"]).unlink()
+    before = {path: path.read_bytes() for path in bundles.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=r"summary\.csv: is missing; let scripts/train_weights\.py come to its end"):
+        ship_weights(str(out), str(bundles))
+    assert {path: path.read_bytes() for path in bundles.rglob("*") if path.is_file()} == before
