@@ -69,12 +69,11 @@ class Card:
 
     def repeat(self, config: str, **choices: object) -> None:
         """Type the last command with other choices."""
-        python, *words = shlex.split(self.done[-1])
-        assert (python, words[words.index("--config_file") + 1]) == ("python", f"configs/{config}.yaml")
+        python, dash_m, module, *words = shlex.split(self.done[-1])
+        assert (python, dash_m, words[words.index("--config_file") + 1]) == ("python", "-m", f"configs/{config}.yaml")
         options = self.short[config] | choices
-        run_typed(
-            [*words, *(word for name, value in options.items() for word in (f"--{name}", str(value)))], self.folder
-        )
+        words += [word for name, value in options.items() for word in (f"--{name}", str(value))]
+        run_typed(module, words, self.folder)
 
     def run_program(self, program: str, *options: str) -> None:
         """Type the next command, which is another program's, in a shell that finds what is beside this Python."""
