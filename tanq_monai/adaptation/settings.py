@@ -66,7 +66,7 @@ SIZES = {
         | {
             "max_epochs": 10,
             "iterations_per_epoch": 120,
-            "foreground_fraction": 1.0,
+            "foreground_fraction": 0.66,
             "plans_override": {"patch_size": [64, 64], "features_per_stage": [16, 32, 64]},
         },
         # Labels as they are: after minutes of training hardly one would pass as plausible.
