@@ -12,7 +12,10 @@ from pathlib import Path
 import torch
 
 METADATA = {"version": "0.1.0", "required_packages_version": {"nibabel": "5.2.0"}, "monai_version": "1.6.1"}
-CONFIG = "imports: [$import torch]\nbundle_root: .\ndevice: $torch.device('cpu')\n"
+CONFIG = """imports: [$import torch]
+bundle_root: .
+device: '$torch.device("cuda" if torch.cuda.is_available() else "cpu")'
+"""
 
 
 def make_bundle(folder: Path, config: str = CONFIG, version: str = "0.1.0", **metadata: object) -> Path:

@@ -23,6 +23,10 @@ def override_plan(plan: Json, configuration: str, override: Json) -> Json:
     unknown = [key for key in override if key not in config and key not in network]
     if unknown:
         raise InputError("plans_override", f"has unknown keys {unknown}", f"choose of {sorted({*config, *network})}")
+    named = [key for key in override if key in config["architecture"].get("_kw_requires_import", ())]
+    if named or "architecture" in override:
+        problem = f"names code: {', '.join(named or ['architecture'])}"
+        raise InputError("plans_override", problem, "give a trainer of nnU-Net's that has such a network")
     for key, value in override.items():
         (network if key in network else config)[key] = value
     if {"patch_size", "spacing"} & override.keys():

@@ -92,12 +92,17 @@ def _check_plain(choice: object, place: str) -> None:
     """Raise if a choice would make MONAI run something in the command that it is given to, or run another config."""
     names = choice.keys() if isinstance(choice, Mapping) else ()
     texts = [str(name) for name in names] + ([choice] if isinstance(choice, str) else [])
-    if any(text.startswith(("$", "%")) or "_target_" in text for text in texts) or _OF_MONAI & set(names):
+    if any(_could_run(text) for text in texts) or _OF_MONAI & set(names):
         problem = f"hold {choice!r}, which is no plain value of a choice"
         raise InputError(place, problem, "give choices from the top of the config, with plain values")
     inner = choice.values() if isinstance(choice, Mapping) else choice if isinstance(choice, list | tuple) else ()
     for value in inner:
         _check_plain(value, place)
+
+
+def _could_run(text: str) -> bool:
+    """Whether a text is more than that to MONAI, or an option to its command line."""
+    return "$" in text or text.startswith(("%", "-")) or "_target_" in text
 
 
 class SelfTraining:

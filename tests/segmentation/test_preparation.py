@@ -166,3 +166,9 @@ def test_the_environment_is_restored(tmp_path, monkeypatch):
     assert inside["nnUNet_compile"] == "f"
     assert dict(os.environ)["nnUNet_raw"] == "before"
     assert "nnUNet_results" not in os.environ
+
+
+@pytest.mark.parametrize("override", [{"nonlin": "os.system"}, {"architecture": {}}])
+def test_a_plan_is_not_told_what_code_its_network_is_made_of(plan, override):
+    with pytest.raises(InputError, match=f"plans_override: names code: {min(override)}; give a trainer"):
+        override_plan(plan, VOLUME, override)

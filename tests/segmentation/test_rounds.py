@@ -132,6 +132,8 @@ def test_no_round_more_than_wanted(rounds):
     [
         {"training": {"max_epochs": "$__import__('os').system('id')"}},
         {"training": {"plans_override": {"patch_size": ["%other.yaml::x"]}}},
+        {"inference": {"initialize": "\"$print('quoted, for the command line')\""}},
+        {"training": {"device": "--logging_file=docs/evil.txt"}},
         {"inference": {"network_def": {"_target_": "os.system"}}},
         {"refinement": {"network_def#_target_": "os.system"}},
         {"feedback": {"config_file": "other.yaml"}},

@@ -18,7 +18,7 @@ from tanq_monai.deploy.zoo.contents import (
 )
 from tanq_monai.deploy.zoo.findings import Finding
 from tanq_monai.deploy.zoo.record import RECORD
-from tanq_monai.deploy.zoo.unpack import unpack
+from tanq_monai.deploy.zoo.unpack import told_as_unusable, unpack
 from tanq_monai.errors import InputError
 
 _MADE_HERE = frozenset({"runs", "__pycache__"})  # by runs of the bundle
@@ -31,12 +31,13 @@ def audit_bundle(bundle: str | Path) -> list[Finding]:
         InputError: when there is no bundle, or its zip cannot be unpacked safely.
     """
     path = Path(bundle)
-    if path.is_dir():
-        return audit_folder(path)
-    if not zipfile.is_zipfile(path):
-        raise InputError(path, "is neither a folder nor a whole zip file", "give a bundle")
-    with tempfile.TemporaryDirectory() as folder:
-        return audit_folder(unpack(path, Path(folder)), ignored=frozenset())
+    with told_as_unusable(path):
+        if path.is_dir():
+            return audit_folder(path)
+        if not zipfile.is_zipfile(path):
+            raise InputError(path, "is neither a folder nor a whole zip file", "give a bundle")
+        with tempfile.TemporaryDirectory() as folder:
+            return audit_folder(unpack(path, Path(folder)), ignored=frozenset())
 
 
 def audit_folder(folder: Path, ignored: frozenset[str] = _MADE_HERE) -> list[Finding]:
@@ -51,10 +52,13 @@ def audit_folder(folder: Path, ignored: frozenset[str] = _MADE_HERE) -> list[Fin
     """
     if not (folder / "configs" / "metadata.json").is_file():
         raise InputError(folder, "is no bundle: it has no configs/metadata.json", "give the folder or zip of a bundle")
-    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if not path.is_dir()]
-    files = [path.as_posix() for path in paths if not ignored & set(path.parts) and path.as_posix() != RECORD]
+    paths = [path for path in sorted(folder.rglob("*")) if not ignored & set(path.relative_to(folder).parts)]
+    links = [path.relative_to(folder).as_posix() for path in paths if path.is_symlink()]
+    files = [path.relative_to(folder).as_posix() for path in paths if path.is_file() and not path.is_symlink()]
+    files = [file for file in files if file != RECORD]
     configs = [file for file in files if file.lower().endswith(ENDINGS) and not file.startswith(f"{PACKAGE}/")]
-    findings = name_findings(files) + config_findings(folder, configs)
+    findings = [Finding(link, "", "a link", "leads elsewhere") for link in links]
+    findings += name_findings(files) + config_findings(folder, configs)
     for file, look in (
         (LOGGING, logging_findings),
         (WEIGHTS, weights_findings),

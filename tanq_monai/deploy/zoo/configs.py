@@ -1,22 +1,46 @@
-"""What the configs of a bundle would execute: every ``_target_``, ``$`` expression, import and macro, YAML and JSON."""
+"""What the configs of a bundle would execute: every ``_target_``, ``$`` expression and import, YAML and JSON."""
 
-from collections.abc import Iterator, Mapping
+import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from monai.bundle import ConfigParser
 
-from tanq_monai.deploy.zoo.allowed import NETWORKS, READERS, TARGETS
-from tanq_monai.deploy.zoo.expressions import IMPORTS, Aliases, called_names, check_references, imported_module
 from tanq_monai.deploy.zoo.findings import Finding, RefusedError
 from tanq_monai.deploy.zoo.paths import check_text
+from tanq_monai.deploy.zoo.vocabulary import (
+    KINDS,
+    TARGET,
+    Statement,
+    is_expression,
+    is_overlay_key,
+    read_vocabulary,
+    statements,
+)
 
 ENDINGS = (".json", ".yaml", ".yml")
-TARGET = "_target_"
-DESCRIPTIONS = ("metadata.json", "plans.json", "dataset.json")  # texts, of which none is taken for a path
-DEBUGGER = frozenset({"_debug_", "_mode_"})
-Places = list[tuple[tuple[str, ...], Any]]
+DESCRIPTIONS = (
+    "metadata.json",
+    "plans.json",
+    "dataset.json",
+    "model.json",
+)  # no configs, but MONAI reads the first as one
+OF_MONAI = frozenset(  # choices of `monai.bundle run` itself: a step that is given one would run another config
+    {
+        *("args_file", "config_file", "final_id", "init_id", "logging_file", "meta_file", "override", "run_id"),
+        *("runner_id", "tracking", "workflow_name", "workflow_type"),
+    }
+)
+# Classes that nnU-Net's plans may name; nothing that such a module has only imported.
+NETWORKS = re.compile(
+    r"dynamic_network_architectures\.(architectures|building_blocks)\.\w+\.[A-Z]\w+|torch\.nn\.(modules\.\w+\.)?[A-Z]\w+"
+)
+_KEY = re.compile(r"[A-Za-z0-9]\w*( \w+)*")
+_REFERENCE = re.compile(r"@(?!imports\b)[A-Za-z0-9]\w*(#\w+)*")
+_IMPORTS = ("imports", "+imports")
 
 
 def config_findings(folder: Path, files: list[str]) -> list[Finding]:
@@ -24,107 +48,148 @@ def config_findings(folder: Path, files: list[str]) -> list[Finding]:
 
     Args:
         folder: of the bundle.
-        files: names of the configs. They are judged together, since any may be laid over any other.
+        files: names of the configs. Each is judged by itself: what is allowed stays so under any other.
     """
-    contents, findings = {}, []
+    findings = []
     for file in files:
         try:
-            contents[file] = list(_leaves(ConfigParser.load_config_file(str(folder / file)), ()))
-        except (ValueError, yaml.YAMLError, RecursionError, OSError) as error:
+            content = _loaded(folder / file)
+        except Exception as error:  # a broken file may lead to any
             findings.append(Finding(file, "", "a config", f"cannot be read ({_first_line(error)})"))
-    aliases = _aliases(contents)
-    for file, places in contents.items():
-        findings += [finding for keys, value in places for finding in _judged(file, keys, value, aliases)]
+            continue
+        if not isinstance(content, dict):
+            findings.append(Finding(file, "", "a config", "cannot be read (it has no ids)"))
+            continue
+        describes = Path(file).name in DESCRIPTIONS
+        for said in statements(content):
+            findings += _judged(file, said, _described if describes else _executed)
     return findings
 
 
-def _leaves(content: Any, keys: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """All values that hold no others, by their keys; a key of an overlay, ``+a#b``, is taken apart."""
-    if isinstance(content, dict):
-        for key, value in content.items():
-            parts = str(key).removeprefix("+").replace("#", "::").split("::")
-            yield from _leaves(value, (*keys, *parts))
-    elif isinstance(content, list):
-        for number, value in enumerate(content):
-            yield from _leaves(value, (*keys, str(number)))
-    else:
-        yield keys, content
+def _loaded(path: Path) -> Any:
+    if path.suffix != ".json":
+        with path.open(encoding="utf-8") as file:
+            if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(file)):
+                raise RefusedError("it repeats parts of itself by YAML's aliases, which no config needs")
+    return ConfigParser.load_config_file(str(path))
 
 
-def _aliases(contents: Mapping[str, Places]) -> Aliases:
-    """What every name stands for, in any of the files; refused imports are told by :func:`_judged`."""
-    aliases: dict[str, frozenset[str]] = {}
-    for places in contents.values():
-        for _, value in places:
-            try:
-                found = imported_module(value) if _is_expression(value) else None
-            except RefusedError:
-                continue
-            if found:
-                name, module = found
-                aliases[name] = aliases.get(name, frozenset()) | {module}
-    return aliases
-
-
-def _judged(file: str, keys: tuple[str, ...], value: Any, aliases: Aliases) -> Iterator[Finding]:
-    place = "::".join(keys)
+def _judged(file: str, said: Statement, judge: Any) -> Iterator[Finding]:
+    place = "::".join(map(str, said.keys))
     try:
-        what = _executed(file, keys, value, aliases)
+        what = judge(said)
     except RefusedError as refusal:
-        yield Finding(file, place, str(value), str(refusal))
+        yield Finding(file, place, str(said.value), str(refusal))
         return
     if what:
         yield Finding(file, place, what)
 
 
-def _executed(file: str, keys: tuple[str, ...], value: Any, aliases: Aliases) -> str:
-    """What a value makes MONAI do, as text; "" where it is data."""
-    if DEBUGGER & set(keys):
-        raise RefusedError(f"sets {min(DEBUGGER & set(keys))}, which starts a debugger or hands a function on")
-    if TARGET in keys:
-        if keys[-1] != TARGET or value not in TARGETS:
+def _executed(said: Statement) -> str:
+    """What a statement makes MONAI do, as text; "" where it is data."""
+    _check_keys(said)
+    vocabulary, value = read_vocabulary(), said.value
+    if said.keys[-1:] == (TARGET,):
+        if not isinstance(value, str) or value not in vocabulary.arguments or is_overlay_key(value):
             raise RefusedError("is a target that is not on the list")
         return f"calls {value}"
-    if not isinstance(value, str):
-        return ""
-    _check_by_key(keys, value)
-    if value.startswith("%"):
-        raise RefusedError("is a macro, which puts in other files")
-    if _is_expression(value):
-        return _evaluated(keys, value, aliases)
-    check_references(value, "::".join(keys))
-    if Path(file).name not in DESCRIPTIONS:
-        check_text(value)
-    if "arch_kwargs" in keys or "network_class_name" in keys:
-        return _located(keys, value)
+    if value is not None and not isinstance(value, str | bool | int | float):
+        raise RefusedError(f"is a {type(value).__name__}, which no config needs")
+    if is_expression(value):
+        return _evaluated(said)
+    if said.owner is not None:
+        _check_argument(said)
+    elif isinstance(value, str) and not said.is_kind:
+        _check_plain(value)
     return ""
 
 
-def _evaluated(keys: tuple[str, ...], value: str, aliases: Aliases) -> str:
-    if imported := imported_module(value):
-        if keys[:-1] != (IMPORTS,):
-            raise RefusedError(f"imports outside of {IMPORTS}")
-        return f"imports {imported[1]} as {imported[0]}"
-    names = called_names(value, "::".join(keys), aliases)
-    return f"evaluates {value[1:]}" + (f"  [{', '.join(dict.fromkeys(names))}]" if names else "")
+def _check_keys(said: Statement) -> None:
+    last = said.keys[-1] if said.keys else "ids"
+    if isinstance(last, int) and not isinstance(last, bool):
+        return
+    if not isinstance(last, str):
+        raise RefusedError(f"has the key {last!r}, which is no text")
+    if last in OF_MONAI:
+        raise RefusedError(f"sets {last}, which is a choice of MONAI's run itself")
+    if is_overlay_key(last):
+        if len(said.keys) > 1 or last not in read_vocabulary().arguments:
+            raise RefusedError("is laid over a place that is not on the list")
+    elif last != TARGET and said.owner is None and not _KEY.fullmatch(last):
+        raise RefusedError("has a key that no config needs")
 
 
-def _check_by_key(keys: tuple[str, ...], value: str) -> None:
-    """Of readers and writers MONAI imports whatever is named."""
-    if "reader" in keys and value not in READERS:
-        raise RefusedError(f"names a reader other than {', '.join(sorted(READERS))}")
-    if "writer" in keys and not _is_expression(value):
-        raise RefusedError("names a writer as text, which MONAI would import")
+def _evaluated(said: Statement) -> str:
+    text = said.value
+    if text in read_vocabulary().expressions:
+        imported = text.removeprefix("$").strip().startswith("import ")
+        if imported and not (len(said.keys) == 2 and said.keys[0] in _IMPORTS):
+            raise RefusedError("imports outside of imports")
+        if said.owner is not None:
+            _check_argument(said)
+        return text.removeprefix("$") if imported else f"evaluates {text.removeprefix('$')}"
+    try:
+        literal = ast.literal_eval(text.removeprefix("$").strip())
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise RefusedError("is an expression that is not on the list") from None
+    _check_literal(literal, said)
+    return ""
 
 
-def _located(keys: tuple[str, ...], value: str) -> str:
-    if not NETWORKS.fullmatch(value):
-        raise RefusedError("is no part of a network that nnU-Net's plans may name")
-    return f"builds {value}"
+def _check_literal(value: Any, said: Statement) -> None:
+    """Of data in Python's writing: JSON has no other for numbers as keys."""
+    if isinstance(value, dict):
+        inner = [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple):
+        inner = list(value)
+    elif isinstance(value, str):
+        if said.owner is not None:
+            raise RefusedError("is an expression that is not on the list")
+        _check_plain(value)
+        return
+    elif value is None or isinstance(value, bool | int | float):
+        return
+    else:
+        raise RefusedError(f"is a {type(value).__name__}, which no config needs")
+    for one in inner:
+        _check_literal(one, said)
 
 
-def _is_expression(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith("$")
+def _check_argument(said: Statement) -> None:
+    """An argument, and what may be given for it: many are looked up by name, or call what they are given."""
+    known = read_vocabulary().arguments.get(str(said.owner), {}).get(said.path)
+    where = f"{said.path} of {said.owner}" if said.path else f"{said.owner}"
+    if known is None:
+        raise RefusedError(f"gives {where}, which is not on the list")
+    if isinstance(said.value, str) and (said.value not in known or (said.value in KINDS and not said.is_kind)):
+        raise RefusedError(f"gives {where} something that is not on the list")
+
+
+def _check_plain(text: str) -> None:
+    """A text that MONAI takes as it is, or a reference to another id."""
+    if text.startswith("@"):
+        if not _REFERENCE.fullmatch(text):
+            raise RefusedError("refers to something that is not the id of a choice or a component")
+        return
+    if any(sign in text for sign in "$@%") or text.startswith("-"):
+        raise RefusedError("holds a sign that could make something else of it")
+    check_text(text)
+
+
+def _described(said: Statement) -> str:
+    """Metadata, plans and the like: texts, of which nothing may be evaluated."""
+    for key in said.keys:
+        if isinstance(key, str) and (key.startswith(("$", "@", "%")) or re.fullmatch(r"_\w+_", key)):
+            raise RefusedError(f"has the key {key}, which belongs into no description")
+    if not isinstance(said.value, str) or said.is_kind:
+        return ""
+    if said.value.startswith(("$", "@", "%")):
+        raise RefusedError("is no plain text")
+    if "arch_kwargs" in said.keys or "network_class_name" in said.keys:
+        if not NETWORKS.fullmatch(said.value):
+            raise RefusedError("is no part of a network that nnU-Net's plans may name")
+        return f"builds {said.value}"
+    return ""
 
 
 def _first_line(error: Exception) -> str:

@@ -3,7 +3,6 @@
 import ast
 import configparser
 import hashlib
-import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -21,7 +20,11 @@ _EXPECTED = re.compile(
     r"LICENSE|configs/([\w-]+/)?[\w-]+\.(yaml|json)|configs/logging\.conf|docs/[\w./-]+\.(md|png|txt|csv)"
     r"|models/(model\.(pt|ts|onnx)|(plans|dataset|model)\.json)|tanq_monai/[\w./-]+"
 )
-_STREAMS = ("(sys.stderr,)", "(sys.stdout,)")
+_LOGGING = {  # what the file may set, and to what; None: anything
+    **dict.fromkeys(("keys", "level", "handlers", "formatter", "format", "datefmt", "qualname", "propagate")),
+    "class": ("StreamHandler",),
+    "args": ("(sys.stderr,)", "(sys.stdout,)"),
+}
 _OF_FILES = frozenset({"save", "load", "from_file", "_save", "ops"})  # TorchScript that leaves the network
 
 
@@ -46,18 +49,18 @@ def package_findings(folder: Path, files: list[str]) -> list[Finding]:
 
 
 def logging_findings(path: Path) -> list[Finding]:
-    """Python's logging evaluates the classes and arguments that this file names."""
+    """Python's logging evaluates the classes, arguments and defaults that this file names."""
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(path.read_text(encoding="utf-8"))
     except (configparser.Error, UnicodeDecodeError):
         return [Finding(LOGGING, "", "logging", "cannot be read")]
     findings = []
-    for section in parser.sections():
+    for section in (parser.default_section, *parser.sections()):
         for key, value in parser[section].items():
-            allowed = {"class": ("StreamHandler",), "args": _STREAMS, "kwargs": (), "style": ()}.get(key)
-            if allowed is not None:
-                refused = None if value in allowed else f"is not {' or '.join(allowed) or 'needed'}"
+            allowed = _LOGGING.get(key, ())
+            refused = None if allowed is None or value in allowed else f"is not {' or '.join(allowed) or 'needed'}"
+            if refused or allowed:
                 findings.append(Finding(LOGGING, f"{section}::{key}", value, refused))
     return findings
 
@@ -66,7 +69,7 @@ def weights_findings(path: Path) -> list[Finding]:
     """Whether ``model.pt`` is a dictionary of tensors, which torch reads without calling anything else."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError):
+    except Exception:  # a broken pickle may lead to any
         return [Finding(WEIGHTS, "", "a pickle", "torch does not read it as mere weights")]
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         return [Finding(WEIGHTS, "", "a pickle", "holds other things than tensors by name")]

@@ -13,7 +13,7 @@ from tanq_monai.deploy.zoo.index import Entry, archive_of, find_entry
 from tanq_monai.deploy.zoo.record import check_record, write_record
 from tanq_monai.deploy.zoo.requirements import check_requirements, read_metadata
 from tanq_monai.deploy.zoo.source import TIMEOUT, Zoo
-from tanq_monai.deploy.zoo.unpack import unpack
+from tanq_monai.deploy.zoo.unpack import told_as_unusable, unpack
 from tanq_monai.errors import InputError
 
 PACKAGE = "tanq_monai"
@@ -42,14 +42,18 @@ def fetch_bundle(
     Raises:
         InputError: when anything about it is not as it should be.
     """
-    entry = find_entry(Zoo(zoo, timeout), name, version)
-    folder = Path(output_dir) / entry.stem
+    with told_as_unusable(zoo):
+        return _installed(find_entry(Zoo(zoo, timeout), name, version), Zoo(zoo, timeout), Path(output_dir), trust_code)
+
+
+def _installed(entry: Entry, zoo: Zoo, output_dir: Path, trust_code: bool) -> Path:
+    folder = output_dir / entry.stem
     if folder.exists():
         check_record(folder, entry)
         return folder
-    with _temporary_folder(Path(output_dir), entry.stem) as temporary:
+    with _temporary_folder(output_dir, entry.stem) as temporary:
         archive = temporary / archive_of(entry)
-        Zoo(zoo, timeout).copy(archive.name, archive, entry.size, entry.sha256)
+        zoo.copy(archive.name, archive, entry.size, entry.sha256)
         unpacked = unpack(archive, temporary / "unpacked")
         _check(unpacked, entry, trust_code)
         write_record(unpacked, entry)

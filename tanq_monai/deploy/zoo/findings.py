@@ -19,6 +19,10 @@ class Finding:
     what: str
     refused: str | None = None
 
+    def __post_init__(self) -> None:
+        for name in ("file", "place", "what", "refused"):
+            object.__setattr__(self, name, _printable(getattr(self, name)))
+
     @property
     def where(self) -> str:
         """File and place."""
@@ -27,6 +31,11 @@ class Finding:
     def __str__(self) -> str:
         verdict = f"  REFUSED: {self.refused}" if self.refused else ""
         return f"{self.where}: {self.what}{verdict}"
+
+
+def _printable(text: str | None) -> str | None:
+    """One line without anything that a terminal would act on."""
+    return text and "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class RefusedError(Exception):

@@ -1,17 +1,31 @@
 """Zip files from elsewhere, unpacked into one folder and nowhere else."""
 
+import contextlib
 import shutil
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from tanq_monai.errors import InputError
+from tanq_monai.errors import InputError, InputErrors
 
 MAX_GROWTH = 20  # times the size of the zip; ours are stored and do not grow
 MAX_FILES = 5000
 _END = b"PK\x05\x06"  # begins the last 22 bytes of a zip file without a comment
 _AGAIN = "do not use it; fetch it again, or ask who published it"
+
+
+@contextlib.contextmanager
+def told_as_unusable(what: str | Path) -> Iterator[None]:
+    """Whatever goes wrong inside is the fault of what strangers made, and told in one line."""
+    try:
+        yield
+    except (InputError, InputErrors):
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise InputError(what, f"cannot be judged ({type(error).__name__}: {reason})", _AGAIN) from error
 
 
 def unpack(archive: Path, folder: Path) -> Path:

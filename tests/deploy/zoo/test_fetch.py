@@ -201,6 +201,10 @@ SPOILT = {
     "no index": (without, "model_info.json: cannot be read (No such file or directory)"),
     "index that is none": (index_of("{"), "is no JSON"),
     "index without checksums": (index_of('{"vs_cochlea_seg_v1.0.0": {"checksum": "a"}}'), "tells no version, sha256"),
+    "index without end": (index_of('{"a": ' * 5000 + "1" + "}" * 5000), "cannot be judged (RecursionError"),
+    "version of many digits": (index_of('{"vs_cochlea_seg_v' + "9" * 5000 + '": {}}'), "model_info.json: "),
+    "requirements that are a list": (of_version("1.0.0", required_packages_version=["torch"]), "cannot be judged ("),
+    "member of no name": (with_member("./"), "cannot be judged ("),
     "index with a path": (index_of('{"../vs_cochlea_seg_v1.0.0": {}}'), "tells no version, sha256"),
 }
 
