@@ -48,6 +48,8 @@ def package_zoo(output: str, bundles: str | None = None, url: str = "", exporter
     info: dict[str, Any] = {}
     for name in NAMES:
         bundle = (Path(bundles) if bundles else BUNDLES) / name
+        if not (bundle / "configs" / "metadata.json").is_file():
+            raise InputError(bundle, "is no bundle", "give the folder that holds both")
         version = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
         archive = folder / f"{name}_v{version}.zip"
         members = dict(bundle_members(bundle)) | dict(exported_members(bundle, made)) | dict(package_members())

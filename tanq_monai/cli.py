@@ -1,7 +1,9 @@
 """The command line: ``python -m tanq_monai <command>``. Research use only; not a medical device."""
 
+import inspect
 import sys
-from typing import Literal
+from collections.abc import Callable, Sequence
+from typing import Literal, cast
 
 import fire
 
@@ -326,9 +328,23 @@ COMMANDS = {
 }
 
 
+def _check_options(words: Sequence[str]) -> None:
+    """Raise for an option that the command does not have: fire tells of it only when the command has run."""
+    if not words or words[0] not in COMMANDS:
+        return
+    command = cast(Callable[..., object], COMMANDS[words[0]])
+    known = {name.replace("_", "-") for name in inspect.signature(command).parameters} | {"help"}
+    for word in words[1:]:
+        name = word[2:].partition("=")[0].replace("_", "-")
+        if word.startswith("--") and name and name.removeprefix("no") not in known and name not in known:
+            options = ", ".join(f"--{option}" for option in sorted(known))
+            raise InputError(f"--{name}", f"is no option of {words[0]}", f"choose of {options}")
+
+
 def main() -> None:
     """Run a command; a user's mistake ends in one line and exit code 1."""
     try:
+        _check_options(sys.argv[1:])
         fire.Fire(COMMANDS, name="tanq_monai")
     except ValueError as error:
         mistake = mistake_behind(error)

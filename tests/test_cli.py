@@ -33,6 +33,10 @@ def test_the_phantom_command_writes_the_layout_of_crossmoda_2022(tmp_path):
         (("phantom", "--output-dir", "{file}", "--seed", "abc"), "--seed abc: is not a whole number"),
         (("phantom", "--output-dir", "{file}"), "is a file; give the name of a folder"),
         (("demo", "--output-dir", "{file}"), "choose another output folder"),
+        (
+            ("phantom", "--output-dir", "{file}_new", "--sise", "tiny"),
+            "--sise: is no option of phantom; choose of --help,",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line_with_exit_code_1(tmp_path, arguments, told):

@@ -3,7 +3,16 @@
 import pytest
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import filling, replacing
+from tanq_monai.files import check_output_file, filling, replacing
+
+
+def test_where_a_file_cannot_be_written_is_told_before_the_work(tmp_path):
+    assert check_output_file(tmp_path / "new" / "file.txt").parent.is_dir()
+    assert list((tmp_path / "new").iterdir()) == []
+    with pytest.raises(InputError, match="new: is a folder; give the name of a file"):
+        check_output_file(tmp_path / "new")
+    with pytest.raises(InputError, match=r"x: cannot be written \(.*\); choose another place"):
+        check_output_file("/proc/x")
 
 
 def test_the_file_appears_in_a_new_folder_when_the_block_has_ended(tmp_path):

@@ -134,6 +134,8 @@ def style_of(case: str, styles: Sequence[str]) -> int:
 
 def with_styles(cases: Sequence[Case], styles: Sequence[str], style: str | None = None) -> list[dict[str, str | int]]:
     """The cases with ``style``, the number of theirs: that of ``style``, or of their names (:func:`style_of`)."""
+    if style is not None and style not in styles:
+        raise InputError(f"style {style}", "is none that the translator knows", f"choose one of {', '.join(styles)}")
     return [case | {"style": style_of(case["case"] if style is None else style, styles)} for case in cases]
 
 

@@ -1,6 +1,6 @@
 """Are these labels, is this folder one we can work with? Told as in :mod:`tanq_monai.data.images`."""
 
-import os
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +27,8 @@ def check_output_dir(path: str | Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(path, f"cannot be made a folder ({error.strerror})", "choose another output folder") from error
-    if not os.access(path, os.W_OK):
-        raise InputError(path, "cannot be written to", "choose another output folder")
-    return path
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise InputError(path, "cannot be written to", "choose another output folder") from error

@@ -13,8 +13,10 @@ import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
-from tanq_monai.data.dicom import check_series, read_series
+from tanq_monai.data.dicom import check_series, is_dicom, read_series
 from tanq_monai.errors import InputError
+
+MIN_EDGE, MAX_EDGE = 0.01, 50.0  # mm, of a voxel of a head
 
 
 def check_image(path: Path, contrast: str | None = None) -> None:
@@ -42,13 +44,21 @@ def check_header(path: Path, contrast: str | None = None) -> None:
 def _open(path: Path) -> nib.Nifti1Image:
     """The volume, of which only the header has been read."""
     if not path.exists():
-        raise InputError(path, "does not exist", "add the file or take its case out of the folder")
+        raise InputError(path, "does not exist", "look for its right name")
     if path.stat().st_size == 0:
         raise InputError(path, "is empty", "copy it again")
+    if is_dicom(path):
+        raise InputError(path, "is one DICOM file", "give the folder of its series")
     with _told_as_unreadable(path):
         volume = nib.load(path)
     if volume.ndim != 3:
         raise InputError(path, f"has {volume.ndim} dimensions {volume.shape}", "give one 3D volume per file")
+    if volume.get_data_dtype().kind == "c":
+        raise InputError(path, "holds complex numbers", "give the magnitude")
+    edges = np.linalg.norm(volume.affine[:3, :3], axis=0)
+    if not (np.isfinite(edges).all() and edges.min() > MIN_EDGE and edges.max() < MAX_EDGE):
+        told = " x ".join(f"{edge:.3g}" for edge in edges)
+        raise InputError(path, f"has voxels of {told} mm", "give it an affine in mm")
     if volume.get_data_dtype().fields:
         channels = len(volume.get_data_dtype().fields)
         raise InputError(path, f"has {channels} channels of colour", "give a volume of one grey value per voxel")

@@ -26,7 +26,7 @@ from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.deploy.onnx_network import OnnxNetwork
 from tanq_monai.deploy.runtime.run import SEGMENTATION, TRANSLATION
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import check_output_file, replacing
 from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.phantom import Case, scan_case
 from tanq_monai.segmentation.inferer import PlanInferer
@@ -92,8 +92,8 @@ def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
             not do what torch does.
     """
     folder = Path(bundle)
-    path = folder / "models" / "model.onnx" if output is None else Path(output)
     network = read_network(folder)
+    path = check_output_file(folder / "models" / "model.onnx" if output is None else output)
     metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
     made = _translator(network, folder) if isinstance(network, TanqGenerator) else _segmenter(network, folder)
     common = {name: metadata[name] for name in ("name", "version", "intended_use")}

@@ -12,6 +12,7 @@ from nibabel.filebasedimages import ImageFileError
 from tanq_monai.errors import InputError
 
 ROUNDING = 1e-3  # float64 labels that were resampled may be off by rounding
+SHOWN = 5  # unknown values; an image in place of a label has thousands
 
 
 class LabelVolume(NamedTuple):
@@ -49,7 +50,7 @@ def read_labels(path: Path, *, known: frozenset[int]) -> LabelVolume:
     rounded = np.rint(given).astype(np.int64)
     unknown = sorted(set(np.unique(rounded).tolist()) - known - {0})
     if unknown:
-        listed = ", ".join(str(value) for value in unknown)
+        listed = ", ".join(str(value) for value in unknown[:SHOWN]) + (", ..." if len(unknown) > SHOWN else "")
         raise InputError(path, f"holds unknown label {listed}", f"use only {sorted(known)}")
     labels = np.zeros(flat.size, dtype=np.uint8)
     labels[places] = rounded

@@ -1,6 +1,6 @@
 import gzip
-import os
 import re
+import tempfile
 
 import numpy as np
 import pydicom
@@ -42,7 +42,7 @@ def test_a_case_without_structures_passes(tmp_path, image):
 
 def test_a_missing_file_is_told(tmp_path):
     path = tmp_path / "a_ceT1.nii.gz"
-    with pytest.raises(InputError, match=_told(path, "does not exist", "add the file")):
+    with pytest.raises(InputError, match=_told(path, "does not exist", "look for its right name")):
         check_image(path)
 
 
@@ -108,6 +108,25 @@ def test_other_than_three_dimensions_are_told(tmp_path, shape):
         check_image(path)
 
 
+@pytest.mark.parametrize(("edge", "told"), [(820.0, "820 x 0.5 x 1.5 mm"), (0.001, "0.001 x 0.5 x 1.5 mm")])
+def test_voxels_of_no_head_are_told(tmp_path, edge, told):
+    path = write_nifti(tmp_path / "a_ceT1.nii.gz", scan(), np.diag([-edge, -0.5, 1.5, 1.0]))
+    with pytest.raises(InputError, match=f"has voxels of {told}; give it an affine in mm"):
+        check_image(path)
+
+
+def test_complex_numbers_are_told(tmp_path):
+    path = write_nifti(tmp_path / "a_ceT1.nii.gz", scan().astype(np.complex64))
+    with pytest.raises(InputError, match="holds complex numbers; give the magnitude"):
+        check_image(path)
+
+
+def test_one_file_of_a_series_is_told(tmp_path):
+    write_series(tmp_path, scan(), [1.5 * k for k in range(6)])
+    with pytest.raises(InputError, match=r"000\.dcm: is one DICOM file; give the folder of its series"):
+        check_image(tmp_path / "000.dcm")
+
+
 @pytest.mark.parametrize("channels", ["RGB", "RGBA"])
 def test_an_image_of_several_channels_is_told(tmp_path, channels):
     colours = np.zeros(SHAPE, dtype=[(channel, np.uint8) for channel in channels])
@@ -133,7 +152,7 @@ def test_a_label_on_another_grid_is_told(tmp_path, image, row, column, shift):
 
 
 @pytest.mark.parametrize(
-    ("values", "told"), [([3], "label 3"), ([0.5, -1], "fractions"), (range(9), "label 3, 4, 5, 6, 7, 8")]
+    ("values", "told"), [([3], "label 3"), ([0.5, -1], "fractions"), (range(9), "label 3, 4, 5, 6, 7, ...")]
 )
 def test_other_label_values_are_told(tmp_path, image, values, told):
     array = structures()
@@ -209,7 +228,10 @@ def test_a_file_in_place_of_the_output_folder_is_told(tmp_path, below):
 
 
 def test_a_folder_without_write_permission_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)  # whoever runs the tests may be allowed everything
+    def refuse(**_):  # whoever runs the tests may be allowed everything
+        raise PermissionError
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     with pytest.raises(InputError, match=_told(tmp_path, "cannot be written to", "choose another output folder")):
         check_output_dir(tmp_path)
 

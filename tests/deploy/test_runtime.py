@@ -165,7 +165,17 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(bundles, tiny_phan
     assert "provider warp: is none" in _mistake(**good, provider="warp")
     label = ce_t1.with_name(ce_t1.name.replace("ceT1", "Label"))
     translation = good | {"model": translator, "image": ce_t1, "label": label}
-    assert "style None: is none of the file's; choose one of ldn, etz" in _mistake(**translation)
+    assert "style: is missing, and the file knows several; choose one of ldn, etz" in _mistake(**translation)
+    assert "style warm: is none of the file's; choose one of ldn, etz" in _mistake(**translation, style="warm")
+    assert "is for segmentation; leave --style out" in _mistake(**good, style="ldn")
+    assert "_Label.nii.gz: is not what" in _mistake(**good | {"image": label})
+    assert "holds unknown label 2; use only [0, 1]" in _mistake(**translation, style="ldn", structures='{"VS": 1}')
+    assert "--structures [1]: names no label values" in _mistake(**translation, style="ldn", structures="[1]")
+    assert "ceT1.nii.gz: holds unknown label" in _mistake(**translation | {"label": ce_t1}, style="ldn")
+    (tmp_path / "file").touch()
+    assert "file/out.nii.gz: cannot be written (File exists)" in _mistake(
+        **good | {"output": tmp_path / "file/out.nii.gz"}
+    )
     assert "lies on another grid" in _mistake(**translation | {"label": scan}, style="ldn")
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(segmenter.read_bytes()[:1000])

@@ -48,7 +48,11 @@ def _run(options: argparse.Namespace, series: Series, source: Path, bundle: Bund
     if options.log_level != "DEBUG":
         os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "ERROR")
         warnings.simplefilter("ignore")  # of libraries, about themselves
-    from monai.deploy.core import Application  # seconds, which no mistake has to wait for
+    try:
+        from monai.deploy.core import Application  # seconds, which no mistake has to wait for
+    except ImportError as error:
+        remedy = "make .venv-deploy/ready, and use .venv-deploy/bin/python"
+        raise InputError("MONAI Deploy", "is not installed in this environment", remedy) from error
 
     from tanq_monai.deploy.app.application import SegmentationApplication, TranslationApplication
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from tanq_monai.deploy.runtime import run
@@ -21,15 +22,29 @@ def main() -> None:
     parser.add_argument("--output", required=True, type=Path, help="NIfTI file to write")
     parser.add_argument("--label", type=Path, help="to translate: structures of the scan, NIfTI file on its grid")
     parser.add_argument("--style", help="to translate: look of hrT2, where the model knows several")
-    parser.add_argument("--structures", type=json.loads, default=REGIONS, help="names and values of the label, as JSON")
+    parser.add_argument("--structures", help="names and values of the label, as JSON")
     parser.add_argument("--provider", default="auto", help="cpu, cuda, tensorrt, or auto (default)")
     try:
-        run(**vars(parser.parse_args()))
+        options = vars(parser.parse_args())
+        run(**options | {"structures": _structures(options["structures"])})
+        sys.stdout.write(f"{options['output']}\n")
     except (InputError, InputErrors) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         sys.exit(130)
+
+
+def _structures(text: str | None) -> Mapping[str, int]:
+    if text is None:
+        return REGIONS
+    try:
+        structures = json.loads(text)
+    except ValueError:
+        structures = None
+    if not isinstance(structures, dict) or not all(type(value) is int for value in structures.values()):
+        raise InputError(f"--structures {text}", "names no label values", """write e.g. '{"VS": 1, "cochlea": 2}'""")
+    return structures
 
 
 if __name__ == "__main__":

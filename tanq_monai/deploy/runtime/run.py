@@ -14,7 +14,7 @@ from tanq_monai.deploy.runtime.segmentation import segment
 from tanq_monai.deploy.runtime.session import open_session, properties_of
 from tanq_monai.deploy.runtime.translation import translate
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import check_output_file, replacing
 from tanq_monai.transforms.labels import REGIONS
 
 SEGMENTATION, TRANSLATION = "segmentation", "translation"
@@ -47,28 +47,36 @@ def run(
     image, output = Path(image), Path(output)
     if not output.name.endswith((".nii", ".nii.gz")):
         raise InputError(output, "is no name of a NIfTI file", "let it end in .nii.gz")
+    check_output_file(output)
     session = open_session(model, provider)
     properties = properties_of(session, model)
     task, contrast = properties["task"], properties["modality"]
-    if image.name.endswith(f"_{OTHER_CONTRAST[contrast]}.nii.gz"):
+    if image.name.endswith((f"_{OTHER_CONTRAST[contrast]}.nii.gz", "_Label.nii.gz")):
         raise InputError(image, f"is not what {model} was trained for", f"give {contrast}")
     if (label is None) == (task == TRANSLATION):
         remedy = "give --label" if task == TRANSLATION else "leave --label out"
         raise InputError(model, f"is for {task}", remedy)
+    if style is not None and task == SEGMENTATION:
+        raise InputError(model, f"is for {task}", "leave --style out")
     check_image(image, contrast)
     scan, affine = read_volume(image)
     if label is None:
         result: NDArray[Any] = segment(session, properties, scan, affine)
     else:
-        voxels = _label_on(Path(label), scan.shape, affine)
+        voxels = _label_on(Path(label), scan.shape, affine, structures)
         result = translate(session, properties, scan, affine, voxels, style, structures)
     with replacing(output) as temporary:
         nib.save(nib.Nifti1Image(result, affine), temporary)
 
 
-def _label_on(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64]) -> NDArray[Any]:
+def _label_on(
+    path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], structures: Mapping[str, int]
+) -> NDArray[Any]:
     check_image(path)
     label, own = read_volume(path)
     if label.shape != shape or not np.allclose(own, affine, atol=1e-3):
         raise InputError(path, "lies on another grid than its image", "resample it to the grid of its image")
+    unknown = np.setdiff1d(label, [0, *structures.values()])
+    if unknown.size:
+        raise InputError(path, f"holds unknown label {unknown[0]:g}", f"use only {[0, *structures.values()]}")
     return label

@@ -22,11 +22,15 @@ def open_session(model_file: str | Path, provider: str = "auto") -> onnxruntime.
     Raises:
         InputError: when the file cannot be read, or this ONNX Runtime has no such provider.
     """
-    path = Path(model_file)
+    path, providers = Path(model_file), _providers(provider)
     if not path.is_file():
-        raise InputError(path, "is missing", "export it with `python -m tanq_monai export-onnx`, or fetch the bundle")
+        raise InputError(
+            path,
+            "is a folder" if path.is_dir() else "is missing",
+            "export it with `python -m tanq_monai export-onnx`, or fetch the bundle",
+        )
     try:
-        return onnxruntime.InferenceSession(path, providers=_providers(provider))
+        return onnxruntime.InferenceSession(path, providers=providers)
     except Exception as error:  # what onnxruntime raises has no common base but this
         raise InputError(path, f"cannot be opened ({str(error).splitlines()[0]})", "export it again") from error
 

@@ -65,6 +65,8 @@ def _translated(
 def _style_number(styles: list[str], style: str | None) -> int:
     if style is None and len(styles) == 1:
         return 0
+    if style is None:
+        raise InputError("style", "is missing, and the file knows several", f"choose one of {', '.join(styles)}")
     if style not in styles:
         raise InputError(f"style {style}", "is none of the file's", f"choose one of {', '.join(styles)}")
     return styles.index(style)
