@@ -32,6 +32,14 @@ ENVIRONMENT = {
 BUNDLES = Path(tanq_monai.__file__).resolve().parents[1] / "bundles"
 
 
+RUN_OPTIONS = frozenset(  # of `monai.bundle run` itself: given as a choice, one would run another config or workflow
+    {
+        *("args_file", "config_file", "logging_file", "meta_file", "override", "properties_path", "tracking"),
+        *("final_id", "init_id", "run_id", "runner_id", "workflow_name", "workflow_type"),
+    }
+)
+
+
 @dataclass(frozen=True)
 class Step:
     """A command and the folder it runs in.

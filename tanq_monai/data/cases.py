@@ -134,9 +134,11 @@ def style_of(case: str, styles: Sequence[str]) -> int:
 
 def with_styles(cases: Sequence[Case], styles: Sequence[str], style: str | None = None) -> list[dict[str, str | int]]:
     """The cases with ``style``, the number of theirs: that of ``style``, or of their names (:func:`style_of`)."""
-    if style is not None and style not in styles:
+    if style is None:
+        return [case | {"style": style_of(case["case"], styles)} for case in cases]
+    if style not in styles:
         raise InputError(f"style {style}", "is none that the translator knows", f"choose one of {', '.join(styles)}")
-    return [case | {"style": style_of(case["case"] if style is None else style, styles)} for case in cases]
+    return [case | {"style": styles.index(style)} for case in cases]
 
 
 def case_of(path: str | Path) -> str:

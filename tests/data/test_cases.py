@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from files import MPRAGE, SHAPE, THREE, scan, structures, three_classes, write_case, write_nifti, write_series
 
-from tanq_monai.data.cases import case_of, find_images, find_labelled, name_by_case
+from tanq_monai.data.cases import case_of, find_images, find_labelled, name_by_case, with_styles
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import STRUCTURES
@@ -191,3 +191,10 @@ def test_a_series_of_another_contrast_is_a_problem_where_one_contrast_is_wanted(
     ]
     assert len(find_images(tmp_path, suffixes=("ceT1",)).cases) == 1
     assert len(find_images(tmp_path, suffixes=("ceT1", "hrT2")).cases) == 1
+
+
+def test_a_style_that_is_asked_for_is_that_one_and_not_one_whose_name_it_holds():
+    cases = [{"case": "crossmoda2021_ldn_1"}]
+    assert [case["style"] for case in with_styles(cases, ["ldn", "ldn_tse"], "ldn_tse")] == [1]
+    with pytest.raises(InputError, match="style etz: is none that the translator knows; choose one of ldn, ldn_tse"):
+        with_styles(cases, ["ldn", "ldn_tse"], "etz")

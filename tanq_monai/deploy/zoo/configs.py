@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +20,11 @@ from tanq_monai.deploy.zoo.vocabulary import (
     read_vocabulary,
     statements,
 )
+from tanq_monai.steps import RUN_OPTIONS
 
 ENDINGS = (".json", ".yaml", ".yml")
-DESCRIPTIONS = (
-    "metadata.json",
-    "plans.json",
-    "dataset.json",
-    "model.json",
-)  # no configs, but MONAI reads the first as one
-OF_MONAI = frozenset(  # choices of `monai.bundle run` itself: a step that is given one would run another config
-    {
-        *("args_file", "config_file", "final_id", "init_id", "logging_file", "meta_file", "override", "run_id"),
-        *("runner_id", "tracking", "workflow_name", "workflow_type"),
-    }
-)
+# Texts, not configs; though MONAI reads the first along with every config.
+DESCRIPTIONS = ("configs/metadata.json", "models/plans.json", "models/dataset.json", "models/model.json")
 # Classes that nnU-Net's plans may name; nothing that such a module has only imported.
 NETWORKS = re.compile(
     r"dynamic_network_architectures\.(architectures|building_blocks)\.\w+\.[A-Z]\w+|torch\.nn\.(modules\.\w+\.)?[A-Z]\w+"
@@ -60,9 +51,9 @@ def config_findings(folder: Path, files: list[str]) -> list[Finding]:
         if not isinstance(content, dict):
             findings.append(Finding(file, "", "a config", "cannot be read (it has no ids)"))
             continue
-        describes = Path(file).name in DESCRIPTIONS
+        judge = _described if file in DESCRIPTIONS else _executed
         for said in statements(content):
-            findings += _judged(file, said, _described if describes else _executed)
+            findings += _judged(file, said, judge)
     return findings
 
 
@@ -74,7 +65,7 @@ def _loaded(path: Path) -> Any:
     return ConfigParser.load_config_file(str(path))
 
 
-def _judged(file: str, said: Statement, judge: Any) -> Iterator[Finding]:
+def _judged(file: str, said: Statement, judge: Callable[[Statement], str]) -> Iterator[Finding]:
     place = "::".join(map(str, said.keys))
     try:
         what = judge(said)
@@ -110,7 +101,7 @@ def _check_keys(said: Statement) -> None:
         return
     if not isinstance(last, str):
         raise RefusedError(f"has the key {last!r}, which is no text")
-    if last in OF_MONAI:
+    if last in RUN_OPTIONS:
         raise RefusedError(f"sets {last}, which is a choice of MONAI's run itself")
     if is_overlay_key(last):
         if len(said.keys) > 1 or last not in read_vocabulary().arguments:
@@ -179,7 +170,7 @@ def _check_plain(text: str) -> None:
 def _described(said: Statement) -> str:
     """Metadata, plans and the like: texts, of which nothing may be evaluated."""
     for key in said.keys:
-        if isinstance(key, str) and (key.startswith(("$", "@", "%")) or re.fullmatch(r"_\w+_", key)):
+        if isinstance(key, str) and (key.startswith(("$", "@", "%")) or re.search(r"(^|[#:+])_\w+_$", key)):
             raise RefusedError(f"has the key {key}, which belongs into no description")
     if not isinstance(said.value, str) or said.is_kind:
         return ""

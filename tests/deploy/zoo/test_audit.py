@@ -14,128 +14,95 @@ from tanq_monai.cli import main
 from tanq_monai.deploy.zoo import contents
 from tanq_monai.deploy.zoo.audit import audit_bundle, refused
 
-# What the config says, and why it is refused, where that is not an expression that is not on the list.
+# By reason: what a config says.
 ATTACKS = {
-    "a program as target": ("x: {_target_: os.system, command: id}", "is a target that is not"),
-    "a program through a module of MONAI": (
-        "x: {_target_: monai.utils.module.os.system}",
-        "is a target that is not",
-    ),
-    "eval as target": ("x: {_target_: builtins.eval, source: '1'}", "is a target that is not"),
-    "pickles": (
-        "x: {_target_: torch.load, f: models/model.pt, weights_only: false}",
-        "is a target that is not",
-    ),
-    "code from elsewhere": (
-        "x: {_target_: torch.hub.load, repo_or_dir: a/b, model: c}",
-        "is a target that is not",
-    ),
-    "MONAI's own run, by its short name": (
-        "x: {_target_: run, config_file: docs/x.yaml}",
-        "is a target that is not",
-    ),
-    "MONAI's download": ("x: {_target_: monai.bundle.download, url: b}", "is a target that is not"),
-    "a process by this package": (
-        "x: {_target_: tanq_monai.steps.Step, name: a}",
-        "is a target that is not",
-    ),
-    "any file by this package": (
-        "x: {_target_: tanq_monai.files.write_json, path: a}",
-        "is a target that is not",
-    ),
-    "a target that is only known later": ("x: {_target_: '@y'}", "is a target that is not"),
-    "a target by expression": ("x: {_target_: '$torch.load'}", "is a target that is not"),
-    "a target laid over another": ("'network_def#_target_': os.system", "is laid over a place"),
-    "a list as target": ("x: {_target_: [os.system]}", "is a target that is not"),
-    "an import elsewhere": ("x: $import torch", "imports outside of imports"),
-    "a module as argument": (
-        "imports: [$import torch]\nx: ['@imports#0']",
-        "refers to something that is not",
-    ),
-    "a macro": ("x: '%docs/other.yaml::x'", "holds a sign"),
-    "a reader that is a program": (
-        "x: {_target_: LoadImaged, keys: image, reader: os.system}",
-        "gives reader of LoadImaged something",
-    ),
-    "a reader that unpickles": (
-        "x: {_target_: LoadImaged, keys: image, reader: NumpyReader}",
-        "gives reader of LoadImaged something",
-    ),
-    "a reader laid over another": (
-        "'preprocessing#transforms#0#reader#0': os.system",
-        "is laid over a place",
-    ),
-    "a reader by reference": (
-        "x: {_target_: LoadImaged, keys: image, reader: '@y'}",
-        "gives reader of LoadImaged something",
-    ),
-    "a writer that is a program": (
-        "x: {_target_: SaveImaged, writer: subprocess.Popen}",
-        "gives writer of SaveImaged something",
-    ),
-    "a debugger": ("x: {_target_: Compose, _mode_: debug}", "gives _mode_ of Compose, which is not on the list"),
-    "a breakpoint": ("x: {_target_: Compose, _debug_: true}", "gives _debug_ of Compose, which is not on the list"),
-    "an address": ("tracking_uri: http://203.0.113.1/", "holds the address http://203.0.113.1/"),
-    "a path of the user": ("output_dir: ~/.bashrc", "holds the path ~/.bashrc, which leads out of the bundle"),
-    "an absolute path": ("output_dir: /etc", "holds the path /etc, which leads out of the bundle"),
-    "an object in YAML": ("x: !!python/object/apply:os.system [id]", "cannot be read"),
-    "a writer by reference": (
-        "w: this.d\nx: {_target_: SaveImaged, writer: '@w'}",
-        "gives writer of SaveImaged something",
-    ),
-    "a reader as a key": (
-        "x: {_target_: LoadImaged, keys: image, reader: {os.system: 1}, command: id}",
-        "gives reader of LoadImaged something",
-    ),
-    "a set of readers": (
-        "x: {_target_: LoadImaged, keys: image, reader: !!set {os.system}}",
-        "is a set, which no config needs",
-    ),
-    "pickles by another reader's option": (
-        "x: {_target_: LoadImaged, keys: image, reader: [PydicomReader, NibabelReader], allow_pickle: true}",
-        "gives allow_pickle of LoadImaged",
-    ),
-    "a target behind a key with a colon": (
-        "evil: {'a:': {command: id}}\n'evil::a:::_target_': os.system",
-        "is laid over a place",
-    ),
-    "a key with a hash inside": ("foo: {'a#b': {c: '@###imports::0'}}", "is laid over a place"),
-    "a key with code": (
-        '\'foo" and vars(__local_refs["x"]) or b"x\': {y: \'$b"@#0"\'}',
-        "has a key that no config needs",
-    ),
-    "quoted expressions for another process": (
-        "x: {inference: {initialize: '\"$open(1)\"'}}",
-        "holds a sign",
-    ),
-    "an option for another process": (
-        "x: {training: {y: --logging_file=docs/evil.txt}}",
-        "holds a sign",
-    ),
-    "another config for another process": (
-        "x: {training: {logging_file: docs/evil.txt}}",
-        "sets logging_file",
-    ),
-    "a path from the metadata": (
-        "output_dir: '@_meta_::out'",
-        "refers to something that is not",
-    ),
-    "a path from the metadata by hash": (
-        "output_dir: '@_meta_#out'",
-        "refers to something that is not",
-    ),
-    "aliases": (
-        "a: &a [1]\nb: [*a, *a]",
-        "repeats parts of itself",
-    ),
-    "a list as key": ("? [a, b]\n: 1", "cannot be read"),
-    "a kind as text": (
-        "x: {_target_: Compose, transforms: <list>}",
-        "gives transforms of Compose something",
-    ),
-    "no mapping": ("[1, 2]", "cannot be read (it has no ids)"),
-    "a debugger inside nothing": ("_debug_: {x: 1}", "has a key that no config needs"),
-    "a date": ("x: 2026-01-01", "is a date, which no config needs"),
+    "is a target that is not": {
+        "a program as target": "x: {_target_: os.system, command: id}",
+        "a program through a module of MONAI": "x: {_target_: monai.utils.module.os.system}",
+        "eval as target": "x: {_target_: builtins.eval, source: '1'}",
+        "pickles": "x: {_target_: torch.load, f: models/model.pt, weights_only: false}",
+        "code from elsewhere": "x: {_target_: torch.hub.load, repo_or_dir: a/b, model: c}",
+        "MONAI's own run, by its short name": "x: {_target_: run, config_file: docs/x.yaml}",
+        "MONAI's download": "x: {_target_: monai.bundle.download, url: b}",
+        "a process by this package": "x: {_target_: tanq_monai.steps.Step, name: a}",
+        "any file by this package": "x: {_target_: tanq_monai.files.write_json, path: a}",
+        "a target that is only known later": "x: {_target_: '@y'}",
+        "a target by expression": "x: {_target_: '$torch.load'}",
+        "a list as target": "x: {_target_: [os.system]}",
+    },
+    "is laid over a place": {
+        "a target laid over another": "'network_def#_target_': os.system",
+        "a reader laid over another": "'preprocessing#transforms#0#reader#0': os.system",
+        "a target behind a key with a colon": "evil: {'a:': {command: id}}\n'evil::a:::_target_': os.system",
+        "a key with a hash inside": "foo: {'a#b': {c: '@###imports::0'}}",
+    },
+    "imports outside of imports": {
+        "an import elsewhere": "x: $import torch",
+    },
+    "refers to something that is not": {
+        "a module as argument": "imports: [$import torch]\nx: ['@imports#0']",
+        "a path from the metadata": "output_dir: '@_meta_::out'",
+        "a path from the metadata by hash": "output_dir: '@_meta_#out'",
+    },
+    "holds a sign": {
+        "a macro": "x: '%docs/other.yaml::x'",
+        "quoted expressions for another process": "x: {inference: {initialize: '\"$open(1)\"'}}",
+        "an option for another process": "x: {training: {y: --logging_file=docs/evil.txt}}",
+    },
+    "gives reader of LoadImaged something": {
+        "a reader that is a program": "x: {_target_: LoadImaged, keys: image, reader: os.system}",
+        "a reader that unpickles": "x: {_target_: LoadImaged, keys: image, reader: NumpyReader}",
+        "a reader by reference": "x: {_target_: LoadImaged, keys: image, reader: '@y'}",
+        "a reader as a key": "x: {_target_: LoadImaged, keys: image, reader: {os.system: 1}, command: id}",
+    },
+    "gives writer of SaveImaged something": {
+        "a writer that is a program": "x: {_target_: SaveImaged, writer: subprocess.Popen}",
+        "a writer by reference": "w: this.d\nx: {_target_: SaveImaged, writer: '@w'}",
+    },
+    "gives _mode_ of Compose, which is not on the list": {
+        "a debugger": "x: {_target_: Compose, _mode_: debug}",
+    },
+    "gives _debug_ of Compose, which is not on the list": {
+        "a breakpoint": "x: {_target_: Compose, _debug_: true}",
+    },
+    "holds the address http://203.0.113.1/": {
+        "an address": "tracking_uri: http://203.0.113.1/",
+    },
+    "holds the path ~/.bashrc, which leads out of the bundle": {
+        "a path of the user": "output_dir: ~/.bashrc",
+    },
+    "holds the path /etc, which leads out of the bundle": {
+        "an absolute path": "output_dir: /etc",
+    },
+    "cannot be read": {
+        "an object in YAML": "x: !!python/object/apply:os.system [id]",
+        "a list as key": "? [a, b]\n: 1",
+    },
+    "is a set, which no config needs": {
+        "a set of readers": "x: {_target_: LoadImaged, keys: image, reader: !!set {os.system}}",
+    },
+    "gives allow_pickle of LoadImaged": {
+        "pickles by another reader's option": "x: {_target_: LoadImaged, keys: image, allow_pickle: true}",
+    },
+    "has a key that no config needs": {
+        "a key with code": '\'foo" and vars(__local_refs["x"]) or b"x\': {y: \'$b"@#0"\'}',
+        "a debugger inside nothing": "_debug_: {x: 1}",
+    },
+    "sets logging_file": {
+        "another config for another process": "x: {training: {logging_file: docs/evil.txt}}",
+    },
+    "repeats parts of itself": {
+        "aliases": "a: &a [1]\nb: [*a, *a]",
+    },
+    "gives transforms of Compose something": {
+        "a kind as text": "x: {_target_: Compose, transforms: <list>}",
+    },
+    "cannot be read (it has no ids)": {
+        "no mapping": "[1, 2]",
+    },
+    "is a date, which no config needs": {
+        "a date": "x: 2026-01-01",
+    },
 }
 EXPRESSIONS = {
     "an import": "imports: [$import subprocess]",
@@ -198,10 +165,9 @@ def test_both_bundles_of_the_repository_pass(name):
     assert len(findings) > 100  # else nothing was looked at
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_a_config_is_refused_for(tmp_path, attack):
-    config, reason = ATTACKS[attack]
-    found = reasons(make_bundle(tmp_path / "bundle", config))
+@pytest.mark.parametrize(("reason", "attack"), [(reason, attack) for reason in ATTACKS for attack in ATTACKS[reason]])
+def test_a_config_is_refused_for(tmp_path, reason, attack):
+    found = reasons(make_bundle(tmp_path / "bundle", ATTACKS[reason][attack]))
     assert reason in found[0]
 
 
@@ -237,6 +203,14 @@ def test_metadata_are_a_part_of_the_config(tmp_path):
     assert reasons(make_bundle(tmp_path / "bundle", task="$open('a')")) == ["is no plain text"]
     made = make_bundle(tmp_path / "bundle", task={"_target_": "os.system"})
     assert reasons(made) == ["has the key _target_, which belongs into no description"]
+    made = make_bundle(tmp_path / "bundle", **{"a#_target_": "os.system"})
+    assert reasons(made) == ["has the key a#_target_, which belongs into no description"]
+
+
+def test_a_config_with_the_name_of_a_description_is_judged_as_a_config(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle")
+    (bundle / "configs" / "plans.json").write_text('{"x": "~/.bashrc"}')
+    assert reasons(bundle) == ["holds the path ~/.bashrc, which leads out of the bundle"]
 
 
 @pytest.mark.parametrize(
