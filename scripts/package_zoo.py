@@ -23,39 +23,47 @@ from tanq_monai.deploy.bundle_network import WEIGHTS
 from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.rendering import rendered_json
 from tanq_monai.deploy.torchscript import export_torchscript
+from tanq_monai.deploy.zoo.source import INDEX
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import write_json
-from tanq_monai.steps import BUNDLES
+from tanq_monai.steps import BUNDLE_NAMES, BUNDLES
 
-NAMES = ("tanq_translation", "vs_cochlea_seg")
 RENDERED = ("inference", "train")  # what monai.bundle.load finds, and only as JSON
 PLANS = ("models/plans.json", "models/dataset.json", "models/model.json")  # what an inference reads beside the weights
 PACKAGE = Path(tanq_monai.__file__).parent
-Exporters = Mapping[str, Callable[[Path, Path], object]]  # of a bundle, by the name of the file
+EXPORTERS: Mapping[str, Callable[[Path, Path], object]] = {
+    "models/model.ts": export_torchscript,
+    "models/model.onnx": export_onnx,
+}
 
 
-def package_zoo(output: str, bundles: str | None = None, url: str = "", exporters: Exporters | None = None) -> None:
-    """Write ``{name}_v{version}.zip`` of both bundles and ``model_info.json``.
+def package_zoo(output: str) -> None:
+    """Write ``{name}_v{version}.zip`` of both bundles of the repository, and list them in ``model_info.json``.
 
     Args:
-        output: folder of the zoo; made where it is missing.
-        bundles: folder of the bundles. Default: the repository's.
-        url: where the folder will be published, for those who read model_info.json with MONAI.
-        exporters: what makes models/model.ts and models/model.onnx of a bundle.
+        output: folder of the zoo; made where it is missing. Other versions that lie and are listed there stay.
     """
     folder = check_output_dir(output)
-    made = {"models/model.ts": export_torchscript, "models/model.onnx": export_onnx} if exporters is None else exporters
-    info: dict[str, Any] = {}
-    for name in NAMES:
-        bundle = (Path(bundles) if bundles else BUNDLES) / name
-        if not (bundle / "configs" / "metadata.json").is_file():
-            raise InputError(bundle, "is no bundle", "give the folder that holds both")
+    info = _listed(folder)
+    for name in BUNDLE_NAMES:
+        bundle = BUNDLES / name
         version = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
         archive = folder / f"{name}_v{version}.zip"
-        members = dict(bundle_members(bundle)) | dict(exported_members(bundle, made)) | dict(package_members())
+        members = dict(bundle_members(bundle)) | dict(exported_members(bundle)) | dict(package_members())
         write_zip(archive, {f"{name}/{member}": content for member, content in members.items()})
-        info[archive.stem] = _entry(archive, url)
-    write_json(info, folder / "model_info.json")
+        info[archive.stem] = _entry(archive)
+    write_json(dict(sorted(info.items())), folder / INDEX)
+
+
+def _listed(folder: Path) -> dict[str, Any]:
+    """What the zoo has so far, but for files that are gone."""
+    if not (folder / INDEX).exists():
+        return {}
+    try:
+        info = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(folder / INDEX, f"is no JSON ({error})", "mend or remove it") from error
+    return {stem: entry for stem, entry in info.items() if (folder / f"{stem}.zip").is_file()}
 
 
 def bundle_members(bundle: Path) -> Iterator[tuple[str, bytes]]:
@@ -70,10 +78,10 @@ def bundle_members(bundle: Path) -> Iterator[tuple[str, bytes]]:
         yield f"configs/{name}.json", rendered_json(bundle / "configs" / f"{name}.yaml").encode()
 
 
-def exported_members(bundle: Path, exporters: Exporters) -> Iterator[tuple[str, bytes]]:
+def exported_members(bundle: Path) -> Iterator[tuple[str, bytes]]:
     """What the exporters make of the bundle."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, export in exporters.items():
+        for name, export in EXPORTERS.items():
             path = Path(folder) / Path(name).name
             export(bundle, path)
             yield name, path.read_bytes()
@@ -86,12 +94,12 @@ def package_members() -> Iterator[tuple[str, bytes]]:
             yield f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}", path.read_bytes()
 
 
-def _entry(archive: Path, url: str) -> dict[str, Any]:
+def _entry(archive: Path) -> dict[str, Any]:
     """``checksum`` (SHA-1) and ``source`` are MONAI's; `python -m tanq_monai fetch` goes by the others."""
     content = archive.read_bytes()
     return {
         "checksum": hashlib.sha1(content).hexdigest(),
-        "source": f"{url.rstrip('/')}/{archive.name}" if url else archive.name,
+        "source": archive.name,
         "sha256": hashlib.sha256(content).hexdigest(),
         "size": len(content),
     }

@@ -9,9 +9,10 @@ from monai.bundle import ConfigParser
 
 from tanq_monai.deploy.zoo.vocabulary import FILE, collect, to_json
 from tanq_monai.files import replacing
-from tanq_monai.steps import BUNDLES
+from tanq_monai.steps import BUNDLE_NAMES, BUNDLES
 
 if __name__ == "__main__":
-    configs = [ConfigParser.load_config_file(str(path)) for path in sorted(BUNDLES.glob("*/configs/**/*.yaml"))]
+    files = [path for name in BUNDLE_NAMES for path in sorted((BUNDLES / name / "configs").rglob("*.yaml"))]
+    configs = [ConfigParser.load_config_file(str(path)) for path in files]
     with replacing(FILE) as temporary:
         temporary.write_text(to_json(collect(configs)), encoding="utf-8")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fire.parser import DefaultParseValue
 from tqdm import tqdm
 
 try:
@@ -30,6 +31,7 @@ ENVIRONMENT = {
     "PYTHONWARNINGS": "ignore::UserWarning:monai.bundle.scripts",
 } | os.environ
 BUNDLES = Path(tanq_monai.__file__).resolve().parents[1] / "bundles"
+BUNDLE_NAMES = ("tanq_translation", "vs_cochlea_seg")  # in a clone, fetched ones may lie beside them
 
 
 RUN_OPTIONS = frozenset(  # of `monai.bundle run` itself: given as a choice, one would run another config or workflow
@@ -79,8 +81,16 @@ def bundle_step(name: str, bundle: str | Path, config: str | Sequence[str], choi
     config_file = configs[0] if len(configs) == 1 else configs
     files = {"config_file": config_file, "meta_file": "configs/metadata.json"}
     files["logging_file"] = "configs/logging.conf"
-    pairs = [word for key, value in (files | dict(choices)).items() for word in (f"--{key}", str(value))]
+    pairs = [word for key, value in (files | dict(choices)).items() for word in (f"--{key}", _word(value))]
     return Step(name, ("-m", "monai.bundle", "run", *pairs), folder)
+
+
+def _word(value: object) -> str:
+    """What Fire, which reads the command line of MONAI's run as Python, turns into ``value`` again; a text, whatever
+    it holds, into that very text and nothing that MONAI might evaluate."""
+    word = str(value)
+    is_text = isinstance(value, str | os.PathLike) and DefaultParseValue(word) != word
+    return repr(word) if is_text else word
 
 
 class StepRunner:

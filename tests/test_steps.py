@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import fire.parser
 import pytest
 
 from tanq_monai import steps
@@ -106,6 +107,15 @@ def test_a_bundle_step_runs_a_config_of_the_bundle_with_its_choices():
         "--logging_file configs/logging.conf --dataset_dir /d '--weights#levels' 10.0"
     )
     assert (step.folder / "configs" / "train.yaml").is_file()
+
+
+TEXTS = ("['\\x24print(1)']", "'quoted'", '"a"', "1e-3", "(1, 2)", "{a: b}", "None", "plain", "2d", "a b", "\\x24", "")
+
+
+@pytest.mark.parametrize("value", [*TEXTS, 1e-05, None, True, [1, "it's"], {"a": {"b": "\\x24"}}, ["None"]])
+def test_a_choice_reaches_monai_as_what_it_is_and_no_text_as_something_to_evaluate(value):
+    words = bundle_step("train", "vs_cochlea_seg", "train", {"initialize": value}).arguments
+    assert fire.parser.DefaultParseValue(words[words.index("--initialize") + 1]) == value
 
 
 def test_a_bundle_that_is_not_beside_the_package_is_told():

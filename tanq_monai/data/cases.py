@@ -13,13 +13,11 @@ from pathlib import Path
 from tanq_monai.data.checks import check_label
 from tanq_monai.data.dicom import is_dicom
 from tanq_monai.data.images import check_header, check_image
+from tanq_monai.data.names import CONTRASTS, LABEL, SOURCE, SUFFIXES, TARGET_DOMAIN
 from tanq_monai.data.raw_dataset import CHANNEL, ENDING, IMAGES, is_raw_dataset, label_values, raw_cases
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import STRUCTURES
 
-SOURCE = ("ceT1",)
-TARGET_DOMAIN = ("hrT2", "T2")
-CONTRASTS = {"ceT1": SOURCE, "hrT2": TARGET_DOMAIN}
 Case = dict[str, str]
 Check = Callable[[Case], None]
 
@@ -89,7 +87,7 @@ def find_labelled(
     found: set[Path] = set()
 
     def label_of(case: str, image: Path) -> Case:
-        path = labels if labels.is_file() else labels / f"{case}_Label{ENDING}"
+        path = labels if labels.is_file() else labels / f"{case}_{LABEL}{ENDING}"
         if not path.exists():
             if required:
                 raise InputError(path, f"is missing, the label of {image.name}", "add it or take the case out")
@@ -145,7 +143,7 @@ def case_of(path: str | Path) -> str:
     """``crossmoda2021_ldn_7`` of ``.../crossmoda2021_ldn_7_{ceT1,0000}.nii.gz``; of a DICOM folder its name."""
     name = Path(path).name.removesuffix(ENDING)
     stem, _, suffix = name.rpartition("_")
-    return stem if stem and suffix in (*SOURCE, *TARGET_DOMAIN, "Label", CHANNEL) else name
+    return stem if stem and suffix in (*SUFFIXES, CHANNEL) else name
 
 
 def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | None]:
@@ -197,7 +195,7 @@ def _image_paths(folder: Path, suffixes: tuple[str, ...], scan: Scan) -> list[Pa
         suffix = path.name.removesuffix(ENDING).rpartition("_")[2]
         if suffix in suffixes:
             images.append(path)
-        elif suffix not in (*SOURCE, *TARGET_DOMAIN, "Label"):
+        elif suffix not in SUFFIXES:
             scan.problems.append(
                 InputError(path, "its name is outside the layout", f"call it CASE_{suffixes[0]}{ENDING}")
             )

@@ -14,6 +14,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 
 from tanq_monai.data.dicom import check_series, is_dicom, read_series
+from tanq_monai.data.names import check_name
 from tanq_monai.errors import InputError
 
 MIN_EDGE, MAX_EDGE = 0.01, 50.0  # mm, of a voxel of a head
@@ -24,12 +25,13 @@ def check_image(path: Path, contrast: str | None = None) -> None:
 
     Args:
         path: of the image.
-        contrast: ceT1 or hrT2, against which the header of a series must not speak; None: any.
+        contrast: ceT1 or hrT2; neither the header of a series nor the name of a file may speak against it. None: any.
     """
     if path.is_dir():
         check_series(path, contrast)
         read_series(path)
     else:
+        _check_name(path, contrast)
         _read(path)
 
 
@@ -38,7 +40,13 @@ def check_header(path: Path, contrast: str | None = None) -> None:
     if path.is_dir():
         check_series(path, contrast)
     else:
+        _check_name(path, contrast)
         _open(path)
+
+
+def _check_name(path: Path, contrast: str | None) -> None:
+    if contrast is not None:
+        check_name(path, contrast)
 
 
 def _open(path: Path) -> nib.Nifti1Image:

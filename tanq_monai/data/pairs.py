@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from tanq_monai.data.cases import TARGET_DOMAIN, Case, Scan, check_contents, find_labelled
+from tanq_monai.data.cases import Case, Scan, check_contents, find_labelled
 from tanq_monai.data.images import check_header, check_image
+from tanq_monai.data.names import TARGET_DOMAIN
 from tanq_monai.data.raw_dataset import ENDING
 from tanq_monai.data.slices import STEPS, Slices, SliceStore, check_crop, crop_and_flip
 from tanq_monai.data.volumes import read_volume

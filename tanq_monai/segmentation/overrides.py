@@ -27,6 +27,8 @@ def override_plan(plan: Json, configuration: str, override: Json) -> Json:
     if named or "architecture" in override:
         problem = f"names code: {', '.join(named or ['architecture'])}"
         raise InputError("plans_override", problem, "give a trainer of nnU-Net's that has such a network")
+    if "data_identifier" in override:
+        raise InputError("plans_override", "names a folder: data_identifier", "leave it out")
     for key, value in override.items():
         (network if key in network else config)[key] = value
     if {"patch_size", "spacing"} & override.keys():

@@ -6,6 +6,7 @@ in its checkpoints: ``trained_configuration``, which of the configurations the w
 """
 
 import json
+import re
 from pathlib import Path
 from pydoc import locate
 from typing import Any, cast
@@ -27,6 +28,7 @@ _SUPPORTED = {
     "previous_stage": None,  # no cascade
 }
 _OTHER_TASK = "give a model of one MR channel, trained by train.yaml or by nnU-Net with its default planner"
+_PLAIN_NAME = re.compile(r"\w+", re.ASCII)
 _NETWORKS = ("dynamic_network_architectures.", "torch.nn.")
 _NO_MODEL = ("is missing", "train first, or give --model_dir, the folder of a trained model")
 
@@ -127,6 +129,19 @@ def read_labels(dataset_file: str | Path) -> dict[str, int]:
         problem = f"is of another task: its labels {labels} are no plain classes 0, 1, 2, ..."
         raise InputError(dataset_file, problem, "give a model without region-based labels")
     return classes
+
+
+def check_names(plan: Json, plans_file: str | Path) -> None:
+    """Raise unless a plan's configurations and their data have plain names: nnU-Net makes folders of them, and deletes
+    what an earlier run has left there.
+
+    Raises:
+        InputError: for a name that might lead elsewhere.
+    """
+    for name, config in plan.get("configurations", {}).items():
+        for text in (name, config.get("data_identifier", name)):
+            if not _PLAIN_NAME.fullmatch(str(text)):
+                raise InputError(plans_file, f"names the folder {text!r}", "call it by letters, digits and _ alone")
 
 
 def read_configuration(plans_file: str | Path, configuration: str | None = None) -> Json:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pandas as pd
 
-from tanq_monai.data.cases import SOURCE, TARGET_DOMAIN
 from tanq_monai.data.checks import check_output_dir
+from tanq_monai.data.names import SOURCE, TARGET_DOMAIN
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing, write_json
 from tanq_monai.metrics import STRUCTURES

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from tanq_monai.data.cases import TARGET_DOMAIN, Scan, case_of, find_labelled, problems_of
+from tanq_monai.data.cases import Scan, case_of, find_labelled, problems_of
+from tanq_monai.data.names import TARGET_DOMAIN
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import file_stamps
 from tanq_monai.metrics import STRUCTURES

@@ -12,6 +12,7 @@ from monai.bundle import verify_metadata, verify_net_in_out
 
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.segmentation.plans import network_from_plans
+from tanq_monai.steps import BUNDLE_NAMES
 
 
 def test_both_run_in_one_process_the_segmenter_on_what_the_translator_wrote(tiny_phantom, tmp_path):
@@ -61,9 +62,8 @@ def test_metadata_have_the_required_keys_and_describe_the_network(bundle, tmp_pa
 
 
 def test_the_translator_says_where_monai_label_shows_it_that_it_is_not_for_it():
-    described = {
-        path.parts[-3]: json.loads(path.read_text())["description"] for path in BUNDLES.glob("*/configs/metadata.json")
-    }
+    files = {name: BUNDLES / name / "configs" / "metadata.json" for name in BUNDLE_NAMES}
+    described = {name: json.loads(path.read_text())["description"] for name, path in files.items()}
     assert {bundle: "Not for MONAI Label" in text for bundle, text in described.items()} == {
         "tanq_translation": True,
         "vs_cochlea_seg": False,

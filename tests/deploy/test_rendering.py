@@ -7,8 +7,9 @@ from bundle_workflow import BUNDLES
 from monai.bundle import ConfigParser
 
 from tanq_monai.deploy.rendering import rendered_json
+from tanq_monai.steps import BUNDLE_NAMES
 
-CONFIGS = sorted(path for name in ("inference", "train") for path in BUNDLES.glob(f"*/configs/{name}.yaml"))
+CONFIGS = [BUNDLES / bundle / "configs" / f"{name}.yaml" for bundle in BUNDLE_NAMES for name in ("inference", "train")]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parents[1].name}-{path.stem}")

@@ -1,5 +1,6 @@
 """One series out of a folder, or one line that says why not; nothing is written then."""
 
+import json
 import shutil
 
 import nibabel as nib
@@ -179,7 +180,14 @@ def test_bundles_of_another_task_or_without_weights_are_refused(tmp_path, refusa
     )
     assert "metadata.json: cannot be read" in refusal(tmp_path / "study", model=tmp_path / "study")
     (bundle / "models" / "model.pt").unlink()
-    assert "holds neither model.ts nor model.pt" in refusal(tmp_path / "study")
+    assert "holds no model.ts or model.pt" in refusal(tmp_path / "study")
+    (bundle / "models" / "model.ts").touch()
+    dataset = bundle / "models" / "dataset.json"
+    three = {"background": 0, "VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+    dataset.write_text(json.dumps(json.loads(dataset.read_text()) | {"labels": three}))
+    assert "labels VS intrameatal, VS extrameatal, cochlea, not VS and cochlea" in refusal(tmp_path / "study")
+    dataset.unlink()
+    assert "dataset.json: is missing" in refusal(tmp_path / "study")
 
 
 @pytest.fixture
@@ -191,6 +199,12 @@ def translator(tmp_path):
     model.touch()
     write_choices(PAPER | {"styles": ["ldn", "etz"]}, model)
     return tmp_path / "tanq_translation"
+
+
+def test_a_translator_needs_its_weights_as_a_state_dict(tmp_path, refusal, translator):
+    (translator / "models" / "model.pt").rename(translator / "models" / "model.ts")
+    line = refusal(tmp_path, "--label", "label.nii.gz", "--style", "ldn", command="translate", model=translator)
+    assert "models: holds no model.pt; put trained weights there" in line
 
 
 def test_a_label_on_another_grid_is_refused(tmp_path, refusal, translator):

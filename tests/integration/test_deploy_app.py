@@ -1,6 +1,7 @@
 """The applications of docs/deploy.md, in their own environment: holoscan, MONAI Deploy, DICOM in and out.
 
-Run by `make test-deploy`. The weights are random: the labels are of all classes, and mean nothing.
+Run by `make test-deploy`. The commands run the bundles as a zoo publishes them, so that MONAI Deploy takes the segmenter's
+TorchScript.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import package_zoo
 import pydicom
 import pytest
 from bundle_workflow import BUNDLES, workflow
@@ -21,6 +23,7 @@ from shared_data import shared_data_folder
 from tanq_monai.data.volumes import read_volume
 from tanq_monai.deploy.app.mr_series import write_mr_series
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
+from tanq_monai.deploy.torchscript import export_torchscript
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(900)]
 
@@ -99,19 +102,20 @@ def errors_of(path):
     return [line for line in lines if line.startswith(("Error", "Abort")) and line not in EXCEPTIONS]
 
 
-def make_bundles(folder):
-    """Copies of both bundles; the segmenter with random weights, in whose labels all classes occur."""
-    shutil.copytree(BUNDLES, folder)
-    models = write_model(folder / "made_up", "2d")
-    shutil.copytree(models, folder / "vs_cochlea_seg" / "models", dirs_exist_ok=True)
-    return folder
+def unpack_published_bundles(folder):
+    """What a zoo's zips hold, but for ONNX files, which MONAI Deploy does not take."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package_zoo, "EXPORTERS", {"models/model.ts": export_torchscript})
+        package_zoo.package_zoo(str(folder / "zoo"))
+    for archive in (folder / "zoo").glob("*.zip"):
+        shutil.unpack_archive(archive, folder)
 
 
 @pytest.fixture(scope="module")
 def typed(tmp_path_factory):
     """The folder in which every command of the document was typed, one after the other."""
     folder = tmp_path_factory.mktemp("typed")
-    make_bundles(folder / "bundles")
+    unpack_published_bundles(folder / "bundles")
     for words in COMMANDS:
         ended = run(words, folder)
         assert ended.returncode == 0, f"{shlex.join(words)}\n{ended.stdout}\n{ended.stderr}"
@@ -189,7 +193,7 @@ def test_the_report_has_the_volumes_of_the_seg(typed, tmp_path):
 def test_the_synthetic_series_has_the_bundles_values_to_half_a_step(typed, tmp_path):
     series = typed / "synthetic" / "series"
     folders = {"dataset_dir": str(typed / "study" / "ceT1"), "output_dir": str(tmp_path)}
-    label = str(typed / "phantom" / "training_source" / "crossmoda2021_ldn_1_Label.nii.gz")
+    label = str(typed / "phantom" / "paired" / "crossmoda2021_ldn_301_Label.nii.gz")
     model = str(typed / "bundles" / "tanq_translation" / "models" / "model.pt")
     workflow(
         "tanq_translation", "inference", **folders, label_dir=label, model_file=model, style="ldn", device="cpu"
@@ -238,12 +242,14 @@ def test_environment_variables_stand_for_the_paths_and_a_refusal_is_one_line(typ
     assert not (tmp_path / "out").exists()
 
 
-def test_a_real_cet1_series_is_segmented_when_the_user_insists(typed, tmp_path):
+def test_a_real_cet1_series_is_segmented_when_the_user_insists(tmp_path):
+    """By random weights, in whose labels all classes occur, in a bundle without TorchScript."""
     series = shared_data_folder("vs_seg_001/ceT1_dicom")
+    bundle = shutil.copytree(BUNDLES / "vs_cochlea_seg", tmp_path / "vs_cochlea_seg")
+    shutil.copytree(write_model(tmp_path / "models", "2d"), bundle / "models", dirs_exist_ok=True)
+    (bundle / "models" / "model.ts").unlink(missing_ok=True)
     uid = pydicom.dcmread(next(series.iterdir()), stop_before_pixels=True).SeriesInstanceUID
-    ended = app(
-        "segment", "-i", series, "--series", uid, "-m", typed / "bundles" / "vs_cochlea_seg", "-o", tmp_path / "out"
-    )
+    ended = app("segment", "-i", series, "--series", uid, "-m", bundle, "-o", tmp_path / "out")
     assert ended.returncode == 0, ended.stderr
     assert errors_of(tmp_path / "out" / "segmentation.dcm") == []
     assert json.loads((tmp_path / "out" / "report.json").read_text())["series"]["chosen_by"] == "the user"

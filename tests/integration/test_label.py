@@ -17,10 +17,10 @@ import urllib.request
 
 import nibabel as nib
 import numpy as np
+import package_zoo
 import pytest
 import torch
 from bundle_workflow import BUNDLES
-from package_zoo import package_zoo
 
 from tanq_monai.metrics import dice
 from tanq_monai.phantom import write_dataset
@@ -164,7 +164,9 @@ def running(tmp_path_factory):
     (folder / "corrected").mkdir()
     for label in (folder / "patients" / "withheld_labels" / "validation").iterdir():
         shutil.copyfile(label, folder / "corrected" / label.name.replace("_Label", "_hrT2"))
-    package_zoo(str(folder), exporters={})  # MONAI Label needs neither TorchScript nor ONNX
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(package_zoo, "EXPORTERS", {})  # MONAI Label takes neither TorchScript nor ONNX
+        package_zoo.package_zoo(str(folder))
     subprocess.run(["bash", "-ec", blocks("Install")[1]], cwd=folder, env=environment(), check=True, timeout=300)
     server = Server(folder)
     mark(server.bundle)

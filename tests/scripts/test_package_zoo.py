@@ -9,16 +9,21 @@ import sys
 import zipfile
 from pathlib import Path
 
+import package_zoo
 import pytest
 from bundle_workflow import BUNDLES
 from deploy.bundles import segmenter_bundle, translator_bundle
 from monai.bundle.scripts import get_bundle_info, get_bundle_versions
 
 from tanq_monai.deploy.zoo.audit import audit_bundle, refused
+from tanq_monai.deploy.zoo.fetch import fetch_bundle
+from tanq_monai.errors import InputError
+from tanq_monai.steps import BUNDLE_NAMES
 
 ROOT = BUNDLES.parent
-NAMES = ("tanq_translation", "vs_cochlea_seg")
-VERSIONS = {name: json.loads((BUNDLES / name / "configs" / "metadata.json").read_text())["version"] for name in NAMES}
+VERSIONS = {
+    name: json.loads((BUNDLES / name / "configs" / "metadata.json").read_text())["version"] for name in BUNDLE_NAMES
+}
 SKIPPED = shutil.ignore_patterns("__pycache__")
 
 
@@ -56,7 +61,7 @@ def test_two_copies_of_the_repository_give_the_same_bytes(zoos):
     assert len(digests[0]) == 3
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BUNDLE_NAMES)
 def test_a_zip_holds_all_that_a_bundle_needs_below_its_name(zoos, name):
     held = members(zoos[0] / f"{name}_v{VERSIONS[name]}.zip")
     assert {member.split("/")[0] for member in held} == {name}
@@ -70,12 +75,12 @@ def test_a_zip_holds_all_that_a_bundle_needs_below_its_name(zoos, name):
     assert not [member for member in held if "__pycache__" in member or member.endswith(".pyc")]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BUNDLE_NAMES)
 def test_a_zip_passes_the_audit(zoos, name):
     assert refused(audit_bundle(zoos[0] / f"{name}_v{VERSIONS[name]}.zip"), trust_code=False) == []
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BUNDLE_NAMES)
 def test_no_member_tells_where_it_was_made(zoos, name):
     """Inside TorchScript and ONNX as well; the former is a zip that is stored, so that its text can be searched."""
     places = {str(zoos[0].parent), str(ROOT), str(Path.home()), str(Path(sys.prefix)), "site-packages"} - {"/"}
@@ -84,7 +89,7 @@ def test_no_member_tells_where_it_was_made(zoos, name):
             assert [place for place in places if place.encode() in content] == [], member
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", BUNDLE_NAMES)
 def test_weights_stay_what_they_are(zoos, name):
     copy = zoos[0].parent / "bundles" / name / "models" / "model.pt"
     assert members(zoos[0] / f"{name}_v{VERSIONS[name]}.zip")[f"{name}/models/model.pt"] == copy.read_bytes()
@@ -112,3 +117,48 @@ def test_model_info_is_what_monai_reads_and_tells_sha256_and_size(zoos, monkeypa
     for name, version in VERSIONS.items():
         assert get_bundle_versions(name)["latest_version"] == version
         assert get_bundle_info(name, version)["browser_download_url"] == f"{name}_v{version}.zip"
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A folder of bundles that the script packs, without exports, which take a while."""
+    monkeypatch.setattr(package_zoo, "BUNDLES", tmp_path / "bundles")
+    monkeypatch.setattr(package_zoo, "EXPORTERS", {})
+    for name in BUNDLE_NAMES:
+        shutil.copytree(BUNDLES / name, tmp_path / "bundles" / name)
+    return tmp_path / "bundles"
+
+
+def as_version(bundle, version):
+    path = bundle / "configs" / "metadata.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": version}))
+
+
+def test_a_new_version_is_listed_beside_the_old_one_as_long_as_that_lies_there(repository, tmp_path):
+    for version in ("0.9.0", "0.10.0"):
+        as_version(repository / "vs_cochlea_seg", version)
+        package_zoo.package_zoo(str(tmp_path / "zoo"))
+    listed = json.loads((tmp_path / "zoo" / "model_info.json").read_text())
+    kept = f"tanq_translation_v{VERSIONS['tanq_translation']}"
+    assert set(listed) == {kept, "vs_cochlea_seg_v0.9.0", "vs_cochlea_seg_v0.10.0"}
+    for version in ("0.9.0", "0.10.0"):
+        fetched = fetch_bundle("vs_cochlea_seg", str(tmp_path / "zoo"), tmp_path / "installed", version)
+        assert json.loads((fetched / "configs" / "metadata.json").read_text())["version"] == version
+
+    (tmp_path / "zoo" / "vs_cochlea_seg_v0.9.0.zip").unlink()
+    package_zoo.package_zoo(str(tmp_path / "zoo"))
+    assert set(json.loads((tmp_path / "zoo" / "model_info.json").read_text())) == {kept, "vs_cochlea_seg_v0.10.0"}
+
+
+def test_a_list_that_cannot_be_read_is_not_replaced(repository, tmp_path):
+    (tmp_path / "model_info.json").write_text("{")
+    with pytest.raises(InputError, match=r"model_info\.json: is no JSON"):
+        package_zoo.package_zoo(str(tmp_path))
+    assert (tmp_path / "model_info.json").read_text() == "{"
+
+
+def test_a_bundle_without_weights_is_told(repository, tmp_path):
+    (repository / "vs_cochlea_seg" / "models" / "model.pt").unlink()
+    with pytest.raises(InputError, match=r"model.pt: is missing; train first, and put the weights there"):
+        package_zoo.package_zoo(str(tmp_path / "zoo"))
+    assert not (tmp_path / "zoo" / "model_info.json").exists()

@@ -172,3 +172,26 @@ def test_the_environment_is_restored(tmp_path, monkeypatch):
 def test_a_plan_is_not_told_what_code_its_network_is_made_of(plan, override):
     with pytest.raises(InputError, match=f"plans_override: names code: {min(override)}; give a trainer"):
         override_plan(plan, VOLUME, override)
+
+
+def test_an_override_names_no_folder_that_nnunet_would_delete(plan):
+    with pytest.raises(InputError, match="plans_override: names a folder: data_identifier; leave it out"):
+        override_plan(plan, VOLUME, {"data_identifier": "elsewhere"})
+
+
+@pytest.mark.parametrize("place", ["data_identifier", "configuration"])
+def test_a_plan_whose_names_lead_elsewhere_deletes_nothing_there(plan, place, cases, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    configurations = plan["configurations"]
+    if place == "data_identifier":
+        configurations[VOLUME]["data_identifier"] = str(tmp_path)
+    else:
+        configurations[str(tmp_path)] = configurations[VOLUME]
+    file = tmp_path / "plans.json"
+    file.write_text(json.dumps(plan))
+    wish = PlanWish(VOLUME if place == "data_identifier" else str(tmp_path), plans_file=file)
+    with pytest.raises(
+        InputError, match=r"plans\.json: names the folder '/.*'; call it by letters"
+    ):
+        prepare(cases, RunFolders(tmp_path / "run"), wish)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"

@@ -7,6 +7,8 @@ from pathlib import Path
 from tanq_monai.data.cases import style_of
 from tanq_monai.data.model_choices import read_choices
 from tanq_monai.errors import InputError
+from tanq_monai.metrics import STRUCTURES
+from tanq_monai.segmentation.plans import read_labels
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def find_bundle(folder: str | Path, name: str) -> Bundle:
     """The bundle ``name``: ``folder`` itself, or a folder of that name in it.
 
     Raises:
-        InputError: when there is none, it is of another task, or it has no weights.
+        InputError: when there is none, it is of another task, has no weights, or labels other structures.
     """
     folder = Path(folder).resolve()
     root = folder / name if (folder / name / "configs").is_dir() else folder
@@ -50,9 +52,20 @@ def find_bundle(folder: str | Path, name: str) -> Bundle:
         found = None
     if found != kind:
         raise InputError(root, f"is of another task, its output is {found}, not {kind}", remedy)
-    if not any((root / "models" / file).is_file() for file in ("model.ts", "model.pt")):
-        raise InputError(root / "models", "holds neither model.ts nor model.pt", "put trained weights there")
+    weights = ("model.ts", "model.pt") if kind == "segmentation" else ("model.pt",)
+    if not any((root / "models" / file).is_file() for file in weights):
+        raise InputError(root / "models", f"holds no {' or '.join(weights)}", "put trained weights there")
+    if kind == "segmentation":
+        _check_classes(root / "models" / "dataset.json")
     return Bundle(root, name, str(content.get("version", "")))
+
+
+def _check_classes(dataset_file: Path) -> None:
+    """The segments and the report are of these two structures; others would be called by their names."""
+    names = [name for name in read_labels(dataset_file) if name != "background"]
+    if names != list(STRUCTURES):
+        problem = f"labels {', '.join(names)}, not {' and '.join(STRUCTURES)}"
+        raise InputError(dataset_file, problem, "give a segmenter of these two")
 
 
 def style_of_bundle(bundle: Bundle, style: str | None) -> str:

@@ -18,7 +18,6 @@ from tanq_monai.files import check_output_file, replacing
 from tanq_monai.transforms.labels import REGIONS
 
 SEGMENTATION, TRANSLATION = "segmentation", "translation"
-OTHER_CONTRAST = {"hrT2": "ceT1", "ceT1": "hrT2"}
 
 
 def run(
@@ -51,8 +50,6 @@ def run(
     session = open_session(model, provider)
     properties = properties_of(session, model)
     task, contrast = properties["task"], properties["modality"]
-    if image.name.endswith((f"_{OTHER_CONTRAST[contrast]}.nii.gz", "_Label.nii.gz")):
-        raise InputError(image, f"is not what {model} was trained for", f"give {contrast}")
     if (label is None) == (task == TRANSLATION):
         remedy = "give --label" if task == TRANSLATION else "leave --label out"
         raise InputError(model, f"is for {task}", remedy)

@@ -1,13 +1,14 @@
 """The vocabulary is what the configs of our own bundles say."""
 
-from bundle_workflow import BUNDLES
 from monai.bundle import ConfigParser
 
 from tanq_monai.deploy.zoo.vocabulary import FILE, collect, read_vocabulary, to_json
+from tanq_monai.steps import BUNDLE_NAMES, BUNDLES
 
 
 def test_the_file_is_what_the_script_would_write():
-    configs = [ConfigParser.load_config_file(str(path)) for path in sorted(BUNDLES.glob("*/configs/**/*.yaml"))]
+    files = [path for name in BUNDLE_NAMES for path in (BUNDLES / name / "configs").rglob("*.yaml")]
+    configs = [ConfigParser.load_config_file(str(path)) for path in files]
     assert FILE.read_text() == to_json(collect(configs)), "run scripts/zoo_vocabulary.py and read the difference"
 
 
