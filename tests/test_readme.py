@@ -1,5 +1,6 @@
 """What the documents tell a user to type or to click is there: commands, options, configs, links, `make` targets."""
 
+import ast
 import inspect
 import re
 import shlex
@@ -116,7 +117,7 @@ def test_options_named_in_the_text_belong_to_a_config_or_the_command_line(docume
     text = (ROOT / document).read_text()
     bundles = [CARDS[document]] if document in CARDS else sorted(CARDS.values())
     configs = [config for bundle in bundles for config in ids_of_bundle(bundle)]
-    snippets = [code for code in inline_code(text) if "tanq_monai" not in code]
+    snippets = [code for code in inline_code(text) if "tanq_monai" not in code and "scripts/" not in code]
     snippets += [block for block in blocks(text) if block.startswith("--")]
     options = [option for code in snippets for option in OPTION.findall(code)]
     parameters = {name for function in cli.COMMANDS.values() for name in inspect.signature(function).parameters}
@@ -133,6 +134,16 @@ def test_options_of_the_command_line_are_parameters_of_its_functions(words):
     assert function.__module__ == cli.__name__
     options = {word[2:].replace("-", "_") for word in rest if word.startswith("--")}
     assert options <= set(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_options_of_scripts_are_parameters_in_them(document):
+    benchmarks = list((ROOT / "scripts" / "benchmarks").glob("*.py"))
+    for script, rest in re.findall(r"scripts/(\w+\.py)([^`\n]*)", (ROOT / document).read_text()):
+        files = [ROOT / "scripts" / script, *(benchmarks if script == "bench.py" else [])]
+        nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
+        known = {arg.arg for node in nodes if isinstance(node, ast.FunctionDef) for arg in node.args.args}
+        assert {option.replace("-", "_") for option in OPTION.findall(rest)} <= known, script
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.measure import alternate, machine, report, run_command, tell
-from benchmarks.prediction import PLANS, full_size_scan, write_models
+from benchmarks.prediction import full_size_scan, write_models
 from benchmarks.steps import made_up_slices
 from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.phantom import write_dataset
-from tanq_monai.segmentation.plans import network_from_plans
+from tanq_monai.segmentation.plans import network_from_plans, patch_size_from_plans, strides_from_plans
 
 ONNX_BAR, START_SECONDS_BAR, MEMORY_BAR, FETCH_SECONDS_BAR = 1.0, 2.0, 1 / 3, 60.0
 BUNDLE = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg"
@@ -73,19 +73,15 @@ def _segmenters(folder: Path, threads: int, repeats: int) -> None:
     """The one that is shipped, and nnU-Net's width in 2D."""
     networks = {"shipped segmenter": BUNDLE / "models"}
     networks["segmenter, nnU-Net's width"] = write_models(folder / "wide", "2d", 32)["ours"]
-    windows: dict[str, list[int]] = {"shipped segmenter": [144, 144]}
-    windows["segmenter, nnU-Net's width"] = PLANS["2d"]["patch_size"]
     for name, models in networks.items():
+        window, strides = (read(models / "plans.json") for read in (patch_size_from_plans, strides_from_plans))
         network = network_from_plans(models / "plans.json", models / "dataset.json").eval()
         network.load_state_dict(torch.load(models / "model.pt", weights_only=True))
         file = folder / "segmenter.onnx"
-        inputs = {"image": torch.zeros(2, 1, 256, 256)}
-        write_onnx(network, file, Signature(inputs, "logits", 3, ("height", "width"), (128, 128)), {})
-        _forward(name, network, file, {"image": torch.randn(1, 1, *_rounded(windows[name]))}, threads, repeats)
-
-
-def _rounded(window: list[int]) -> list[int]:
-    return [max(128, n // 128 * 128) for n in window]
+        inputs = {"image": torch.zeros(2, 1, *(2 * stride for stride in strides))}
+        write_onnx(network, file, Signature(inputs, "logits", 3, ("height", "width"), strides), {})
+        image, size = torch.randn(1, 1, *window), " x ".join(map(str, window))
+        _forward(f"{name}, {size}", network, file, {"image": image}, threads, repeats)
 
 
 def _runtime(folder: Path, threads: int, repeats: int, seed: int) -> None:

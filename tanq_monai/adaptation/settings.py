@@ -84,8 +84,8 @@ SIZES = {
             "max_epochs": 12,
             "iterations_per_epoch": 125,
             "batch_size": 4,
-            # Whole slices: smaller patches do not tell the VS from fat and muscle.
-            "plans_override": {"patch_size": [144, 144], "features_per_stage": [16, 32, 64, 128, 128]},
+            # Whole slices, in multiples of 32 as nnU-Net wants: smaller ones do not tell the VS from fat and muscle.
+            "plans_override": {"patch_size": [160, 160], "features_per_stage": [16, 32, 64, 128, 128]},
         },
         self_training=SELF_TRAINING | {"rounds": 2},
         phantom_size="small",

@@ -30,7 +30,7 @@ from tanq_monai.files import check_output_file, replacing
 from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.phantom import Case, scan_case
 from tanq_monai.segmentation.inferer import PlanInferer
-from tanq_monai.segmentation.plans import patch_size_from_plans, read_configuration, read_labels, space_from_plans
+from tanq_monai.segmentation.plans import patch_size_from_plans, read_labels, space_from_plans, strides_from_plans
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import PERCENTILE, scale_to_unit_range
 from tanq_monai.transforms.labels import REGIONS, to_regions
@@ -115,8 +115,7 @@ def _compare(made: _Export, network: nn.Module, path: Path) -> Parity:
 def _segmenter(network: nn.Module, folder: Path) -> _Export:
     plans, dataset = (folder / "models" / name for name in ("plans.json", "dataset.json"))
     space, window, classes = space_from_plans(plans), patch_size_from_plans(plans), read_labels(dataset)
-    steps = read_configuration(plans)["architecture"]["arch_kwargs"]["strides"]
-    strides = [int(n) for n in np.prod(steps, axis=0)]
+    strides = strides_from_plans(plans)
     scan, affine, _ = _virtual_patient("hrT2")
     crop, placement = crop_and_normalize(scan, affine, space)
     target = space.target_spacing(placement.spacing)

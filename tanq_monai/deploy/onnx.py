@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import onnx_ir
 import torch
 from torch import Tensor, nn
 
+from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 
 OPSET = 18
@@ -42,7 +42,15 @@ def write_onnx(network: nn.Module, path: str | Path, signature: Signature, prope
         path: of the file, which is there completely or not at all.
         signature: of the network.
         properties: become the file's ``metadata_props``.
+
+    Raises:
+        InputError: when a package is missing.
     """
+    try:
+        import onnx_ir
+        import onnxscript  # noqa: F401, what torch.onnx.export asks for
+    except ImportError as error:
+        raise InputError(str(error.name), "is not installed", "install onnx, onnxscript and onnxruntime") from error
     batch, *sizes = (torch.export.Dim(name, min=1, max=LARGEST) for name in ("batch", *signature.axes))
     spatial = {2 + n: stride * size for n, (stride, size) in enumerate(zip(signature.strides, sizes, strict=True))}
     image, *others = signature.inputs

@@ -6,6 +6,7 @@ in its checkpoints: ``trained_configuration``, which of the configurations the w
 """
 
 import json
+import math
 import re
 from pathlib import Path
 from pydoc import locate
@@ -86,6 +87,12 @@ def space_from_plans(plans_file: str | Path, configuration: str | None = None) -
 def patch_size_from_plans(plans_file: str | Path, configuration: str | None = None) -> tuple[int, ...]:
     """The window of the network in voxels, (z, y, x) or, for slices, (y, x)."""
     return tuple(read_configuration(plans_file, configuration)["patch_size"])
+
+
+def strides_from_plans(plans_file: str | Path, configuration: str | None = None) -> tuple[int, ...]:
+    """What the size of an image must be a multiple of along each axis, in voxels: how far the deepest stage strides."""
+    steps = read_configuration(plans_file, configuration)["architecture"]["arch_kwargs"]["strides"]
+    return tuple(math.prod(along) for along in zip(*steps, strict=True))
 
 
 def mirror_axes_from_plans(plans_file: str | Path, configuration: str | None = None) -> tuple[int, ...]:

@@ -12,6 +12,12 @@ from ship_weights import METRICS
 
 from tanq_monai.metrics import dice
 from tanq_monai.phantom import Case, scan_case
+from tanq_monai.segmentation.plans import (
+    network_from_plans,
+    patch_size_from_plans,
+    space_from_plans,
+    strides_from_plans,
+)
 
 NAMES = ["tanq_translation", "vs_cochlea_seg"]
 
@@ -35,6 +41,17 @@ def test_the_weights_are_small_plain_and_fit_the_network_without_further_choices
         name: value.shape for name, value in network.state_dict().items()
     }
     assert all(torch.isfinite(value).all() for value in weights.values())
+
+
+def test_the_card_tells_the_size_and_the_pixels_of_the_network_that_is_shipped():
+    card, plans = (BUNDLES / "vs_cochlea_seg" / path for path in ("docs/README.md", "models/plans.json"))
+    window, spacing = patch_size_from_plans(plans), space_from_plans(plans).spacing
+    network = network_from_plans(plans, plans.with_name("dataset.json"))
+    millions = sum(weight.numel() for weight in network.parameters()) / 1e6
+    assert f"(2D, {millions:.1f} million parameters, pixels of {spacing[-1]:.2g} mm)" in card.read_text()
+    assert f"4 slices of {window[0]} x {window[1]})" in card.read_text()
+    assert set(strides_from_plans(plans)) == {16}
+    assert "H and W multiples of 16" in card.read_text()
 
 
 def test_the_segmenter_finds_both_structures_in_a_patient_it_has_not_seen(tmp_path):

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 import nibabel as nib
@@ -10,6 +12,8 @@ import pytest
 import torch
 from files import MPRAGE, write_series
 from monai.bundle import ConfigWorkflow
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from bundles import segmenter_bundle, translator_bundle
 from tanq_monai.deploy.export import export_onnx
@@ -22,10 +26,14 @@ from tanq_monai.transforms.resampling import resample
 from tanq_monai.transforms.splines import Interpolation
 
 CPU = {"device": "$torch.device('cpu')"}
-BLOCKED = ("torch", "monai", "pandas", "numba", "nnunetv2", "onnx", "fire")
-ALONE = f"""
+PACKAGES = ("onnxruntime", "numpy", "scipy", "nibabel")  # and what these require
+ALONE = """
 import runpy, sys
-for name in {BLOCKED}: sys.modules[name] = None  # importing one of them is now an error
+class Refuses:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if path is None and name not in {allowed}: raise ModuleNotFoundError("No module named " + name, name=name)
+sys.meta_path.insert(0, Refuses)
 sys.argv[0] = "runtime"
 runpy.run_module("tanq_monai.deploy.runtime", run_name="__main__")
 """
@@ -58,9 +66,23 @@ def infer(bundle: Path, *overlays: str, **choices: object) -> ConfigWorkflow:
     return flow
 
 
+def importable(packages: Sequence[str]) -> set[str]:
+    """Names of all modules of Python, of this project, and of packages with all that they require."""
+    distributions, waiting = set(), list(packages)
+    while waiting:
+        name = waiting.pop()
+        if name not in distributions:
+            distributions.add(name)
+            needed = [Requirement(text) for text in metadata.requires(name) or ()]
+            waiting += [canonicalize_name(one.name) for one in needed if one.marker is None or one.marker.evaluate()]
+    owners = metadata.packages_distributions()
+    modules = {name for name, owned in owners.items() if distributions & set(map(canonicalize_name, owned))}
+    return {*modules, *sys.stdlib_module_names, "tanq_monai"}
+
+
 def alone(*words: object) -> subprocess.CompletedProcess:
-    """The runtime in a process that cannot import torch, MONAI and the like."""
-    command = [sys.executable, "-c", ALONE, *map(str, words)]
+    """The runtime in a process that can import nothing but the packages it may need."""
+    command = [sys.executable, "-c", ALONE.format(allowed=importable(PACKAGES)), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -161,8 +183,6 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(bundles, tiny_phan
         nib.save(nib.load(ce_t1), tmp_path / name)
         assert f"{name}: is no hrT2 by its name; give hrT2" in _mistake(**good | {"image": tmp_path / name})
     nib.save(nib.load(scan), tmp_path / "a_T2.nii.gz")
-    write_series(tmp_path / "mprage", np.ones((4, 4, 3)), [0.0, 1.5, 3.0], **MPRAGE)
-    assert "mprage: is no hrT2 by its header" in _mistake(**good | {"image": tmp_path / "mprage"})
     assert "is for translation; give --label" in _mistake(**good | {"model": translator, "image": ce_t1})
     assert "is for segmentation; leave --label out" in _mistake(**good, label=scan)
     assert "provider warp: is none" in _mistake(**good, provider="warp")
@@ -184,6 +204,21 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(bundles, tiny_phan
     broken.write_bytes(segmenter.read_bytes()[:1000])
     assert "broken.onnx: cannot be opened" in _mistake(**good | {"model": broken})
     assert "cannot be read as NIfTI" in _mistake(**good | {"image": broken.rename(tmp_path / "a_hrT2.nii.gz")})
+
+
+def test_a_series_of_another_contrast_is_told(bundles, tmp_path):
+    write_series(tmp_path / "mprage", np.ones((4, 4, 3)), [0.0, 1.5, 3.0], **MPRAGE)
+    with pytest.raises(InputError, match="mprage: is no hrT2 by its header"):
+        run(bundles["2d"] / "models" / "model.onnx", tmp_path / "mprage", tmp_path / "out.nii.gz")
+    assert not (tmp_path / "out.nii.gz").exists()
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "onnxscript"])
+def test_a_package_that_is_missing_is_told(bundles, monkeypatch, tmp_path, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=f"{package}: is not installed; install "):
+        export_onnx(bundles["2d"], tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()
 
 
 def test_a_name_that_is_no_nifti_file_is_told_before_anything_is_read(tmp_path):

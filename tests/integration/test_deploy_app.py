@@ -1,6 +1,6 @@
 """The applications of docs/deploy.md, in their own environment: holoscan, MONAI Deploy, DICOM in and out.
 
-Run by `make test-deploy`. The commands run the bundles as a zoo publishes them, so that MONAI Deploy takes the segmenter's
+Run by `make test-deploy`. The commands run the bundles as a zoo publishes them: MONAI Deploy then takes the segmenter's
 TorchScript.
 """
 
@@ -188,6 +188,19 @@ def test_the_report_has_the_volumes_of_the_seg(typed, tmp_path):
     assert report["series"]["chosen_by"] == "rule hrT2, balanced gradient echo (CISS, FIESTA-C)"
     assert "Research use only" in report["warning"]
     assert "Research use only" in (typed / "results" / "report.html").read_text()
+
+
+def test_ten_lines_in_another_program_do_the_same(typed, tmp_path):
+    """The last block of docs/embedding.md."""
+    for name in ("study", "bundles"):
+        (tmp_path / name).symlink_to(typed / name)
+    text = (ROOT / "docs" / "embedding.md").read_text()
+    last = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[-1]
+    ended = run([".venv-deploy/bin/python", "-c", last], tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    volume = json.loads((typed / "results" / "report.json").read_text())["VS"]["volume_ml"]
+    assert volume > 0
+    assert float(ended.stdout.splitlines()[-1]) == volume
 
 
 def test_the_synthetic_series_has_the_bundles_values_to_half_a_step(typed, tmp_path):

@@ -1,4 +1,7 @@
-"""The Python blocks of docs/embedding.md, each run as it stands in a folder with bundles and scans."""
+"""The blocks of docs/embedding.md, each run as it stands in a folder with bundles and scans.
+
+Those of MONAI Label and MONAI Deploy want environments of their own: test_label.py, test_deploy_app.py.
+"""
 
 import re
 import shlex
@@ -13,7 +16,8 @@ from bundle_workflow import BUNDLES
 from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.rendering import rendered_json
 
-TEXT = (Path(__file__).parents[2] / "docs" / "embedding.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "embedding.md").read_text()
 FOUND = re.findall(r"^```(\w*)\n(.*?)^```", TEXT, flags=re.MULTILINE | re.DOTALL)
 BLOCKS = [code for language, code in FOUND if language == "python"]
 COMMANDS = [code for language, code in FOUND if not language]
@@ -44,7 +48,9 @@ def run(words, folder):
 
 
 def test_the_page_has_the_blocks_that_are_run():
-    assert (len(BLOCKS), len(COMMANDS)) == (3, 1)
+    assert (len(BLOCKS), len(COMMANDS)) == (5, 1)
+    assert BLOCKS[3] in (DOCS / "label.md").read_text()  # whose blocks `make test-label` types
+    assert "tanq_monai.deploy.app" in BLOCKS[4]  # `make test-deploy`
 
 
 @pytest.mark.parametrize("number", range(3))

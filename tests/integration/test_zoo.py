@@ -178,7 +178,7 @@ def test_monai_loads_the_downloaded_bundle_and_its_workflow_gives_the_same_files
     assert_same_volumes(tmp_path, predictions[published.name])
 
 
-def test_from_fetch_to_a_segmentation_takes_less_than_a_minute(zoo, phantom, predictions, tmp_path):
+def test_from_fetch_to_a_segmentation_takes_less_than_a_minute_of_processors(zoo, phantom, predictions, tmp_path):
     scans = tmp_path / "scan"
     scans.mkdir()
     scan = min((phantom / "validation").iterdir())

@@ -190,8 +190,6 @@ def test_a_plan_whose_names_lead_elsewhere_deletes_nothing_there(plan, place, ca
     file = tmp_path / "plans.json"
     file.write_text(json.dumps(plan))
     wish = PlanWish(VOLUME if place == "data_identifier" else str(tmp_path), plans_file=file)
-    with pytest.raises(
-        InputError, match=r"plans\.json: names the folder '/.*'; call it by letters"
-    ):
+    with pytest.raises(InputError, match=r"plans\.json: names the folder '/.*'; call it by letters"):
         prepare(cases, RunFolders(tmp_path / "run"), wish)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"

@@ -1,10 +1,12 @@
 """DICOM in, DICOM and a report out: segment, translate, virtual-series. Research use only; not a medical device."""
 
 import argparse
+import contextlib
 import os
 import sys
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from tanq_monai.data.checks import check_label
@@ -56,13 +58,23 @@ def _run(options: argparse.Namespace, series: Series, source: Path, bundle: Bund
 
     from tanq_monai.deploy.app.application import SegmentationApplication, TranslationApplication
 
-    os.chdir(bundle.root)  # the paths of its configs start there
     context = Application.init_app_context([sys.argv[0], "--log-level", options.log_level])
-    if label is not None:
-        TranslationApplication(context, series, source, bundle, output, label, options.style).run()
-        return
-    SegmentationApplication(context, series, source, bundle, output).run()
+    with _working_in(bundle.root):  # the paths of its configs start there
+        if label is not None:
+            TranslationApplication(context, series, source, bundle, output, label, options.style).run()
+            return
+        SegmentationApplication(context, series, source, bundle, output).run()
     next(output.glob("*.dcm")).rename(output / "segmentation.dcm")
+
+
+@contextlib.contextmanager
+def _working_in(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 def _link(series: Series, folder: Path) -> Path:

@@ -1,10 +1,9 @@
 """A segmenter's ONNX file on a scan, as ``vs_cochlea_seg/configs/inference.yaml`` does it. Plan space is z, y, x."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tanq_monai.deploy.runtime.resampling import Volume, resample
@@ -12,11 +11,14 @@ from tanq_monai.segmentation.windows import gaussian_weight, padding_to, window_
 from tanq_monai.transforms.plan_space import Placement, PlanSpace, crop_and_normalize
 from tanq_monai.transforms.splines import Interpolation
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 OVERLAP = 0.5  # of neighbouring windows, nnU-Net's
 
 
 def segment(
-    session: onnxruntime.InferenceSession,
+    session: "InferenceSession",
     properties: Mapping[str, Any],
     scan: NDArray[Any],
     affine: NDArray[np.float64],
@@ -48,7 +50,7 @@ def plan_space(properties: Mapping[str, Any]) -> PlanSpace:
     )
 
 
-def sliding_window(session: onnxruntime.InferenceSession, image: Volume, window: Sequence[int], classes: int) -> Volume:
+def sliding_window(session: "InferenceSession", image: Volume, window: Sequence[int], classes: int) -> Volume:
     """Gaussian-weighted mean of the logits (K, z, y, x) of overlapping windows; two numbers are windows of slices."""
     widths = padding_to(image.shape, window)
     padded = np.pad(image, widths)

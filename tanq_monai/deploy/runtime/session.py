@@ -1,17 +1,21 @@
 """ONNX files as sessions of ONNX Runtime."""
 
+import importlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import onnxruntime
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from tanq_monai.errors import InputError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
 
 
-def open_session(model_file: str | Path, provider: str = "auto") -> onnxruntime.InferenceSession:
+def open_session(model_file: str | Path, provider: str = "auto") -> "InferenceSession":
     """The network of a file, ready to run.
 
     Args:
@@ -20,9 +24,10 @@ def open_session(model_file: str | Path, provider: str = "auto") -> onnxruntime.
             cuda where this machine has it, else cpu. TensorRT is never chosen by itself: it compiles for minutes.
 
     Raises:
-        InputError: when the file cannot be read, or this ONNX Runtime has no such provider.
+        InputError: when the file cannot be read, or there is no ONNX Runtime or none with such a provider.
     """
-    path, providers = Path(model_file), _providers(provider)
+    onnxruntime = _onnxruntime()
+    path, providers = Path(model_file), _providers(provider, onnxruntime.get_available_providers())
     if not path.is_file():
         raise InputError(
             path,
@@ -35,7 +40,7 @@ def open_session(model_file: str | Path, provider: str = "auto") -> onnxruntime.
         raise InputError(path, f"cannot be opened ({str(error).splitlines()[0]})", "export it again") from error
 
 
-def properties_of(session: onnxruntime.InferenceSession, model_file: str | Path) -> dict[str, Any]:
+def properties_of(session: "InferenceSession", model_file: str | Path) -> dict[str, Any]:
     """What the file says of itself, see :mod:`tanq_monai.deploy.export`.
 
     Raises:
@@ -47,8 +52,14 @@ def properties_of(session: onnxruntime.InferenceSession, model_file: str | Path)
     return {name: json.loads(text) for name, text in texts.items()}
 
 
-def _providers(wanted: str) -> list[str]:
-    here = onnxruntime.get_available_providers()
+def _onnxruntime() -> ModuleType:
+    try:
+        return importlib.import_module("onnxruntime")
+    except ImportError as error:
+        raise InputError("onnxruntime", "is not installed", "install it, or onnxruntime-gpu") from error
+
+
+def _providers(wanted: str, here: Sequence[str]) -> list[str]:
     if wanted == "auto":
         wanted = "cuda" if PROVIDERS["cuda"] in here else "cpu"
     if wanted not in PROVIDERS:

@@ -1,10 +1,9 @@
 """A translator's ONNX file on a scan, as ``tanq_translation/configs/inference.yaml`` does it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError
@@ -12,11 +11,14 @@ from tanq_monai.transforms.geometry import SliceGrid, plan_slices
 from tanq_monai.transforms.intensity import from_unit_range, scale_to_unit_range
 from tanq_monai.transforms.labels import REGIONS, to_regions
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 BLANK = -1.0  # of an image in [-1, 1]: what lies outside the scan
 
 
 def translate(
-    session: onnxruntime.InferenceSession,
+    session: "InferenceSession",
     properties: Mapping[str, Any],
     scan: NDArray[Any],
     affine: NDArray[np.float64],
@@ -45,7 +47,7 @@ def translate(
 
 
 def _translated(
-    session: onnxruntime.InferenceSession,
+    session: "InferenceSession",
     grid: SliceGrid,
     scan: NDArray[Any],
     label: NDArray[Any],
