@@ -261,6 +261,9 @@ def test_a_real_cet1_series_is_segmented_when_the_user_insists(tmp_path):
     bundle = shutil.copytree(BUNDLES / "vs_cochlea_seg", tmp_path / "vs_cochlea_seg")
     shutil.copytree(write_model(tmp_path / "models", "2d"), bundle / "models", dirs_exist_ok=True)
     (bundle / "models" / "model.ts").unlink(missing_ok=True)
+    plans = json.loads((bundle / "models" / "plans.json").read_text())
+    plans["configurations"]["2d"]["patch_size"] = [256, 256]  # few windows: seconds in place of minutes
+    (bundle / "models" / "plans.json").write_text(json.dumps(plans))
     uid = pydicom.dcmread(next(series.iterdir()), stop_before_pixels=True).SeriesInstanceUID
     ended = app("segment", "-i", series, "--series", uid, "-m", bundle, "-o", tmp_path / "out")
     assert ended.returncode == 0, ended.stderr
