@@ -1,6 +1,7 @@
 """The command line: ``python -m tanq_monai <command>``. Research use only; not a medical device."""
 
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Literal, cast
@@ -271,10 +272,12 @@ def fetch(
     """
     from tanq_monai.deploy.zoo.fetch import fetch_bundle
 
+    if isinstance(version, float):
+        remedy = f"""quote it twice, e.g. --version "'{version}'\""""
+        raise InputError(f"--version {version}", "was read as a number, and 0.10 as 0.1", remedy)
     chosen = None if version is None else str(version)
-    trusted = _flag(trust_code, "--trust-code")
-    folder = fetch_bundle(str(name), str(zoo), str(output_dir), chosen, trusted)
-    sys.stdout.write(f"{folder}\n")
+    folder = fetch_bundle(str(name), str(zoo), str(output_dir), chosen, _flag(trust_code, "--trust-code"))
+    _print([str(folder)])
 
 
 def audit(bundle: str) -> None:
@@ -286,10 +289,21 @@ def audit(bundle: str) -> None:
     from tanq_monai.deploy.zoo.audit import audit_bundle
 
     findings = audit_bundle(str(bundle))
-    sys.stdout.writelines(f"{finding}\n" for finding in findings)
+    _print([str(finding) for finding in findings])
     refused = [finding for finding in findings if finding.refused]
     if refused:
-        raise InputErrors([InputError(f.where, str(f.refused), "do not run this bundle") for f in refused])
+        raise InputErrors([InputError(f.where, str(f.refused), f.remedy) for f in refused])
+
+
+def _print(lines: Sequence[str]) -> None:
+    """Whatever letters the terminal knows, and whether or not someone reads to the end (`| head`)."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        for line in lines:
+            sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
 
 
 def _label_values(value: object, option: str) -> dict[str, int]:

@@ -7,7 +7,7 @@ from types import TracebackType
 
 
 class InputError(ValueError):
-    """What a user gave cannot be used.
+    """What a user gave cannot be used: one line, whatever strangers called their files.
 
     Args:
         where: the file, folder or setting.
@@ -16,7 +16,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, where: str | Path, problem: str, remedy: str) -> None:
-        super().__init__(f"{where}: {problem}; {remedy}")
+        super().__init__(printable(f"{where}: {problem}; {remedy}"))
 
 
 class InputErrors(ValueError):
@@ -33,6 +33,11 @@ class InputErrors(ValueError):
         else:
             lines = "\n".join(str(error) for error in errors)
         super().__init__(lines)
+
+
+def printable(text: str) -> str:
+    """One line without anything that a terminal would act on."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def print_mistakes_in_one_line() -> None:

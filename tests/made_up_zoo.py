@@ -33,7 +33,7 @@ def make_bundle(folder: Path, config: str = CONFIG, version: str = "0.1.0", **me
 def zip_of(bundle: Path, path: Path) -> Path:
     """The bundle's folder as a zip file."""
     with zipfile.ZipFile(path, "w") as archive:
-        for file in sorted(bundle.rglob("*")):
+        for file in sorted(path for path in bundle.rglob("*") if path.is_file()):
             archive.write(file, f"{bundle.name}/{file.relative_to(bundle)}")
     return path
 

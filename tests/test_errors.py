@@ -19,6 +19,11 @@ def test_message_says_where_what_and_what_to_do():
     assert str(InputError("a.nii.gz", "is empty", "download it again")) == "a.nii.gz: is empty; download it again"
 
 
+def test_a_message_is_one_line_without_signs_that_a_terminal_acts_on():
+    error = InputError("a\nerror: b", "is \x1b[2J\u202e\ud800", "call it ä")
+    assert str(error) == "a\\nerror: b: is \\x1b[2J\\u202e\\ud800; call it ä"
+
+
 def test_several_mistakes_are_one_line_each():
     errors = InputErrors([InputError("a", "is empty", "fill it"), InputError("b", "is 4D", "split it")])
     assert str(errors).splitlines() == ["a: is empty; fill it", "b: is 4D; split it"]

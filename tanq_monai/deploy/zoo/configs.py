@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from monai.bundle import ConfigParser
 
 from tanq_monai.deploy.zoo.findings import Finding, RefusedError
 from tanq_monai.deploy.zoo.paths import check_text
+from tanq_monai.deploy.zoo.requirements import check_statement
 from tanq_monai.deploy.zoo.vocabulary import (
     KINDS,
     TARGET,
@@ -23,12 +24,16 @@ from tanq_monai.deploy.zoo.vocabulary import (
 from tanq_monai.steps import RUN_OPTIONS
 
 ENDINGS = (".json", ".yaml", ".yml")
+METADATA, PLANS = "configs/metadata.json", "models/plans.json"
+SCRIPTED = "models/model.ts/extra"  # copies of config and metadata inside TorchScript, which MONAI Deploy goes by
 # Texts, not configs; though MONAI reads the first along with every config.
-DESCRIPTIONS = ("configs/metadata.json", "models/plans.json", "models/dataset.json", "models/model.json")
+DESCRIPTIONS = (METADATA, PLANS, "models/dataset.json", "models/model.json", f"{SCRIPTED}/metadata.json")
 # Classes that nnU-Net's plans may name; nothing that such a module has only imported.
 NETWORKS = re.compile(
     r"dynamic_network_architectures\.(architectures|building_blocks)\.\w+\.[A-Z]\w+|torch\.nn\.(modules\.\w+\.)?[A-Z]\w+"
 )
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+_ENDING = re.compile(r"(\.\w+)+", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9]\w*( \w+)*")
 _REFERENCE = re.compile(r"@(?!imports\b)[A-Za-z0-9]\w*(#\w+)*")
 _IMPORTS = ("imports", "+imports")
@@ -48,13 +53,15 @@ def config_findings(folder: Path, files: list[str]) -> list[Finding]:
         except Exception as error:  # a broken file may lead to any
             findings.append(Finding(file, "", "a config", f"cannot be read ({_first_line(error)})"))
             continue
-        if not isinstance(content, dict):
-            findings.append(Finding(file, "", "a config", "cannot be read (it has no ids)"))
-            continue
-        judge = _described if file in DESCRIPTIONS else _executed
-        for said in statements(content):
-            findings += _judged(file, said, judge)
+        findings += content_findings(file, content)
     return findings
+
+
+def content_findings(file: str, content: Any) -> list[Finding]:
+    """As :func:`config_findings`, of what is in a file."""
+    if not isinstance(content, dict):
+        return [Finding(file, "", "a config", "cannot be read (it has no ids)")]
+    return [finding for said in statements(content) for finding in _judged(file, said)]
 
 
 def _loaded(path: Path) -> Any:
@@ -65,10 +72,10 @@ def _loaded(path: Path) -> Any:
     return ConfigParser.load_config_file(str(path))
 
 
-def _judged(file: str, said: Statement, judge: Callable[[Statement], str]) -> Iterator[Finding]:
+def _judged(file: str, said: Statement) -> Iterator[Finding]:
     place = "::".join(map(str, said.keys))
     try:
-        what = judge(said)
+        what = _described(file, said) if file in DESCRIPTIONS else _executed(said)
     except RefusedError as refusal:
         yield Finding(file, place, str(said.value), str(refusal))
         return
@@ -101,13 +108,20 @@ def _check_keys(said: Statement) -> None:
         return
     if not isinstance(last, str):
         raise RefusedError(f"has the key {last!r}, which is no text")
-    if last in RUN_OPTIONS:
-        raise RefusedError(f"sets {last}, which is a choice of MONAI's run itself")
+    _check_choice(last, said.value)
     if is_overlay_key(last):
         if len(said.keys) > 1 or last not in read_vocabulary().arguments:
             raise RefusedError("is laid over a place that is not on the list")
     elif last != TARGET and said.owner is None and not _KEY.fullmatch(last):
         raise RefusedError("has a key that no config needs")
+
+
+def _check_choice(name: str, value: Any) -> None:
+    """What no choice may be, nor one that a config hands on to a run of another."""
+    if name in RUN_OPTIONS:
+        raise RefusedError(f"sets {name}, which is a choice of MONAI's run itself")
+    if name == "bundle_root" and value != ".":
+        raise RefusedError("is another folder than the bundle's own, with configs that nobody has looked at")
 
 
 def _evaluated(said: Statement) -> str:
@@ -130,6 +144,8 @@ def _evaluated(said: Statement) -> str:
 def _check_literal(value: Any, said: Statement) -> None:
     """Of data in Python's writing: JSON has no other for numbers as keys."""
     if isinstance(value, dict):
+        for key, one in value.items():
+            _check_choice(key, one)
         inner = [*value.keys(), *value.values()]
     elif isinstance(value, list | tuple):
         inner = list(value)
@@ -167,8 +183,27 @@ def _check_plain(text: str) -> None:
     check_text(text)
 
 
-def _described(said: Statement) -> str:
+def _described(file: str, said: Statement) -> str:
     """Metadata, plans and the like: texts, of which nothing may be evaluated."""
+    what = _named(said)
+    if file == METADATA:
+        check_statement(said.keys, said.value)
+    if file == PLANS:
+        _check_names(said)
+    if said.keys[-1:] == ("file_ending",) and not _ENDING.fullmatch(str(said.value)):
+        raise RefusedError("is no ending of a file's name")
+    return what
+
+
+def _check_names(said: Statement) -> None:
+    """All texts in plans are names; nnU-Net makes folders of some, and empties them."""
+    texts = [text for text in (*said.keys, said.value) if isinstance(text, str)]
+    if not all(_NAME.fullmatch(text) for text in (texts[:-1] if said.is_kind else texts)):
+        raise RefusedError("is no plain name")
+
+
+def _named(said: Statement) -> str:
+    """The part of a network that is named, as text; "" for all else."""
     for key in said.keys:
         if isinstance(key, str) and (key.startswith(("$", "@", "%")) or re.search(r"(^|[#:+])_\w+_$", key)):
             raise RefusedError(f"has the key {key}, which belongs into no description")

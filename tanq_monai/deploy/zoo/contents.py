@@ -3,16 +3,18 @@
 import ast
 import configparser
 import hashlib
+import json
 import re
-import zipfile
 from pathlib import Path
 
 import torch
 
 import tanq_monai
+from tanq_monai.deploy.zoo.configs import content_findings
 from tanq_monai.deploy.zoo.findings import Finding
 
 PACKAGE = "tanq_monai"
+CODE = "code"  # what a finding is of a file of its copy
 INSTALLED = Path(tanq_monai.__file__).parent
 LOGGING = "configs/logging.conf"
 WEIGHTS, TORCHSCRIPT = "models/model.pt", "models/model.ts"
@@ -25,6 +27,10 @@ _LOGGING = {  # what the file may set, and to what; None: anything
     "class": ("StreamHandler",),
     "args": ("(sys.stderr,)", "(sys.stdout,)"),
 }
+_RECORDS = re.compile(  # what torch itself writes into TorchScript, and MONAI and we beside it
+    r"code/[\w./]+\.py(\.debug_pkl)?|(constants|data|traced_inputs)(\.pkl|/\d+)|version|byteorder"
+    r"|\.data/serialization_id|extra/(inference|metadata)\.json"
+)
 _OF_FILES = frozenset({"save", "load", "from_file", "_save", "ops"})  # TorchScript that leaves the network
 
 
@@ -42,8 +48,8 @@ def package_findings(folder: Path, files: list[str]) -> list[Finding]:
     here = {name for name in here if "__pycache__" not in name}
     different = [name for name in copied & here if _digest(folder / PACKAGE / name) != _digest(INSTALLED / name)]
     reason = f"differs from the installed tanq_monai {tanq_monai.__version__}"
-    findings = [Finding(f"{PACKAGE}/{name}", "", "code", reason) for name in sorted({*different, *(copied - here)})]
-    findings += [Finding(f"{PACKAGE}/{name}", "", "code", "is missing") for name in sorted(here - copied)]
+    findings = [Finding(f"{PACKAGE}/{name}", "", CODE, reason) for name in sorted({*different, *(copied - here)})]
+    findings += [Finding(f"{PACKAGE}/{name}", "", CODE, "is missing") for name in sorted(here - copied)]
     same = f"{len(copied)} files, those of the installed tanq_monai {tanq_monai.__version__}"
     return findings or [Finding(PACKAGE, "", same)]
 
@@ -77,16 +83,28 @@ def weights_findings(path: Path) -> list[Finding]:
 
 
 def torchscript_findings(path: Path) -> list[Finding]:
-    """Code in TorchScript that reads or writes files, or calls what is no part of torch."""
+    """Code in TorchScript that reads or writes files, or calls what is no part of torch, and the config in it.
+
+    It is taken apart by torch's own reader: of a name that is there twice, others read another one.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            sources = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")]
+        archive = torch._C.PyTorchFileReader(str(path))
+        names = archive.get_all_records()
+        sources = [archive.get_record(name).decode() for name in names if name.endswith(".py")]
         called = {attribute for source in sources for attribute in _called_attributes(ast.parse(source))}
-    except (zipfile.BadZipFile, SyntaxError, UnicodeDecodeError, KeyError, RecursionError, ValueError):
+        extras = {name: json.loads(archive.get_record(name)) for name in names if name.startswith("extra/")}
+    except (RuntimeError, SyntaxError, UnicodeDecodeError, RecursionError, ValueError):
         return [Finding(TORCHSCRIPT, "", "TorchScript", "cannot be read")]
+    unknown = [name for name in names if not _RECORDS.fullmatch(name)]
+    if unknown or len({name.casefold() for name in names}) < len(names):
+        told = f"holds {unknown[0]}, which torch does not write" if unknown else "holds a file twice"
+        return [Finding(TORCHSCRIPT, "", "TorchScript", told)]
     forbidden = sorted(called & _OF_FILES)
     refused = f"uses {', '.join(forbidden)}" if forbidden else None
-    return [Finding(TORCHSCRIPT, "", f"TorchScript of {len(called)} kinds of calls", refused)]
+    findings = [Finding(TORCHSCRIPT, "", f"TorchScript of {len(called)} kinds of calls", refused)]
+    for name, content in extras.items():
+        findings += content_findings(f"{TORCHSCRIPT}/{name}", content)
+    return findings
 
 
 def _called_attributes(tree: ast.AST) -> set[str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import tanq_monai
+from tanq_monai.deploy.zoo.findings import Finding
 from tanq_monai.deploy.zoo.index import Entry, archive_of, find_entry
 from tanq_monai.deploy.zoo.record import check_record, write_record
 from tanq_monai.deploy.zoo.requirements import check_requirements, read_metadata
@@ -86,8 +87,8 @@ def _check(unpacked: Path, entry: Entry, trust_code: bool) -> None:
     content = read_metadata(unpacked)
     if content.get("version") != entry.version:
         raise InputError(entry.stem, f"says of itself to be version {content.get('version')}", "tell who published it")
-    found = refused(audit_folder(unpacked, ignored=frozenset()), trust_code)
-    _check_code(unpacked, entry, [finding.file for finding in found])
+    found = refused(audit_folder(unpacked, published=True), trust_code)
+    _check_code(unpacked, entry, found)
     if found:
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
         problem = f"{found[0].refused} ({found[0].where}){more}"
@@ -95,14 +96,16 @@ def _check(unpacked: Path, entry: Entry, trust_code: bool) -> None:
     check_requirements(entry.stem, content)
 
 
-def _check_code(unpacked: Path, entry: Entry, refused_files: list[str]) -> None:
+def _check_code(unpacked: Path, entry: Entry, found: list[Finding]) -> None:
     """Raise if nothing but the copy of the package is refused: then another version of it may be all there is to it."""
-    if not refused_files or not all(file.startswith(f"{PACKAGE}/") for file in refused_files):
+    from tanq_monai.deploy.zoo.contents import CODE
+
+    if not found or any(finding.what != CODE for finding in found):
         return
     init = unpacked / PACKAGE / "__init__.py"
     match = re.search(r'^__version__ = "([\w.+]+)"', init.read_text() if init.is_file() else "", re.MULTILINE)
     there = match[1] if match else "of no version"
-    problem = f"carries tanq_monai {there}, which is not the installed {tanq_monai.__version__}: {refused_files[0]}"
-    if len(refused_files) > 1:
-        problem += f" and {len(refused_files) - 1} files more differ"
+    problem = f"carries tanq_monai {there}, which is not the installed {tanq_monai.__version__}: {found[0].file}"
+    if len(found) > 1:
+        problem += f" and {len(found) - 1} files more differ"
     raise InputError(entry.stem, problem, "install that version first, or give --trust-code if you trust its code")

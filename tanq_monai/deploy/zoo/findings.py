@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tanq_monai.errors import printable
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -12,16 +14,19 @@ class Finding:
         place: of the thing in the file, "" for all of it.
         what: the thing.
         refused: why; None where it is allowed.
+        remedy: what to do where it is refused.
     """
 
     file: str
     place: str
     what: str
     refused: str | None = None
+    remedy: str = "do not run this bundle"
 
     def __post_init__(self) -> None:
         for name in ("file", "place", "what", "refused"):
-            object.__setattr__(self, name, _printable(getattr(self, name)))
+            text = getattr(self, name)
+            object.__setattr__(self, name, text and printable(text))
 
     @property
     def where(self) -> str:
@@ -31,11 +36,6 @@ class Finding:
     def __str__(self) -> str:
         verdict = f"  REFUSED: {self.refused}" if self.refused else ""
         return f"{self.where}: {self.what}{verdict}"
-
-
-def _printable(text: str | None) -> str | None:
-    """One line without anything that a terminal would act on."""
-    return text and "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class RefusedError(Exception):

@@ -8,7 +8,7 @@ from pathlib import Path
 from tanq_monai.deploy.zoo.source import INDEX, Zoo
 from tanq_monai.errors import InputError
 
-_KEY = re.compile(r"(?P<name>\w+)_v(?P<version>\d+(\.\d+)*)")
+_KEY = re.compile(r"(?P<name>\w+)_v(?P<version>\d{1,6}(\.\d{1,6}){0,9})", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _OTHER_ZOO = "give the zoo that scripts/package_zoo.py made"
 
@@ -75,7 +75,7 @@ def _read(zoo: Zoo) -> list[Entry]:
 def _entry(zoo: Zoo, key: str, value: object) -> Entry:
     match, found = _KEY.fullmatch(key), value if isinstance(value, dict) else {}
     sha256, size = found.get("sha256"), found.get("size")
-    if match is None or not isinstance(size, int) or not _SHA256.fullmatch(str(sha256)):
+    if match is None or type(size) is not int or size < 1 or not _SHA256.fullmatch(str(sha256)):
         raise InputError(zoo.place(INDEX), f"tells no version, sha256 and size of {key}", _OTHER_ZOO)
     return Entry(match["name"], match["version"], str(sha256), size)
 

@@ -2,7 +2,9 @@
 
 import json
 import os
+import subprocess
 import sys
+import warnings
 import zipfile
 
 import pytest
@@ -13,6 +15,8 @@ from made_up_zoo import CONFIG, make_bundle, zip_of
 from tanq_monai.cli import main
 from tanq_monai.deploy.zoo import contents
 from tanq_monai.deploy.zoo.audit import audit_bundle, refused
+from tanq_monai.deploy.zoo.requirements import PACKAGES
+from tanq_monai.steps import BUNDLE_NAMES
 
 # By reason: what a config says.
 ATTACKS = {
@@ -67,6 +71,19 @@ ATTACKS = {
     },
     "holds the address http://203.0.113.1/": {
         "an address": "tracking_uri: http://203.0.113.1/",
+    },
+    "holds the address": {
+        "a drive": "output_dir: C:/Users/x",
+        "a drive with backslashes": "output_dir: C:\\Users",
+        "a file by a short address": "output_dir: file:/etc/x",
+        "a server by a short address": "output_dir: http:/203.0.113.1",
+    },
+    "is another folder than the bundle's own": {
+        "configs in runs": "bundle_root: runs/evil",
+        "configs in runs by reference": "bundle_root: '@a'\na: ./runs/evil",
+        "configs in runs, put together": "bundle_root: $@bundle_root + '/runs/train'",
+        "configs in runs, for another run": "training: {bundle_root: runs/evil}",
+        "configs in runs, in a literal": "training: \"${'bundle_root': 'runs/evil'}\"",
     },
     "holds the path ~/.bashrc, which leads out of the bundle": {
         "a path of the user": "output_dir: ~/.bashrc",
@@ -207,6 +224,28 @@ def test_metadata_are_a_part_of_the_config(tmp_path):
     assert reasons(made) == ["has the key a#_target_, which belongs into no description"]
 
 
+@pytest.mark.parametrize(
+    ("stated", "reason"),
+    [
+        ({"required_packages_version": {"evil-pkg": "1.0"}}, "is a package that no bundle of ours requires"),
+        ({"required_packages_version": {"nibabel": "1'; touch x #"}}, "is no version, such as 1.2.0"),
+        ({"required_packages_version": {"nibabel": {}}}, "is no version, such as 1.2.0"),
+        ({"required_packages_version": {"nibabel": "9" * 5000}}, "is no version, such as 1.2.0"),
+        ({"required_packages_version": {"nibabel": 5.2}}, "is no version, such as 1.2.0"),
+        ({"pytorch_version": "`id`"}, "is no version, such as 1.2.0"),
+        ({"monai_version": ["1.0"]}, "is no version, such as 1.2.0"),
+    ],
+)
+def test_metadata_require_our_packages_by_version(tmp_path, stated, reason):
+    assert reasons(make_bundle(tmp_path / "bundle", **stated))[0] == reason
+
+
+def test_the_packages_that_may_be_required_are_those_of_our_bundles():
+    files = [BUNDLES / name / "configs" / "metadata.json" for name in BUNDLE_NAMES]
+    contents = [json.loads(file.read_text()) for file in files]
+    assert {name for content in contents for name in content["required_packages_version"]} == PACKAGES
+
+
 def test_a_config_with_the_name_of_a_description_is_judged_as_a_config(tmp_path):
     bundle = make_bundle(tmp_path / "bundle")
     (bundle / "configs" / "plans.json").write_text('{"x": "~/.bashrc"}')
@@ -225,6 +264,30 @@ def test_plans_may_name_networks_only(tmp_path, plans):
     bundle = make_bundle(tmp_path / "bundle")
     (bundle / "models" / "plans.json").write_text(plans)
     assert reasons(bundle) == ["is no part of a network that nnU-Net's plans may name"]
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc", "a/b", "a\\b", ".", "..", ".hidden", "", "a b", "C:x"])
+@pytest.mark.parametrize(
+    "plans",
+    [
+        '{"configurations": {"2d": {"data_identifier": NAME}}}',
+        '{"configurations": {NAME: {}}}',
+        '{"configurations": {"2d": {"next_stage": [NAME]}}}',
+        *('{"trained_configuration": NAME}', '{"plans_name": NAME}', '{"dataset_name": NAME}'),
+    ],
+)
+def test_plans_hold_plain_names_only(tmp_path, plans, name):
+    bundle = make_bundle(tmp_path / "bundle")
+    (bundle / "models" / "plans.json").write_text(plans.replace("NAME", json.dumps(name)))
+    assert set(reasons(bundle)) == {"is no plain name"}
+    (bundle / "models" / "plans.json").write_text(plans.replace("NAME", '"nnUNetPlans-2.d_x"'))
+    assert reasons(bundle) == []
+
+
+def test_the_ending_of_a_data_set_is_one(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle")
+    (bundle / "models" / "dataset.json").write_text('{"file_ending": "/../x.nii.gz", "labels": {"VS intrameatal": 1}}')
+    assert reasons(bundle) == ["is no ending of a file's name"]
 
 
 @pytest.mark.parametrize(
@@ -255,6 +318,36 @@ def test_a_published_file_that_no_bundle_needs_is_refused(tmp_path, file):
     (bundle / file).parent.mkdir(parents=True, exist_ok=True)
     (bundle / file).write_text("{}")
     assert reasons(zip_of(bundle, tmp_path / "bundle.zip")) == ["no bundle needs it"]
+
+
+def test_compiled_code_is_refused_once_for_every_folder_with_what_to_do(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle")
+    compiled = ["configs/d.pyc", "docs/x/__pycache__", "tanq_monai/__pycache__"]
+    for file in (compiled[0], *(f"{folder}/{name}" for folder in compiled[1:] for name in ("a.pyc", "a.nbi", "a.nbc"))):
+        (bundle / file).parent.mkdir(parents=True, exist_ok=True)
+        (bundle / file).touch()
+    for found in (audit_bundle(bundle), audit_bundle(zip_of(bundle, tmp_path / "bundle.zip"))):
+        told = [(finding.file, finding.remedy) for finding in refused(found, trust_code=True)]
+        assert told == [(place, "remove it") for place in compiled]
+
+
+def test_what_runs_wrote_is_told_not_to_be_looked_at_and_only_at_the_top(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle")
+    for folder in ("runs", "configs/runs", "runs/runs"):
+        (bundle / folder).mkdir(parents=True)
+        (bundle / folder / "inference.yaml").write_text("x: $open('a')")
+    findings = audit_bundle(bundle)
+    assert [(finding.file, finding.place) for finding in refused(findings)] == [("configs/runs/inference.yaml", "x")]
+    assert str(findings[0]) == "runs: not looked at; remove it unless runs of yours wrote it"
+
+
+@pytest.mark.parametrize("name", ["runs", "installed.json", "docs/__pycache__"])
+def test_what_runs_and_fetch_write_is_refused_where_it_is_a_link(tmp_path, name):
+    bundle = make_bundle(tmp_path / "bundle")
+    (tmp_path / "elsewhere").mkdir()
+    (bundle / "docs").mkdir()
+    (bundle / name).symlink_to(tmp_path / "elsewhere")
+    assert [(f.file, f.refused) for f in refused(audit_bundle(bundle))] == [(name, "leads elsewhere")]
 
 
 @pytest.mark.parametrize(
@@ -295,11 +388,56 @@ def test_weights_that_are_a_program_are_refused(tmp_path):
     assert not (tmp_path / "was_run").exists()
 
 
+def torchscript(path, *members):
+    """An archive of what torch's reader wants, and of members."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (("version", "3\n"), *members):
+            archive.writestr(f"x/{name}", content)
+
+
+HARMLESS, WRITING = "def forward(self, x):\n  return x\n", "def forward(self, x):\n  return torch.save(x, 'a')\n"
+
+
 def test_torchscript_that_writes_files_is_refused(tmp_path):
     bundle = make_bundle(tmp_path / "bundle")
-    with zipfile.ZipFile(bundle / "models" / "model.ts", "w") as archive:
-        archive.writestr("x/code/__torch__/net.py", "def forward(self, x):\n  return torch.save(x, 'a')\n")
+    torchscript(bundle / "models" / "model.ts", ("code/__torch__/net.py", WRITING))
     assert reasons(bundle) == ["uses save"]
+    torchscript(bundle / "models" / "model.ts", ("code/__torch__/net.py", HARMLESS))
+    assert reasons(bundle) == []
+
+
+@pytest.mark.parametrize("other", ["net.py", "Net.py"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_torchscript_with_a_file_twice_is_refused_as_torch_takes_another_than_python(tmp_path, other):
+    bundle = make_bundle(tmp_path / "bundle")
+    torchscript(bundle / "models" / "model.ts", ("code/net.py", HARMLESS), (f"code/{other}", HARMLESS))
+    assert reasons(bundle) == ["holds a file twice"]
+
+
+def test_a_config_in_torchscript_is_judged_as_any_other(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle")
+    torchscript(bundle / "models" / "model.ts", ("extra/inference.json", '{"x": "$open(1)"}'))
+    assert [(finding.where, finding.refused) for finding in refused(audit_bundle(bundle))] == [
+        ("models/model.ts/extra/inference.json x", "is an expression that is not on the list")
+    ]
+    torchscript(bundle / "models" / "model.ts", ("extra/metadata.json", '{"task": "of (1, 2)", "x": "$1"}'))
+    assert reasons(bundle) == ["is no plain text"]
+
+
+@pytest.mark.parametrize("name", ["code/net.PY", "model.json", "code/net.txt"])
+def test_torchscript_with_files_that_torch_does_not_write_is_refused(tmp_path, name):
+    bundle = make_bundle(tmp_path / "bundle")
+    torchscript(bundle / "models" / "model.ts", (name, WRITING))
+    assert reasons(bundle) == [f"holds {name}, which torch does not write"]
+
+
+def test_torchscript_that_torch_writes_passes(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is to be superseded
+        network = torch.jit.script(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 1), torch.nn.ReLU()))
+        network.save(bundle / "models" / "model.ts", _extra_files={"metadata.json": "{}"})
+    assert reasons(bundle) == []
 
 
 @pytest.fixture
@@ -352,3 +490,29 @@ def test_the_command_prints_all_that_would_be_executed_and_fails_where_any_is_re
     assert "x: $open('a')  REFUSED: is an expression that is not on the list" in capsys.readouterr().out
     told = "error: configs/inference.yaml x: is an expression that is not on the list; do not run this bundle"
     assert stopped.value.code == told
+
+
+def audit_command(bundle, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "tanq_monai", "audit", str(bundle)], stderr=subprocess.PIPE, **options
+    )
+
+
+def test_whoever_stops_reading_gets_no_traceback(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle")
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = audit_command(bundle, stdout=writing)
+    os.close(writing)
+    _, told = process.communicate()
+    assert (process.returncode, told) == (0, b"")
+
+
+def test_a_terminal_of_few_letters_gets_the_others_by_number(tmp_path):
+    bundle = make_bundle(tmp_path / "bundle", "é: $open('ü')\n")
+    process = audit_command(bundle, stdout=subprocess.PIPE, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    printed, told = process.communicate()
+    assert process.returncode == 1
+    assert rb"configs/inference.yaml \xe9: $open('\xfc')  REFUSED" in printed
+    assert told.startswith(rb"error: configs/inference.yaml \xe9: ")
+    assert len(told.splitlines()) == 1

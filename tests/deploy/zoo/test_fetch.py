@@ -1,12 +1,17 @@
 """Bundles are fetched whole or not at all, and what is installed stays as it is."""
 
+import contextlib
+import errno
 import json
 import shutil
 import socket
 import stat
+import struct
 import subprocess
 import sys
+import time
 import zipfile
+import zlib
 
 import pytest
 from made_up_zoo import CONFIG, QuietHandler, make_bundle, publish, serving, snapshot, zip_of
@@ -15,6 +20,7 @@ from tanq_monai.cli import main
 from tanq_monai.deploy.zoo import source
 from tanq_monai.deploy.zoo.fetch import fetch_bundle
 from tanq_monai.deploy.zoo.index import as_numbers
+from tanq_monai.deploy.zoo.requirements import check_requirements
 from tanq_monai.errors import InputError
 
 NAME = "vs_cochlea_seg"
@@ -144,6 +150,61 @@ def with_bomb(zoo):
     spoilt(zoo, lambda opened: opened.writestr(bomb, b"0" * 10_000_000))
 
 
+def with_unicode_name(zoo):
+    """A text that Info-ZIP's unzip calls torch.py, by the extra field Unicode Path."""
+    member = zipfile.ZipInfo(f"{NAME}/docs/a.txt")
+    body = struct.pack("<BI", 1, zlib.crc32(member.filename.encode())) + f"{NAME}/torch.py".encode()
+    member.extra = struct.pack("<HH", 0x7075, len(body)) + body
+    spoilt(zoo, lambda opened: opened.writestr(member, "import os"))
+
+
+def with_local_extra(zoo):
+    """The same, but not in the list of members, which is all that Python reads."""
+
+    def spoil(opened):
+        member = zipfile.ZipInfo(f"{NAME}/docs/a.txt")
+        member.extra = struct.pack("<HH", 0x7075, 0)
+        opened.writestr(member, "import os")
+        member.extra = b""
+
+    spoilt(zoo, spoil)
+
+
+def with_nul(zoo):
+    """Python ends the name where C does; others may not."""
+    archive = bundle_zip(zoo, "1.0.0")
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr(f"{NAME}/docs/a.txtX.py", "import os")
+    archive.write_bytes(archive.read_bytes().replace(b"a.txtX", b"a.txt\0"))
+    publish(zoo, archive)
+
+
+def with_prefix(zoo):
+    archive = bundle_zip(zoo, "1.0.0")
+    archive.write_bytes(b"#!/bin/sh\n" + archive.read_bytes())
+    publish(zoo, archive)
+
+
+def with_gap(zoo):
+    """Another list of members, say, between the files and the list that Python finds from the end."""
+    archive = bundle_zip(zoo, "1.0.0")
+    content = archive.read_bytes()
+    with zipfile.ZipFile(archive) as opened:
+        start = opened.start_dir
+    end = bytearray(content[-22:])
+    end[16:20] = struct.pack("<I", start + 4)
+    archive.write_bytes(content[:start] + b"evil" + content[start:-22] + end)
+    publish(zoo, archive)
+
+
+def with_root(name):
+    def spoil(zoo):
+        bundle = make_bundle(zoo.parent / "made" / name, version="1.0.0")
+        publish(zoo, zip_of(bundle, zoo / f"{NAME}_v1.0.0.zip"))
+
+    return spoil
+
+
 def twice(zoo):
     with pytest.warns(UserWarning, match="Duplicate name"):
         with_member(f"{NAME}/LICENSE")(zoo)
@@ -192,9 +253,13 @@ SPOILT = {
         "needs nibabel 99.0 (here is",
     ),
     "newer MONAI": (of_version("1.0.0", monai_version="99.1"), "needs monai 99.1 (here is"),
-    "missing package": (
-        of_version("1.0.0", required_packages_version={"no-such-package": "1.0"}),
-        "needs no-such-package 1.0 (here is none); pip install 'no-such-package>=1.0'",
+    "package that ours do not need": (
+        of_version("1.0.0", required_packages_version={"evil'; touch x #": "1.0"}),
+        "is a package that no bundle of ours requires",
+    ),
+    "version that is a command": (
+        of_version("1.0.0", required_packages_version={"nibabel": "99'; touch x #"}),
+        "is no version, such as 1.2.0",
     ),
     "forbidden call": (of_version("1.0.0", config="x: {_target_: os.system}"), "is a target that is not on the list"),
     "other bundle": (other_bundle, "holds the bundle other"),
@@ -203,8 +268,23 @@ SPOILT = {
     "index without checksums": (index_of('{"vs_cochlea_seg_v1.0.0": {"checksum": "a"}}'), "tells no version, sha256"),
     "index without end": (index_of('{"a": ' * 5000 + "1" + "}" * 5000), "cannot be judged (RecursionError"),
     "version of many digits": (index_of('{"vs_cochlea_seg_v' + "9" * 5000 + '": {}}'), "model_info.json: "),
-    "requirements that are a list": (of_version("1.0.0", required_packages_version=["torch"]), "cannot be judged ("),
-    "member of no name": (with_member("./"), "cannot be judged ("),
+    "requirements that are a list": (
+        of_version("1.0.0", required_packages_version=["torch"]),
+        "is a package that no bundle of ours requires",
+    ),
+    "member of no name": (with_member("./"), "which is a folder of its own"),
+    "record of fetch": (with_member(f"{NAME}/installed.json", "{}"), "no bundle needs it (installed.json)"),
+    "name of another program": (with_unicode_name, "holds more at"),
+    "name of another program in the file": (with_local_extra, "holds more at"),
+    "name that is cut": (with_nul, "whose name goes on behind its end"),
+    "data before the zip": (with_prefix, "holds more at"),
+    "data behind the files": (with_gap, "holds more than its files and their list"),
+    "folder of its own": (with_member(f"{NAME}/docs/", ""), "which is a folder of its own"),
+    "size of nothing": (published_wrong(size=0), "tells no version, sha256 and size"),
+    "size of a truth": (published_wrong(size=True), "tells no version, sha256 and size"),
+    "terminal escapes in the index": (index_of('{"a\\u001b[2J\\nerror: b": {}}'), "size of a\\x1b[2J\\nerror: b;"),
+    "terminal escapes as version": (of_version("1\x1b\nx"), "to be version 1\\x1b\\nx;"),
+    "terminal escapes as root": (with_root("\x1b[2J\nx"), "holds the bundle \\x1b[2J\\nx;"),
     "index with a path": (index_of('{"../vs_cochlea_seg_v1.0.0": {}}'), "tells no version, sha256"),
 }
 
@@ -220,6 +300,24 @@ def test_a_zoo_is_refused_for(zoo, installed, how):
     assert len(str(caught.value).splitlines()) == 1
     assert snapshot(installed) == before
     assert sorted(path.name for path in installed.iterdir()) == ["mine.txt", f"{NAME}_v0.9.0"]
+
+
+def test_what_is_missing_here_is_told_with_the_command_that_installs_it():
+    content = {"required_packages_version": {"no-such-package": "1.0"}}
+    told = r"needs no-such-package 1.0 \(here is none\); pip install 'no-such-package>=1.0'"
+    with pytest.raises(InputError, match=told):
+        check_requirements("bundle", content)
+
+
+def test_a_full_disk_is_no_fault_of_the_zoo(zoo, installed, monkeypatch):
+    def fill(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = snapshot(installed)
+    monkeypatch.setattr("tanq_monai.deploy.zoo.source._progress", fill)  # stands where bytes are written
+    with pytest.raises(InputError, match=r"the disk: has no room for it \(No space left on device\); make room"):
+        fetch_bundle(NAME, str(zoo), installed)
+    assert snapshot(installed) == before
 
 
 def test_names_that_differ_in_case_only_are_one_file_to_some_systems(zoo, installed):
@@ -268,6 +366,77 @@ def test_a_server_that_says_nothing_is_given_up(installed):
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(InputError, match=r"model_info.json: cannot be read \(timed out\)"):
             fetch_bundle(NAME, address, installed, timeout=0.2)
+
+
+@pytest.mark.parametrize("part", ["head", "list", "zip"])
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(zoo, installed, monkeypatch, part):
+    class Dripping(QuietHandler):
+        def send_response(self, *args):
+            super().send_response(*args)
+            if part == "head":
+                self._drip(b"X-Slow: " + 60 * b"x")
+
+        def copyfile(self, source, outputfile):
+            slow = part == ("zip" if "zip" in self.path else "list")
+            self._drip(source.read()) if slow else outputfile.write(source.read())
+
+        def _drip(self, content):
+            with contextlib.suppress(OSError):  # the client went away
+                self.flush_headers()
+                for byte in content[:60]:
+                    self.wfile.write(bytes([byte]))
+                    self.wfile.flush()
+                    time.sleep(0.1)
+
+    monkeypatch.setattr("made_up_zoo.QuietHandler", Dripping)
+    monkeypatch.setattr(source, "SLOWEST", 1_000_000_000)
+    before, start = snapshot(installed), time.monotonic()
+    told = r"cannot be read \((timed out|comes with less than 1000000000 bytes a second)\)"
+    with serving(zoo) as address, pytest.raises(InputError, match=told):
+        try:
+            fetch_bundle(NAME, address, installed, timeout=0.5)
+        finally:
+            took = time.monotonic() - start
+    assert took < 4
+    assert snapshot(installed) == before
+
+
+@pytest.mark.parametrize("place", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
+def test_a_server_leads_to_no_other_than_web_servers(zoo, installed, monkeypatch, place):
+    class Leading(QuietHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", place)
+            self.end_headers()
+
+    monkeypatch.setattr("made_up_zoo.QuietHandler", Leading)
+    with serving(zoo) as address, pytest.raises(InputError, match=rf"model_info.json: .*{place}"):
+        fetch_bundle(NAME, address, installed)
+
+
+def test_a_server_may_lead_to_another_web_server(zoo, tmp_path, monkeypatch):
+    with serving(zoo) as other:
+
+        class Leading(QuietHandler):
+            def do_GET(self):
+                self.send_response(302)
+                self.send_header("Location", f"{other}{self.path}")
+                self.end_headers()
+
+        monkeypatch.setattr("made_up_zoo.QuietHandler", Leading)
+        with serving(zoo) as address:
+            assert fetch_bundle(NAME, address, tmp_path).name == f"{NAME}_v0.10.0"
+
+
+def test_a_status_line_is_told_without_signs_that_a_terminal_acts_on(zoo, installed, monkeypatch):
+    class Shouting(QuietHandler):
+        def do_GET(self):
+            self.wfile.write(b"HTTP/1.1 404 \x1b[2J\x07fine\r\nContent-Length: 0\r\n\r\n")
+
+    monkeypatch.setattr("made_up_zoo.QuietHandler", Shouting)
+    with serving(zoo) as address, pytest.raises(InputError) as caught:
+        fetch_bundle(NAME, address, installed)
+    assert "is not there (404 \\x1b[2J\\x07fine)" in str(caught.value)
 
 
 def test_a_server_that_dies_halfway_is_told(zoo, installed, monkeypatch):
@@ -320,6 +489,25 @@ def test_the_command_prints_the_folder(zoo, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["tanq_monai", *words])
     main()
     assert capsys.readouterr().out.strip() == str(tmp_path / "vs_cochlea_seg_v0.2.0")
+
+
+def test_a_version_that_was_read_as_a_number_is_refused_and_taken_when_quoted_twice(tmp_path, monkeypatch, capsys):
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    publish(zoo, *(bundle_zip(zoo, version) for version in ("0.1", "0.10")))
+
+    def run(version):
+        words = ["fetch", NAME, "--zoo", str(zoo), "--version", version, "--output-dir", str(tmp_path / "bundles")]
+        monkeypatch.setattr(sys, "argv", ["tanq_monai", *words])
+        main()
+
+    with pytest.raises(SystemExit) as stopped:
+        run("0.10")
+    told = "error: --version 0.1: was read as a number, and 0.10 as 0.1; quote it twice, e.g. --version \"'0.1'\""
+    assert stopped.value.code == told
+    assert not (tmp_path / "bundles").exists()
+    run("'0.10'")
+    assert capsys.readouterr().out.strip() == str(tmp_path / "bundles" / "vs_cochlea_seg_v0.10")
 
 
 def test_no_list_of_bundles_is_endless(zoo, tmp_path, monkeypatch):
