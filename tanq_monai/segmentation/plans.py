@@ -29,7 +29,7 @@ _SUPPORTED = {
     "previous_stage": None,  # no cascade
 }
 _OTHER_TASK = "give a model of one MR channel, trained by train.yaml or by nnU-Net with its default planner"
-_PLAIN_NAME = re.compile(r"\w+", re.ASCII)
+PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # of a file or folder, and of nothing that leads elsewhere
 _NETWORKS = ("dynamic_network_architectures.", "torch.nn.")
 _NO_MODEL = ("is missing", "train first, or give --model_dir, the folder of a trained model")
 
@@ -147,8 +147,8 @@ def check_names(plan: Json, plans_file: str | Path) -> None:
     """
     for name, config in plan.get("configurations", {}).items():
         for text in (name, config.get("data_identifier", name)):
-            if not _PLAIN_NAME.fullmatch(str(text)):
-                raise InputError(plans_file, f"names the folder {text!r}", "call it by letters, digits and _ alone")
+            if not PLAIN_NAME.fullmatch(str(text)):
+                raise InputError(plans_file, f"names the folder {text!r}", "give it a plain name, e.g. nnUNetPlans_2d")
 
 
 def read_configuration(plans_file: str | Path, configuration: str | None = None) -> Json:

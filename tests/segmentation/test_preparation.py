@@ -190,6 +190,13 @@ def test_a_plan_whose_names_lead_elsewhere_deletes_nothing_there(plan, place, ca
     file = tmp_path / "plans.json"
     file.write_text(json.dumps(plan))
     wish = PlanWish(VOLUME if place == "data_identifier" else str(tmp_path), plans_file=file)
-    with pytest.raises(InputError, match=r"plans\.json: names the folder '/.*'; call it by letters"):
+    with pytest.raises(InputError, match=r"plans\.json: names the folder '/.*'; give it a plain name"):
         prepare(cases, RunFolders(tmp_path / "run"), wish)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_plan_of_a_users_own_planner_may_have_dots_and_hyphens_in_its_names(plan, tmp_path):
+    plan["configurations"][VOLUME]["data_identifier"] = "myPlans-v1.2_3d_fullres"
+    (tmp_path / "plans.json").write_text(json.dumps(plan))
+    found = PlanWish(VOLUME, plans_file=tmp_path / "plans.json").plan["configurations"][VOLUME]
+    assert found["data_identifier"] == "myPlans-v1.2_3d_fullres"

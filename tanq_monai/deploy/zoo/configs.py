@@ -21,6 +21,7 @@ from tanq_monai.deploy.zoo.vocabulary import (
     read_vocabulary,
     statements,
 )
+from tanq_monai.segmentation.plans import PLAIN_NAME
 from tanq_monai.steps import RUN_OPTIONS
 
 ENDINGS = (".json", ".yaml", ".yml")
@@ -32,7 +33,6 @@ DESCRIPTIONS = (METADATA, PLANS, "models/dataset.json", "models/model.json", f"{
 NETWORKS = re.compile(
     r"dynamic_network_architectures\.(architectures|building_blocks)\.\w+\.[A-Z]\w+|torch\.nn\.(modules\.\w+\.)?[A-Z]\w+"
 )
-_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _ENDING = re.compile(r"(\.\w+)+", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9]\w*( \w+)*")
 _REFERENCE = re.compile(r"@(?!imports\b)[A-Za-z0-9]\w*(#\w+)*")
@@ -198,7 +198,7 @@ def _described(file: str, said: Statement) -> str:
 def _check_names(said: Statement) -> None:
     """All texts in plans are names; nnU-Net makes folders of some, and empties them."""
     texts = [text for text in (*said.keys, said.value) if isinstance(text, str)]
-    if not all(_NAME.fullmatch(text) for text in (texts[:-1] if said.is_kind else texts)):
+    if not all(PLAIN_NAME.fullmatch(text) for text in (texts[:-1] if said.is_kind else texts)):
         raise RefusedError("is no plain name")
 
 
