@@ -151,8 +151,10 @@ name, shape, scans, output = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], 
 network = monai.bundle.load(name, bundle_dir="..", workflow_type="inference", device="cpu").eval()
 weights = torch.load("models/model.pt", weights_only=True)
 assert all(torch.equal(weights[key], value) for key, value in network.state_dict().items())
-image = torch.rand(shape)
-image[:, 1:] = (image[:, 1:] * 3).floor()  # the translator's label map
+image = torch.rand(shape, generator=torch.Generator().manual_seed(0)) * 2 - 1
+for labels in image[:, 1:]:  # of the translator
+    labels.zero_()
+    labels[..., 30:50, 30:60], labels[..., 10:16, 10:18] = 1, 2
 scripted, metadata, _ = load_net_with_metadata("models/model.ts")
 with torch.no_grad():
     inputs = (image, torch.ones(len(image), dtype=torch.long)) if name == "tanq_translation" else (image,)
