@@ -13,7 +13,7 @@ from pathlib import Path
 from tanq_monai.data.checks import check_label
 from tanq_monai.data.dicom import is_dicom
 from tanq_monai.data.images import check_header, check_image
-from tanq_monai.data.names import CONTRASTS, LABEL, SOURCE, SUFFIXES, TARGET_DOMAIN
+from tanq_monai.data.names import LABEL, SOURCE, SUFFIXES, TARGET_DOMAIN, contrast_of
 from tanq_monai.data.raw_dataset import CHANNEL, ENDING, IMAGES, is_raw_dataset, label_values, raw_cases
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import STRUCTURES
@@ -152,8 +152,7 @@ def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | Non
 
 
 def _scan(folder: Path, suffixes: tuple[str, ...], check: Check | None, extras: Callable[[str, Path], Case]) -> Scan:
-    scan = Scan()
-    contrast = next((name for name, own in CONTRASTS.items() if set(suffixes) <= set(own)), None)
+    scan, contrast = Scan(), contrast_of(suffixes)
     for image in _image_paths(folder, suffixes, scan):
         _add(scan, case_of(image), image, contrast, check, extras)
     if not scan.cases and not scan.problems:

@@ -7,11 +7,13 @@ import contextlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
 
 from tanq_monai.data.dicom import check_series, is_dicom, read_series
 from tanq_monai.data.names import check_name
@@ -42,6 +44,13 @@ def check_header(path: Path, contrast: str | None = None) -> None:
     else:
         _check_name(path, contrast)
         _open(path)
+
+
+def check_voxels(path: Path, voxels: NDArray[Any]) -> None:
+    """What of :func:`check_image` needs the voxels, which somebody has loaded from ``path``."""
+    count = int(np.count_nonzero(~np.isfinite(voxels)))
+    if count:
+        raise InputError(path, f"has {count} NaN or infinite voxels", "replace them, e.g. by 0")
 
 
 def _check_name(path: Path, contrast: str | None) -> None:
@@ -77,9 +86,7 @@ def _read(path: Path) -> None:
     volume = _open(path)
     with _told_as_unreadable(path):
         array = np.asanyarray(volume.dataobj)
-    if not np.isfinite(array).all():
-        count = int((~np.isfinite(array)).sum())
-        raise InputError(path, f"has {count} NaN or infinite voxels", "replace them, e.g. by 0")
+    check_voxels(path, array)
 
 
 @contextlib.contextmanager

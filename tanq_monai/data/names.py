@@ -1,5 +1,6 @@
 """What the name of a scan says: ``{case}_ceT1.nii.gz`` and the like, as crossMoDA has them. Imports nothing large."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from tanq_monai.errors import InputError
@@ -9,6 +10,11 @@ TARGET_DOMAIN = ("hrT2", "T2")
 LABEL = "Label"
 CONTRASTS = {"ceT1": SOURCE, "hrT2": TARGET_DOMAIN}
 SUFFIXES = (*SOURCE, *TARGET_DOMAIN, LABEL)
+
+
+def contrast_of(suffixes: Collection[str]) -> str | None:
+    """The contrast of ``CONTRASTS`` that all the suffixes are of, None when they are of several."""
+    return next((contrast for contrast, own in CONTRASTS.items() if set(suffixes) <= set(own)), None)
 
 
 def check_name(path: Path, contrast: str) -> None:

@@ -234,6 +234,18 @@ def test_the_labels_are_those_of_the_bundles_own_inference(server, tmp_path):
     assert all(agree(server.segment(study), label) for study, label in expected.items())
 
 
+def test_a_study_that_is_no_hrt2_by_its_name_gets_no_label_and_the_log_says_why(server):
+    study = server.folder / "studies" / "crossmoda2021_ldn_7_ceT1.nii.gz"
+    shutil.copyfile(server.folder / "studies" / f"{STUDY}.nii.gz", study)
+    try:
+        with pytest.raises(urllib.error.HTTPError, match="500"):
+            server.segment("crossmoda2021_ldn_7_ceT1")
+    finally:
+        study.unlink()
+    assert f"InputError: {study}: is no hrT2 by its name; give hrT2" in server.log.read_text().splitlines()[-1]
+    assert (server.segment(STUDY) > 0).any()
+
+
 def test_a_label_that_cannot_be_used_ends_the_training_in_one_line_and_changes_nothing(server):
     before = (server.bundle / "models" / "model.pt").read_bytes()
     scan = nib.load(server.folder / "studies" / f"{OTHER}.nii.gz")
