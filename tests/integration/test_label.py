@@ -32,6 +32,7 @@ ENVIRONMENT = ROOT / ".venv-label"
 MODEL = "vs_cochlea_seg"
 BAR = {"VS": 0.6, "cochlea": 0.5}  # Dice of the shipped weights on a virtual patient of their own kind
 STUDY, OTHER = "crossmoda2021_ldn_211_hrT2", "crossmoda2022_etz_210_hrT2"
+SOURCE = "crossmoda2021_ldn_7_ceT1"
 TRAINED_ON = {STUDY, "crossmoda2021_ldn_212_hrT2"}
 START_SECONDS, TRAINING_SECONDS = 180, 400
 # So that a training lasts seconds: what docs/label.md says may be chosen in the config.
@@ -235,15 +236,16 @@ def test_the_labels_are_those_of_the_bundles_own_inference(server, tmp_path):
 
 
 def test_a_study_that_is_no_hrt2_by_its_name_gets_no_label_and_the_log_says_why(server):
-    study = server.folder / "studies" / "crossmoda2021_ldn_7_ceT1.nii.gz"
-    shutil.copyfile(server.folder / "studies" / f"{STUDY}.nii.gz", study)
+    upload = f"MONAILabelClient('http://127.0.0.1:{server.port}').upload_image('studies/{STUDY}.nii.gz', '{SOURCE}')"
+    server.python(f"from monailabel.client import MONAILabelClient; {upload}")
     try:
         with pytest.raises(urllib.error.HTTPError, match="500"):
-            server.segment("crossmoda2021_ldn_7_ceT1")
+            server.segment(SOURCE)
     finally:
-        study.unlink()
-    assert f"InputError: {study}: is no hrT2 by its name; give hrT2" in server.log.read_text().splitlines()[-1]
-    assert (server.segment(STUDY) > 0).any()
+        server.send("DELETE", f"/datastore/?id={SOURCE}")
+    told = f"studies/{SOURCE}.nii.gz: is no hrT2 by its name; give hrT2, or its right name to a file of it"
+    assert f"tanq_monai.errors.InputError: {server.folder}/{told}" in server.log.read_text().splitlines()
+    assert server.segment(STUDY).any()
 
 
 def test_a_label_that_cannot_be_used_ends_the_training_in_one_line_and_changes_nothing(server):
