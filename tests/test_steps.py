@@ -132,13 +132,14 @@ def test_a_step_that_failed_may_be_run_with_other_settings(tmp_path, machine):
 
 
 def test_a_step_whose_first_run_is_still_alive_is_not_started_beside_it(tmp_path):
-    slow = Step("slow", ("-c", "import time; time.sleep(60)"))
+    begun = tmp_path / "begun"
+    slow = Step("slow", ("-c", f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(60)"))
     program = "from pathlib import Path; from tanq_monai.steps import Step, StepRunner; "
     program += f"StepRunner(Path({str(tmp_path)!r}), 1).run(Step('slow', {slow.arguments}))"
     parent = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "slow.lock").exists():
+    while not begun.exists():
+        assert parent.poll() is None
         time.sleep(0.05)
-    time.sleep(1)
     parent.kill()  # its step lives on
     parent.wait()
     try:
