@@ -13,7 +13,7 @@ from tanq_monai.data.names import contrast_of
 
 
 class LoadImageCheckedd(LoadImaged):  # type: ignore[misc]
-    """MONAI's ``LoadImaged`` of scans that :func:`tanq_monai.data.images.check_image` has found usable.
+    """MONAI's ``LoadImaged``, which refuses what :func:`tanq_monai.data.images.check_image` refuses.
 
     The bundle's own runs look at all scans before the first is loaded, and tell all that is wrong at once. MONAI Label
     hands the path of any study to this transform. MONAI Deploy hands over voxels: it leaves out what has ``LoadImage``

@@ -34,14 +34,14 @@ def test_a_dicom_series_is_read_with_every_voxel_where_it_lies(tmp_path, positio
 @pytest.mark.parametrize("positions", [[0.0, 1.5, 3.0, 4.5, 6.0, 7.5], [7.5, 6.0, 4.5, 3.0, 1.5, 0.0]])
 def test_a_series_is_read_as_monai_reads_it(tmp_path, positions):
     write_series(tmp_path / "series", np.rint(scan()), positions)
-    _same_as_monai(tmp_path / "series")
+    assert_same_as_monai(tmp_path / "series")
 
 
 def test_a_real_series_is_read_as_monai_reads_it():
-    _same_as_monai(shared_data_folder("vs_seg_001") / "ceT1_dicom")
+    assert_same_as_monai(shared_data_folder("vs_seg_001") / "ceT1_dicom")
 
 
-def _same_as_monai(folder):
+def assert_same_as_monai(folder):
     reader = PydicomReader()
     expected, meta = reader.get_data(reader.read(str(folder)))
     array, affine = read_volume(folder)
