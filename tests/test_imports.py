@@ -13,6 +13,7 @@ PARTS = frozenset({"networks", "losses", "transforms", "metrics", "phantom"})  #
 ALLOWED = {
     "errors": frozenset(),
     "files": frozenset({"errors"}),
+    "precision": frozenset({"errors"}),
     "progress": frozenset(),
     "steps": BASE,
     "ranks": frozenset(),
