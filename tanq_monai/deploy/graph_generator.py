@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.networks.norms import COCHLEA, EPS, VS, Moments, RegionNorm
+from tanq_monai.networks.pixelwise import finish
 
 
 class GraphGenerator(nn.Module):
@@ -72,7 +73,16 @@ class _GraphRegionNorm(nn.Module):
         self.weight, self.bias = norm.weight, norm.bias
         self.register_buffer("channels", torch.arange(norm.weight.shape[2]), persistent=False)
 
-    def forward(self, x: Tensor, structures: Sequence[_Structure] = (), style: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        structures: Sequence[_Structure] = (),
+        style: Tensor | None = None,
+        *,
+        slope: float = 1.0,
+        margin: int = 0,
+        added: Tensor | None = None,
+    ) -> Tensor:
         """Normalise ``x`` (B, C, H, W); the encoder's norms are given no style."""
         gamma, beta = (
             (p[:1] if style is None else p[style]).unbind(dim=1) for p in (self.weight, self.bias)
@@ -89,7 +99,7 @@ class _GraphRegionNorm(nn.Module):
             scale, shift = self.scale_and_shift(region, own, others)
             scale, shift = gamma[region] * scale, gamma[region] * shift + beta[region]
             y = _written(y, place, v * scale[structure.sample] + shift[structure.sample])
-        return y
+        return finish(y, slope, margin, added)
 
     def _places(self, x: Tensor, structure: _Structure) -> Tensor:
         """Of its pixels' features in the flattened ``x``, int64 (N, C)."""

@@ -122,7 +122,8 @@ class TanqTrainer(TranslatorTrainer):
         networks, optimizers = self.networks, self.optimizers
         networks.generator.train()
         with self.autocast:
-            image, features, logits = networks.generator(torch.cat([source, target]), torch.cat([style, style]))
+            both, styles = torch.cat([source, target]), torch.cat([style, style])
+            image, features, logits = networks.generator(both, styles, segmented=len(source))
         translation, identity = image.float().split(len(source))
         output: dict[str, Any] = {Keys.IMAGE: source, Keys.PRED: translation.detach()}
         engine.state.output = output
@@ -176,7 +177,7 @@ class TanqTrainer(TranslatorTrainer):
         }
         if logits is not None:
             structures = source[:, 1].round().long()
-            cross_entropy = weighted_cross_entropy(logits[: len(source)].float(), structures, weights.classes)
+            cross_entropy = weighted_cross_entropy(logits.float(), structures, weights.classes)
             terms["segmentation"] = weights.segmentation * cross_entropy
         if self.feedback is not None:
             with self.autocast:
