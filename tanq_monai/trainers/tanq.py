@@ -161,7 +161,9 @@ class TanqTrainer(TranslatorTrainer):
             scores = self.networks.discriminator(translation, style)
             again = torch.cat([torch.cat([translation, source[:, 1:]], dim=1), empty_label(identity)])
             keys, queries = self.sampler(features, generator.encode(again))
-            keys, queries = self.networks.projector(keys), self.networks.projector(queries)
+            queries = self.networks.projector(queries)
+            with torch.no_grad():
+                keys = self.networks.projector(keys)
         if weights.levels and int(style.max()) >= len(self.level_ranges):
             problem = f"has {len(self.level_ranges)} entries, and there is a style number {int(style.max())}"
             raise InputError("level_ranges", problem, "give one entry for each style")
