@@ -37,7 +37,7 @@ def alternate_trees(runs: Sequence[tuple[Path, Sequence[str]]], repeats: int) ->
     """What commands find that each take the package from a checkout of their own, run in turn.
 
     Args:
-        runs: checkout and arguments of Python of each; the modules of this folder are at hand (``-m benchmarks.x``). The
+        runs: checkout and arguments of Python of each; the modules of this folder are there (``-m benchmarks.x``). The
             last line that a command prints is a JSON object of numbers.
         repeats: rounds. What a command does first, and more slowly, is for it to leave out.
 

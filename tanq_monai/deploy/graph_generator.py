@@ -30,7 +30,6 @@ class GraphGenerator(nn.Module):
         for name, norm in list(generator.named_modules()):
             if isinstance(norm, RegionNorm):
                 generator.set_submodule(name, _GraphRegionNorm(norm))
-        generator.set_submodule("head", _RowByRow(generator.head))
         generator.seg_decoder = None
         self.generator = generator.eval()
 
@@ -106,26 +105,6 @@ class _GraphRegionNorm(nn.Module):
         _, channels, height, width = x.shape
         channel = structure.sample[:, None] * channels + self.channels
         return channel * (height * width) + structure.pixel[:, None]
-
-
-class _RowByRow(nn.Module):
-    """A convolution with one output channel, as the sum over the rows of its kernel.
-
-    ONNX Runtime computes channels in blocks of 16 on a CPU; the rows share one block.
-    """
-
-    def __init__(self, head: nn.Conv2d) -> None:
-        super().__init__()
-        self.rows = nn.Parameter(head.weight.data[0].transpose(0, 1)[:, :, None].clone())  # (rows, C, 1, columns)
-        self.bias = head.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, 1, H - rows + 1, W - columns + 1)."""
-        by_row = F.conv2d(x, self.rows)
-        rows = self.rows.shape[0]
-        height = x.shape[2] - rows + 1
-        first, *rest = (by_row[:, row : row + 1, row : row + height] for row in range(rows))
-        return sum(rest, first) + self.bias[:, None, None]  # type: ignore[index]
 
 
 def _moments(values: Tensor, structure: _Structure) -> Moments:

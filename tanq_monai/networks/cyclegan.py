@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tanq_monai.networks.blocks import ResidualBlock, init_normal, reflect
+from tanq_monai.networks.blocks import ResidualBlock, RowByRow, init_normal, reflect
 from tanq_monai.networks.norms import InstanceNorm
 
 
@@ -39,7 +39,7 @@ class CycleGanGenerator(nn.Module):
             _up(2 * width),
             InstanceNorm(width),
             nn.ReLU(),
-            nn.Conv2d(width, 1, 7),
+            RowByRow(width, 1, 7),
             nn.Tanh(),
         )
         init_normal(self)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tanq_monai.errors import InputError
-from tanq_monai.networks.blocks import BlurPool, NormFactory, ResidualBlock, init_xavier, reflect
+from tanq_monai.networks.blocks import BlurPool, NormFactory, ResidualBlock, RowByRow, init_xavier, reflect
 from tanq_monai.networks.norms import InstanceNorm, RegionAdaptiveNorm, RegionNorm, Structure, find_structures
 from tanq_monai.networks.seg_decoder import SegDecoder
 
@@ -81,7 +81,7 @@ class TanqGenerator(nn.Module):
         self.up1_norm = decoder_norm(2 * width)
         self.up2 = nn.Conv2d(2 * width, width, 3, padding=1)
         self.up2_norm = decoder_norm(width)
-        self.head = nn.Conv2d(width, 1, 7)
+        self.head = RowByRow(width, 1, 7)
         self.seg_decoder = SegDecoder(4 * width, classes) if seg_decoder else None
         self.blur_pool = BlurPool()
         init_xavier(self)

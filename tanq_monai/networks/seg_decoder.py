@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from tanq_monai.networks.blocks import RowByRow
 from tanq_monai.networks.norms import InstanceNorm
 
 
@@ -22,7 +23,7 @@ class SegDecoder(nn.Sequential):
             nn.ConvTranspose2d(half, quarter, 3, stride=2, padding=1, output_padding=1),
             InstanceNorm(quarter),
             nn.ReLU(),
-            nn.Conv2d(quarter, classes, 7),
+            RowByRow(quarter, classes, 7),
         )
 
     def forward(self, hidden: Tensor) -> Tensor:
