@@ -105,8 +105,13 @@ class _Blur(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[misc]
     def backward(ctx: Any, of_y: Tensor) -> tuple[Tensor, None]:
-        groups = ctx.size[1]
-        return torch.nn.grad.conv2d_input(ctx.size, ctx.kernel, of_y, stride=2, groups=groups), None
+        like = torch.empty(ctx.size, dtype=of_y.dtype, device=of_y.device, memory_format=torch.channels_last)  # not read
+        flags, groups = (True, False, False), ctx.size[1]
+        of_padded: Tensor
+        of_padded, _, _ = torch.ops.aten.convolution_backward(
+            of_y, like, ctx.kernel, None, [2, 2], [0, 0], [1, 1], False, [0, 0], groups, flags
+        )
+        return of_padded, None
 
 
 def init_xavier(module: nn.Module, gain: float = 0.02) -> None:
