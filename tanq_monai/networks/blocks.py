@@ -79,6 +79,41 @@ class RowByRow(nn.Conv2d):
         return sum(rest, first) + self.bias[:, None, None]  # type: ignore[index]
 
 
+class FromOneChannel(nn.Conv2d):
+    """A convolution of images, of stride 1; the gradient of the one channel is a sum over rows as in :class:`RowByRow`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, H, W) -> (B, out_channels, H + 2 padding - rows + 1, alike)."""
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return super().forward(x)
+        y: Tensor = _ToOneChannel.apply(super().forward(x.detach()), x, self.weight, self.padding)
+        return y
+
+
+class _ToOneChannel(torch.autograd.Function):
+    """Lets ``y`` pass, which does not know that it is made of ``x``, and gives x its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, x: Tensor, weight: Tensor, padding: tuple[int, int]) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.dtype, ctx.padding = x.dtype, padding
+        return y
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(ctx: Any, of_y: Tensor) -> tuple[Tensor | None, ...]:
+        (weight,), (above, left) = ctx.saved_tensors, ctx.padding
+        rows, columns = weight.shape[2:]
+        kernel = weight.detach().to(of_y.dtype).flip(3).permute(2, 0, 1, 3)  # (rows, C, 1, columns)
+        by_row = F.conv2d(of_y, kernel, padding=(0, columns - 1)).to(torch.promote_types(of_y.dtype, torch.float32))
+        height = of_y.shape[2]
+        of_x = by_row.new_zeros(len(of_y), 1, height + rows - 1, by_row.shape[3])
+        for row in range(rows):
+            of_x[:, :, row : row + height] += by_row[:, row : row + 1]
+        of_x = of_x[:, :, above : of_x.shape[2] - above, left : of_x.shape[3] - left]
+        return of_y, of_x.to(ctx.dtype), None, None
+
+
 class _Reflect(torch.autograd.Function):
     """Torch's own keeps x for the way back, which needs nothing of it."""
 
@@ -105,7 +140,9 @@ class _Blur(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[misc]
     def backward(ctx: Any, of_y: Tensor) -> tuple[Tensor, None]:
-        like = torch.empty(ctx.size, dtype=of_y.dtype, device=of_y.device, memory_format=torch.channels_last)  # not read
+        like = torch.empty(
+            ctx.size, dtype=of_y.dtype, device=of_y.device, memory_format=torch.channels_last
+        )  # not read
         flags, groups = (True, False, False), ctx.size[1]
         of_padded: Tensor
         of_padded, _, _ = torch.ops.aten.convolution_backward(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tanq_monai.networks.blocks import ResidualBlock, RowByRow, init_normal, reflect
+from tanq_monai.networks.blocks import FromOneChannel, ResidualBlock, RowByRow, init_normal, reflect
 from tanq_monai.networks.norms import InstanceNorm
 
 
@@ -23,7 +23,7 @@ class CycleGanGenerator(nn.Module):
     def __init__(self, width: int = 64, blocks: int = 9) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(1, width, 7),
+            FromOneChannel(1, width, 7),
             InstanceNorm(width),
             nn.ReLU(),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),

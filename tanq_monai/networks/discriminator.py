@@ -5,7 +5,7 @@ from itertools import pairwise, zip_longest
 import torch
 from torch import Tensor, nn
 
-from tanq_monai.networks.blocks import BlurPool, init_normal, init_xavier
+from tanq_monai.networks.blocks import BlurPool, FromOneChannel, init_normal, init_xavier
 from tanq_monai.networks.norms import InstanceNorm
 from tanq_monai.networks.pixelwise import rectify
 
@@ -29,7 +29,8 @@ class PatchDiscriminator(nn.Sequential):
         layers: list[nn.Module] = []
         for number, (before, after) in enumerate(pairwise(channels)):
             halves = number < 3
-            layers.append(nn.Conv2d(before, after, 4, stride=2 if halves and not antialiased else 1, padding=1))
+            convolution = FromOneChannel if antialiased and number == 0 else nn.Conv2d
+            layers.append(convolution(before, after, 4, stride=2 if halves and not antialiased else 1, padding=1))
             if number > 0:
                 layers.append(InstanceNorm(after))
             layers.append(nn.LeakyReLU(SLOPE))

@@ -9,7 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tanq_monai.errors import InputError
-from tanq_monai.networks.blocks import BlurPool, NormFactory, ResidualBlock, RowByRow, init_xavier, reflect
+from tanq_monai.networks.blocks import (
+    BlurPool,
+    FromOneChannel,
+    NormFactory,
+    ResidualBlock,
+    RowByRow,
+    init_xavier,
+    reflect,
+)
 from tanq_monai.networks.norms import InstanceNorm, RegionAdaptiveNorm, RegionNorm, Structure, find_structures
 from tanq_monai.networks.seg_decoder import SegDecoder
 
@@ -70,7 +78,7 @@ class TanqGenerator(nn.Module):
         super().__init__()
         encoder_norm, decoder_norm = _norms(normalization, num_styles)
         self.min_region_pixels = min_region_pixels
-        self.stem = nn.Conv2d(1, width, 7)
+        self.stem = FromOneChannel(1, width, 7)
         self.stem_norm = encoder_norm(width)
         self.down1 = nn.Conv2d(width, 2 * width, 3, padding=1)
         self.down1_norm = encoder_norm(2 * width)

@@ -4,7 +4,7 @@ import torch
 from scipy.ndimage import convolve
 from torch import nn
 
-from tanq_monai.networks.blocks import BlurPool, RowByRow, reflect
+from tanq_monai.networks.blocks import BlurPool, FromOneChannel, RowByRow, reflect
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 10), (9, 5)])
@@ -40,3 +40,17 @@ def test_row_by_row_is_the_convolution_with_the_same_weights(channels):
         results.append([y, *torch.autograd.grad(y.sin().sum(), [x, *layer.parameters()])])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kernel", "padding"), [(7, 0), (4, 1), ((3, 5), (1, 2))])
+def test_from_one_channel_is_the_convolution_with_the_same_weights(kernel, padding):
+    convolution, images = (kind(1, 4, kernel, padding=padding).double() for kind in (nn.Conv2d, FromOneChannel))
+    images.load_state_dict(convolution.state_dict())
+    x = torch.randn(2, 1, 12, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    results = []
+    for layer in (convolution, images):
+        y = layer(x)
+        results.append([y, *torch.autograd.grad(y.sin().sum(), [x, *layer.parameters()])])
+    for one, other in zip(*results, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(images(x.detach()), results[0][0], rtol=1e-10, atol=1e-12)
