@@ -3,16 +3,19 @@
 Axes: B batch, C channels, P = H W places of a feature map, N selected places.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 # Of attention: 4 MB, which stay in a CPU's cache; on a GPU few large steps are faster than many small ones.
 VALUES_AT_ONCE = {"cpu": 2**20, "cuda": 2**26}
-OUTSIDE = -1e30  # of the products with places outside a window: the exponential of what is left of it is exactly 0
+OUTSIDE = -1e30  # of the products with places outside a window
+LEAST = -86.0  # logarithm of a weight, of which any below twice as much counts as 0: underflow costs 50 times as much
 
 Attention = Literal["global", "local", "local+global"]
 
@@ -159,6 +162,6 @@ def _products(chosen: Tensor, rows: Tensor, numbers: Tensor, window: Window | No
 def _entropy(logits: Tensor) -> Tensor:
     """Of softmax(logits), which are used up. Both terms are positive: small entropies lose nothing."""
     logits -= logits.amax(dim=-1, keepdim=True)
-    weights = logits.exp()
+    weights = F.threshold_(logits.clamp_(min=LEAST).exp(), 2 * math.exp(LEAST), 0.0)
     total = weights.sum(dim=-1)
     return total.log() - logits.mul_(weights).sum(dim=-1) / total

@@ -80,7 +80,7 @@ class RowByRow(nn.Conv2d):
 
 
 class FromOneChannel(nn.Conv2d):
-    """A convolution of images, of stride 1; the gradient of the one channel is a sum over rows as in :class:`RowByRow`."""
+    """A convolution of images, of stride 1, that gives them their gradient as the sum over the rows of its kernel."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, out_channels, H + 2 padding - rows + 1, alike)."""
@@ -140,9 +140,7 @@ class _Blur(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[misc]
     def backward(ctx: Any, of_y: Tensor) -> tuple[Tensor, None]:
-        like = torch.empty(
-            ctx.size, dtype=of_y.dtype, device=of_y.device, memory_format=torch.channels_last
-        )  # not read
+        like = torch.empty(ctx.size, dtype=of_y.dtype, device=of_y.device, memory_format=torch.channels_last)
         flags, groups = (True, False, False), ctx.size[1]
         of_padded: Tensor
         of_padded, _, _ = torch.ops.aten.convolution_backward(
