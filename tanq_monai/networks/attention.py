@@ -10,7 +10,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 # Of attention: 4 MB, which stay in a CPU's cache; on a GPU few large steps are faster than many small ones.
 VALUES_AT_ONCE = {"cpu": 2**20, "cuda": 2**26}
@@ -162,6 +161,6 @@ def _products(chosen: Tensor, rows: Tensor, numbers: Tensor, window: Window | No
 def _entropy(logits: Tensor) -> Tensor:
     """Of softmax(logits), which are used up. Both terms are positive: small entropies lose nothing."""
     logits -= logits.amax(dim=-1, keepdim=True)
-    weights = F.threshold_(logits.clamp_(min=LEAST).exp(), 2 * math.exp(LEAST), 0.0)
+    weights = torch.threshold_(logits.clamp_(min=LEAST).exp(), 2 * math.exp(LEAST), 0.0)
     total = weights.sum(dim=-1)
     return total.log() - logits.mul_(weights).sum(dim=-1) / total

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from tanq_monai.networks.blocks import FromOneChannel, ResidualBlock, RowByRow, init_normal, reflect
+from tanq_monai.networks.blocks import ResidualBlock, init_normal, reflect
+from tanq_monai.networks.convolutions import FromOneChannel, RowByRow
 from tanq_monai.networks.norms import InstanceNorm
 
 

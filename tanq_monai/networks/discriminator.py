@@ -5,7 +5,8 @@ from itertools import pairwise, zip_longest
 import torch
 from torch import Tensor, nn
 
-from tanq_monai.networks.blocks import BlurPool, FromOneChannel, init_normal, init_xavier
+from tanq_monai.networks.blocks import BlurPool, init_normal, init_xavier
+from tanq_monai.networks.convolutions import FromOneChannel
 from tanq_monai.networks.norms import InstanceNorm
 from tanq_monai.networks.pixelwise import rectify
 

@@ -9,15 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tanq_monai.errors import InputError
-from tanq_monai.networks.blocks import (
-    BlurPool,
-    FromOneChannel,
-    NormFactory,
-    ResidualBlock,
-    RowByRow,
-    init_xavier,
-    reflect,
-)
+from tanq_monai.networks.blocks import BlurPool, NormFactory, ResidualBlock, init_xavier, reflect
+from tanq_monai.networks.convolutions import FromOneChannel, RowByRow
 from tanq_monai.networks.norms import InstanceNorm, RegionAdaptiveNorm, RegionNorm, Structure, find_structures
 from tanq_monai.networks.seg_decoder import SegDecoder
 

@@ -6,7 +6,7 @@ costs twice as much again in new pages of memory. On a CPU a few rows go through
 they are in its cache, in float32 whatever the type of the maps. Of the maps only the input is kept for the way back.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,19 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from tanq_monai.networks.bands import (
+    as_maps,
+    at_once,
+    bands,
+    mirror_margin,
+    take_moments,
+    unfold_margin,
+    wide_type,
+    widened,
+)
+
 Pixels = tuple[Tensor, Tensor, Tensor]  # sample, row and column of each, int64 (N,)
 Coefficients = Callable[..., tuple[Tensor, Tensor, Tensor]]
-
-AT_ONCE = 2**18  # values on a CPU: temporary results of 1 MB stay in its cache and are no new pages of memory
 
 
 @dataclass(frozen=True)
@@ -65,42 +74,6 @@ def rectify(x: Tensor, slope: float, margin: int = 0) -> Tensor:
     return y
 
 
-def take_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of whole slices, (B, C) each.
-
-    Each band of rows in two passes, mean and then centred squares; the bands' are put together as Chan et al. do.
-    """
-    if _at_once(x):
-        variance, mean = torch.var_mean(_widened(x), dim=(2, 3), correction=0)
-        return mean, variance
-    means, squares, rows = [], [], []
-    for band in _bands(x):
-        part = _widened(x[:, :, band])
-        means.append(part.mean(dim=(2, 3)))
-        squares.append((part - _as_maps(means[-1])).square_().sum(dim=(2, 3)))
-        rows.append(part.shape[2])
-    share = torch.tensor(rows, dtype=means[0].dtype, device=x.device)[:, None, None] / x.shape[2]
-    mean = (torch.stack(means) * share).sum(dim=0)
-    between = ((torch.stack(means) - mean).square() * share).sum(dim=0)
-    return mean, torch.stack(squares).sum(dim=0) / (x.shape[2] * x.shape[3]) + between
-
-
-def unfold_margin(of_padded: Tensor, margin: int, band: slice = slice(None)) -> Tensor:
-    """Gradient of some rows of a map (B, C, H, W) from that of the map with a mirrored margin; a copy."""
-    height, width = (n - 2 * margin for n in of_padded.shape[2:])
-    top, bottom, _ = band.indices(height)
-    rows = of_padded[:, :, margin + top : margin + bottom].to(_wide(of_padded), copy=True)
-    for k in range(1, margin + 1):
-        for row, mirrored in ((k, margin - k), (height - 1 - k, margin + height - 1 + k)):
-            if top <= row < bottom:
-                rows[:, :, row - top] += of_padded[:, :, mirrored]
-    inner = rows[..., margin : margin + width]
-    for k in range(1, margin + 1):
-        inner[..., k] += rows[..., margin - k]
-        inner[..., width - 1 - k] += rows[..., margin + width - 1 + k]
-    return inner
-
-
 class _Normalize(torch.autograd.Function):
     """Keeps the coefficients' own small graph, which on the way back turns their gradients into the statistics'."""
 
@@ -126,9 +99,9 @@ class _Normalize(torch.autograd.Function):
         gain = of_variance * (2 / count)
         offset = of_mean / count - gain * ctx.inputs[0].detach()
         of_x = of_plain if of_plain is not of_y else torch.empty_like(x)
-        for band in _bands(x):
-            through_statistics = torch.addcmul(_as_maps(offset), _widened(x[:, :, band]), _as_maps(gain))
-            of_x[:, :, band] = through_statistics.addcmul_(_widened(of_plain[:, :, band]), _as_maps(coefficients[0]))
+        for band in bands(x):
+            through_statistics = torch.addcmul(as_maps(offset), widened(x[:, :, band]), as_maps(gain))
+            of_x[:, :, band] = through_statistics.addcmul_(widened(of_plain[:, :, band]), as_maps(coefficients[0]))
         if pixels is not None:
             of_values = torch.addcmul(offset[pixels[0]], _values(x, pixels), gain[pixels[0]]) + of_values
             _channels_last_view(of_x)[pixels] = of_values.to(x.dtype)
@@ -147,14 +120,14 @@ class _Rectify(torch.autograd.Function):
     def backward(ctx: Any, of_y: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         of_x = torch.empty_like(x)
-        for band in _bands(x):
+        for band in bands(x):
             of_x[:, :, band] = _unfinished(of_y, x, band, _untouched(x), ctx.recipe)
         return of_x, None, None
 
 
 def _untouched(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Coefficients that change nothing."""
-    one = x.new_ones(1, 1, dtype=_wide(x))
+    one = x.new_ones(1, 1, dtype=wide_type(x))
     return one, torch.zeros_like(one), one
 
 
@@ -168,30 +141,18 @@ def finish(y: Tensor, slope: float, margin: int, added: Tensor | None = None) ->
 def _result(x: Tensor, coefficients: Sequence[Tensor], recipe: Recipe, added: Tensor | None = None) -> Tensor:
     """Of :func:`normalize`."""
     margin, (height, width) = recipe.margin, x.shape[2:]
-    if _at_once(x):
+    if at_once(x):
         y = _normalized(x, slice(None), coefficients, recipe.pixels).to(x.dtype)
         return finish(y, recipe.slope, margin, added)
     layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
     size = (*x.shape[:2], height + 2 * margin, width + 2 * margin)
     y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=layout)
     inner = y[:, :, margin : margin + height, margin : margin + width]
-    for band in _bands(x):
+    for band in bands(x):
         part = _activate(_normalized(x, band, coefficients, recipe.pixels), recipe.slope)
         inner[:, :, band] = part if added is None else part.add_(added[:, :, band])
-    _mirror_margin(y, margin)
+    mirror_margin(y, margin)
     return y
-
-
-def _mirror_margin(padded: Tensor, margin: int) -> None:
-    """Fill the margin of maps (B, C, H + 2 margin, W + 2 margin) with the mirror image of what it surrounds."""
-    last_row, last_column = (n - margin - 1 for n in padded.shape[2:])
-    inner = padded[:, :, margin : last_row + 1]
-    for k in range(1, margin + 1):
-        inner[..., margin - k] = inner[..., margin + k]
-        inner[..., last_column + k] = inner[..., last_column - k]
-    for k in range(1, margin + 1):
-        padded[:, :, margin - k] = padded[:, :, margin + k]
-        padded[:, :, last_row + k] = padded[:, :, last_row - k]
 
 
 def _of_coefficients(
@@ -201,11 +162,11 @@ def _of_coefficients(
     plain = recipe.slope == 1 and not recipe.margin
     of_plain = of_y if plain else torch.empty_like(x)
     of_scale, of_shift = [], []
-    for band in _bands(x):
+    for band in bands(x):
         part = _unfinished(of_y, x, band, coefficients, recipe)
         if not plain:
             of_plain[:, :, band] = part
-        of_scale.append((part * _widened(x[:, :, band])).sum(dim=(2, 3)))
+        of_scale.append((part * widened(x[:, :, band])).sum(dim=(2, 3)))
         of_shift.append(part.sum(dim=(2, 3)))
     scale, shift = torch.stack(of_scale).sum(dim=0), torch.stack(of_shift).sum(dim=0)
     of_rewritten = _values(of_plain, recipe.pixels)
@@ -218,7 +179,7 @@ def _of_coefficients(
 
 def _unfinished(of_y: Tensor, x: Tensor, band: slice, coefficients: Sequence[Tensor], recipe: Recipe) -> Tensor:
     """Gradient of some rows before slope and margin."""
-    part = unfold_margin(of_y, recipe.margin, band) if recipe.margin else _widened(of_y[:, :, band])
+    part = unfold_margin(of_y, recipe.margin, band) if recipe.margin else widened(of_y[:, :, band])
     if recipe.slope == 1:
         return part
     before = _normalized(x, band, coefficients, recipe.pixels)
@@ -229,10 +190,10 @@ def _unfinished(of_y: Tensor, x: Tensor, band: slice, coefficients: Sequence[Ten
 def _normalized(x: Tensor, band: slice, coefficients: Sequence[Tensor], pixels: Pixels | None) -> Tensor:
     """``scale x + shift`` in some rows of all samples, and the pixels' own values."""
     scale, shift, rewritten = coefficients
-    y = torch.addcmul(_as_maps(shift), _widened(x[:, :, band]), _as_maps(scale))
+    y = torch.addcmul(as_maps(shift), widened(x[:, :, band]), as_maps(scale))
     if pixels is None:
         return y
-    if not _at_once(x):
+    if not at_once(x):
         sample, row, column = pixels
         own = ((row >= band.start) & (row < band.stop)).nonzero()[:, 0]
         pixels, rewritten = (sample[own], row[own] - band.start, column[own]), rewritten[own]
@@ -252,33 +213,8 @@ def _activate(y: Tensor, slope: float) -> Tensor:
 
 def _values(x: Tensor, pixels: Pixels | None) -> Tensor:
     """At the pixels, (N, C)."""
-    return _widened(x.new_empty(0, x.shape[1]) if pixels is None else _channels_last_view(x)[pixels])
-
-
-def _at_once(x: Tensor) -> bool:
-    """Whether the map goes through as a whole: on a GPU, and where operations are recorded for other sizes, too."""
-    return x.device.type != "cpu" or torch.compiler.is_exporting() or torch.jit.is_tracing()
-
-
-def _bands(x: Tensor) -> Iterator[slice]:
-    """The rows of a map, a few at a time."""
-    height = x.shape[2]
-    rows = height if _at_once(x) else max(1, AT_ONCE // x[:, :, 0].numel())
-    for top in range(0, height, rows):
-        yield slice(top, min(top + rows, height))
-
-
-def _wide(x: Tensor) -> torch.dtype:
-    return torch.promote_types(x.dtype, torch.float32)
-
-
-def _widened(x: Tensor) -> Tensor:
-    return x.to(_wide(x))
+    return widened(x.new_empty(0, x.shape[1]) if pixels is None else _channels_last_view(x)[pixels])
 
 
 def _channels_last_view(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1)
-
-
-def _as_maps(values: Tensor) -> Tensor:
-    return values[..., None, None]

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from tanq_monai.networks.blocks import RowByRow
+from tanq_monai.networks.convolutions import RowByRow
 from tanq_monai.networks.norms import InstanceNorm
 
 

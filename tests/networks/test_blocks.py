@@ -4,7 +4,8 @@ import torch
 from scipy.ndimage import convolve
 from torch import nn
 
-from tanq_monai.networks.blocks import BlurPool, FromOneChannel, RowByRow, reflect
+from tanq_monai.networks.blocks import BlurPool, reflect
+from tanq_monai.networks.convolutions import FromOneChannel, RowByRow
 
 
 @pytest.mark.parametrize("size", [(8, 8), (7, 10), (9, 5)])

@@ -2,9 +2,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from tanq_monai.networks import pixelwise
+from tanq_monai.networks import bands
+from tanq_monai.networks.bands import take_moments
 from tanq_monai.networks.norms import InstanceNorm, RegionAdaptiveNorm, find_structures
-from tanq_monai.networks.pixelwise import rectify, take_moments
+from tanq_monai.networks.pixelwise import rectify
 
 FINISHES = [(1.0, 0), (0.0, 0), (0.0, 1), (0.2, 3)]
 
@@ -31,7 +32,7 @@ def _norm(dtype=torch.float64):
 
 @pytest.fixture(params=[1, 2**18], ids=["row by row", "at once"])
 def _bands(request, monkeypatch):
-    monkeypatch.setattr(pixelwise, "AT_ONCE", request.param)
+    monkeypatch.setattr(bands, "AT_ONCE", request.param)
 
 
 @pytest.mark.usefixtures("_bands")

@@ -7,7 +7,7 @@ from monai.engines import IterationEvents
 from tiny import networks, slices
 from torch.nn import functional as F
 
-from tanq_monai.networks import FeatureSampler, pixelwise
+from tanq_monai.networks import FeatureSampler, bands
 from tanq_monai.trainers.tanq import TanqOptimizers, TanqTrainer
 
 SOURCE, TARGET = slices(2, 1, labelled=True), slices(2, 2, labelled=False)
@@ -78,7 +78,7 @@ def expected():
 
 @pytest.mark.parametrize("at_once", [1, 2**18], ids=["row by row", "at once"])
 def test_gradients_and_losses_of_a_step_are_those_of_plain_operations(monkeypatch, expected, at_once):
-    monkeypatch.setattr(pixelwise, "AT_ONCE", at_once)
+    monkeypatch.setattr(bands, "AT_ONCE", at_once)
     gradients, losses = _gradients(networks())
     assert losses == pytest.approx(expected[1], rel=1e-5)
     assert set(gradients) == set(expected[0])
