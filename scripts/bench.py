@@ -1,6 +1,7 @@
 """Benchmarks; of two things that are compared, both are measured alternately in one run.
 
 python scripts/bench.py translation      generator, training steps and attention against their bars
+python scripts/bench.py training         training steps against those of another commit (--against CHECKOUT)
 python scripts/bench.py segmentation     a full-size scan against nnU-Net's own predictor; Dice and ASSD against MedPy
 python scripts/bench.py first_batch      from folders of 420 scans to the first batch of a training
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
@@ -12,12 +13,14 @@ from benchmarks.deploy import deploy
 from benchmarks.first_batch import first_batch
 from benchmarks.phantom import phantom
 from benchmarks.segmentation import segmentation
+from benchmarks.training import training
 from benchmarks.translation import translation
 
 if __name__ == "__main__":
     fire.Fire(
         {
             "translation": translation,
+            "training": training,
             "segmentation": segmentation,
             "first_batch": first_batch,
             "phantom": phantom,
