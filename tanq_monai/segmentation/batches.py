@@ -63,7 +63,7 @@ def seed_draws(seed: int, *place: int) -> None:
     """What Python, NumPy and torch draw from here on follows from the seed and a place, such as step and rank."""
     words = np.random.SeedSequence([seed, *place]).generate_state(4)
     random.seed(words.tobytes())
-    np.random.seed(words)
+    np.random.seed(words)  # noqa: NPY002 - nnU-Net draws from the global one
     torch.manual_seed(int(words[0]))
 
 

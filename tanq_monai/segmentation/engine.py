@@ -8,6 +8,7 @@ import torch
 from ignite.engine import Events
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
+from monai.inferers import Inferer
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from tanq_monai.errors import InputError
@@ -36,6 +37,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         max_epochs: how many epochs in all.
         model_dir: gets ``model.pt``, ``plans.json``, ``dataset.json``.
         num_processes: for the validation; 0 = threads.
+        amp: the network computes in a short float type: bfloat16 on a CPU, float16 with nnU-Net's scaled loss on CUDA.
+            Norms' statistics, loss and optimizer stay float32.
         **kwargs: as in :class:`monai.engines.SupervisedTrainer`.
     """
 
@@ -46,6 +49,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         max_epochs: int,
         model_dir: str | Path,
         num_processes: int = 0,
+        amp: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -56,12 +60,14 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             optimizer=nnunet.optimizer,
             loss_function=nnunet.loss,
             prepare_batch=prepare_batch,
-            amp=nnunet.device.type == "cuda",
+            amp=amp and nnunet.device.type == "cuda",
             decollate=False,
             optim_set_to_none=True,
             **kwargs,
         )
         self.nnunet = nnunet
+        if amp and nnunet.device.type == "cpu":  # MONAI's amp is CUDA's
+            self.inferer = Bfloat16Inferer(self.inferer)
         if nnunet.grad_scaler is not None:  # the one that nnU-Net's checkpoints keep
             self.scaler = nnunet.grad_scaler
         self.model_dir = Path(model_dir)
@@ -143,6 +149,26 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self.nnunet.current_epoch = self.state.epoch - 1  # nnU-Net adds the 1 when it saves
         with replacing(self.result_dir / name) as temporary:
             self.nnunet.save_checkpoint(str(temporary))
+
+
+class Bfloat16Inferer(Inferer):  # type: ignore[misc]
+    """Calls the network in bfloat16 on a CPU; what comes out is float32.
+
+    Args:
+        inferer: calls the network.
+    """
+
+    def __init__(self, inferer: Inferer) -> None:
+        super().__init__()
+        self.inferer = inferer
+
+    def __call__(self, inputs: torch.Tensor, network: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """One output, or one for every scale of deep supervision."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = self.inferer(inputs, network, *args, **kwargs)
+        if isinstance(outputs, torch.Tensor):
+            return outputs.float()
+        return [output.float() for output in outputs]
 
 
 def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:

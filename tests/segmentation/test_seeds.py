@@ -1,5 +1,6 @@
 """Same seed, same weights: of nnU-Net's batches, of whole trainings, and of those that were stopped."""
 
+# ruff: noqa: NPY002 - nnU-Net draws from the global generator
 import multiprocessing
 import random
 from types import SimpleNamespace
