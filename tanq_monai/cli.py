@@ -100,7 +100,7 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
         output_dir: gets everything, report.html last; a demo that was stopped goes on there. Default: demo, for other
             sizes than tiny demo_SIZE.
         size: tiny (minutes) or small (an hour or two on two cores).
-        seed: of the virtual patients and of the translator.
+        seed: of the virtual patients and of all trainings.
     """
     from tanq_monai.demo.pipeline import closed_gap, run_demo
 
@@ -165,7 +165,7 @@ def adapt(
             source_training, target_training and target_validation (2021).
         output_dir: gets everything; an adaptation that was stopped goes on there.
         size: paper (days on a GPU), or small, tiny (trials on a CPU).
-        seed: of the translators.
+        seed: of all trainings.
         truth_dir: labels of the test scans where there are any: then they are scored.
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
