@@ -72,7 +72,7 @@ def _forward(name: str, network: nn.Module, file: Path, feed: Mapping[str, Tenso
 def _segmenters(folder: Path, threads: int, repeats: int) -> None:
     """The one that is shipped, and nnU-Net's width in 2D."""
     networks = {"shipped segmenter": BUNDLE / "models"}
-    networks["segmenter, nnU-Net's width"] = write_models(folder / "wide", "2d", 32)["ours"]
+    networks["segmenter, nnU-Net's width"] = write_models(folder / "wide", "2d", 32)["bundle"] / "models"
     for name, models in networks.items():
         window, strides = (read(models / "plans.json") for read in (patch_size_from_plans, strides_from_plans))
         network = network_from_plans(models / "plans.json", models / "dataset.json").eval()

@@ -2,8 +2,9 @@
 
 Properties of the file (``metadata_props``, every value JSON), by which a runtime without MONAI preprocesses a scan:
 
-* both: ``task``, ``name``, ``version`` (the bundle's), ``modality``, ``classes`` (names and values), ``intended_use``,
-  ``spacing`` (mm: of the plan, [z,] y, x; or of the translator's pixels), ``normalization``;
+* both: ``task``, ``name``, ``version`` (the bundle's), ``weights`` (digest of what it is made of), ``modality``,
+  ``classes`` (names and values), ``intended_use``, ``spacing`` (mm: of the plan, [z,] y, x; or of the translator's
+  pixels), ``normalization``;
 * segmenter: ``patch_size``, ``transpose`` (of z, y, x), ``interpolation`` (spline orders in and out);
 * translator: ``pixels``, ``slab_mm``, ``styles``.
 """
@@ -20,10 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tanq_monai.data.model_choices import read_choices
+from tanq_monai.data.weights import digest
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
+from tanq_monai.deploy.engine_network import DIGEST, EngineNetwork, kind_of
+from tanq_monai.deploy.engines import ONNX_RUNTIME, Choices, open_engine
 from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
-from tanq_monai.deploy.onnx_network import OnnxNetwork
 from tanq_monai.deploy.runtime.run import SEGMENTATION, TRANSLATION
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_file, replacing
@@ -97,6 +100,7 @@ def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
     metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
     made = _translator(network, folder) if isinstance(network, TanqGenerator) else _segmenter(network, folder)
     common = {name: metadata[name] for name in ("name", "version", "intended_use")}
+    common[DIGEST] = digest(network)
     properties = {name: json.dumps(value) for name, value in (common | dict(made.properties)).items()}
     with replacing(path) as temporary:
         write_onnx(made.network, temporary, made.signature, properties)
@@ -107,8 +111,10 @@ def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
 
 
 def _compare(made: _Export, network: nn.Module, path: Path) -> Parity:
+    kind = kind_of(network)
+    engine = open_engine(path, kind, Choices(ONNX_RUNTIME), "cpu")
     with torch.no_grad():
-        expected, found = (made.outputs(each) for each in (network, OnnxNetwork(path, "cpu")))
+        expected, found = (made.outputs(each) for each in (network, EngineNetwork(engine, kind)))
     return Parity(float((found - expected).abs().max()), made.agreement(found, expected))
 
 
