@@ -22,6 +22,7 @@ from tanq_monai.deploy.engines import (
     open_openvino,
     read_properties,
 )
+from tanq_monai.deploy.engines.on_openvino import import_openvino
 from tanq_monai.deploy.torchscript import traced
 from tanq_monai.errors import InputError
 from tanq_monai.networks import CycleGanGenerator, TanqGenerator
@@ -157,9 +158,7 @@ def _problem_with(onnx_file: Path, network: nn.Module) -> InputError | None:
 
 def _converted(network: nn.Module) -> Any:
     """``network`` as OpenVINO's own model."""
-    from openvino import convert_model
-
-    model = convert_model(traced(network.eval()))
+    model = import_openvino().convert_model(traced(network.eval()))
     for put, name in zip(model.inputs, ("image", "style"), strict=False):
         put.get_tensor().set_names({name})
     return model

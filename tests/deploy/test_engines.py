@@ -1,6 +1,8 @@
 """Both engines against torch, which one is chosen, and what users may get wrong about them."""
 
 import json
+import os
+import subprocess
 import sys
 
 import numpy as np
@@ -243,6 +245,19 @@ def test_the_runtime_tells_mistakes_in_one_line(bundles, tmp_path, monkeypatch, 
     with pytest.raises(SystemExit, match=f"^error: {told}.*$"):
         main()
     assert not output.exists()
+
+
+def test_openvino_leaves_no_id_in_the_home_folder_and_tells_nobody(bundles, tmp_path):
+    model = str(bundles["2d"] / "models" / "model.onnx")
+    program = f"""
+import sys
+from tanq_monai.deploy.engines import SEGMENTER_2D, Choices, open_engine
+open_engine({model!r}, SEGMENTER_2D, Choices("openvino"))
+assert "openvino" in sys.modules
+assert not any(name.startswith("openvino_telemetry.") for name in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], env=os.environ | {"HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_properties_are_read_as_onnx_runtime_reads_them(bundles):

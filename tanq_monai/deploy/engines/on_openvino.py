@@ -1,5 +1,7 @@
 """Networks on OpenVINO: of ONNX files, and of what OpenVINO has converted by itself."""
 
+import importlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,7 @@ class OpenVino:
     """
 
     def __init__(self, model: Any, threads: int, bfloat16: bool = False) -> None:
-        import openvino
-
-        self.core = openvino.Core()
+        self.core = import_openvino().Core()
         if bfloat16 and not has_bfloat16():
             raise InputError("amp", "this processor has neither AMX nor AVX512-BF16", "give auto or false")
         self.settings = {
@@ -57,6 +57,10 @@ class OpenVino:
 
 def has_bfloat16() -> bool:
     """Whether OpenVINO finds that this processor computes in bfloat16."""
-    import openvino
+    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
-    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+def import_openvino() -> Any:
+    """The package, which by itself would write an id into the home folder and tell its maker of every import."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return importlib.import_module("openvino")
