@@ -18,7 +18,7 @@ from tanq_monai.data.model_choices import write_choices
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
 from tanq_monai.deploy.engine_network import EngineNetwork, kind_of, on_engine
 from tanq_monai.deploy.engines.choice import is_installed
-from tanq_monai.deploy.export import export_onnx
+from tanq_monai.deploy.export import write_unchecked
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import dice
 from tanq_monai.networks import TanqGenerator
@@ -65,7 +65,7 @@ def _copy(bundle: Path, folder: Path) -> Path:
     """A bundle with its ONNX file."""
     copy = folder / bundle.name
     shutil.copytree(bundle, copy, ignore=shutil.ignore_patterns("runs", "*.onnx"))
-    export_onnx(copy)
+    write_unchecked(copy, copy / "models" / "model.onnx")
     return copy
 
 
@@ -77,7 +77,7 @@ def _paper(folder: Path) -> Path:
     (bundle / WEIGHTS).parent.mkdir()
     torch.save(TanqGenerator(64).state_dict(), bundle / WEIGHTS)
     write_choices(choices, bundle / WEIGHTS)
-    export_onnx(bundle)
+    write_unchecked(bundle, bundle / "models" / "model.onnx")
     return bundle
 
 
@@ -106,10 +106,10 @@ def _networks(bundle: Path, threads: int) -> dict[str, nn.Module]:
 def _measure(name: str, bundle: Path, inputs_of: Callable[[Path], Inputs], threads: int, repeats: int) -> None:
     """One pass by each engine."""
     if not (bundle / "models" / "model.onnx").is_file():
-        export_onnx(bundle)
+        write_unchecked(bundle, bundle / "models" / "model.onnx")
     inputs, networks = inputs_of(bundle), _networks(bundle, threads)
     with torch.inference_mode():
-        works = [partial(network, **inputs) for network in networks.values()]
+        works = [partial(network, *inputs.values()) for network in networks.values()]
         seconds = alternate(works, repeats)
         first, *others = (work().float() for work in works)
     told = {"torch float32": f"{seconds[0]:.3g} s"}

@@ -72,7 +72,7 @@ def test_a_bundles_network_computes_the_same_on_every_engine(bundles, name, engi
     for batch in (1, 3):
         inputs = inputs_of(name, batch, seed=batch)
         with torch.no_grad():
-            torch.testing.assert_close(other(**inputs), network(**inputs), rtol=0, atol=3e-4)
+            torch.testing.assert_close(other(*inputs.values()), network(*inputs.values()), rtol=0, atol=3e-4)
 
 
 @pytest.mark.parametrize("engine", [OnnxRuntime, OpenVino])
@@ -81,7 +81,7 @@ def test_a_file_computes_the_same_on_every_engine(bundles, name, engine):
     run = engine(bundles[name] / "models" / "model.onnx", threads=1)
     inputs = inputs_of(name, 2)
     with torch.no_grad():
-        expected = read_network(bundles[name])(**inputs).numpy()
+        expected = read_network(bundles[name])(*inputs.values()).numpy()
     np.testing.assert_allclose(run({key: value.numpy() for key, value in inputs.items()}), expected, rtol=0, atol=3e-4)
 
 
@@ -231,7 +231,7 @@ def test_an_engine_that_lacks_the_precision_is_told():
         ),
     ],
 )
-def test_the_runtime_tells_mistakes_in_one_line(bundles, tmp_path, monkeypatch, words, told):
+def test_the_runtime_tells_mistakes_in_one_line(bundles, tmp_path, words, told):
     output = tmp_path / "out.nii.gz"
     files = (
         "--model",
@@ -241,9 +241,8 @@ def test_the_runtime_tells_mistakes_in_one_line(bundles, tmp_path, monkeypatch, 
         "--output",
         output,
     )
-    monkeypatch.setattr(sys, "argv", ["runtime", *map(str, (*files, *words))])
     with pytest.raises(SystemExit, match=f"^error: {told}.*$"):
-        main()
+        main([*map(str, files), *words])
     assert not output.exists()
 
 
