@@ -206,8 +206,8 @@ def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | No
 def export_onnx(bundle: str, output: str | None = None) -> None:
     """Write a bundle's network as an ONNX file, and how it compares with torch on a virtual patient.
 
-    The file runs with `python -m tanq_monai.deploy.runtime`, without torch, and in the bundle with
-    configs/inference_onnx.yaml. It is not written where it would not do what torch does.
+    The file runs with `python -m tanq_monai.deploy.runtime`, without torch, and in the bundle where ONNX Runtime is
+    installed and the engine. It is not written where it would not do what torch does.
 
     Args:
         bundle: folder of tanq_translation or vs_cochlea_seg, with models/model.pt.

@@ -1,15 +1,16 @@
 """Where bfloat16 pays: the one place that the configs of both bundles ask."""
 
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from tanq_monai.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 CHOICES = {"auto": None, "true": True, "false": False}
 
 
-def use_amp(amp: bool | str, device: torch.device | str) -> bool:
+def use_amp(amp: bool | str, device: "torch.device | str") -> bool:
     """Whether networks on ``device`` compute in a short float type (autocast).
 
     Args:
@@ -19,10 +20,9 @@ def use_amp(amp: bool | str, device: torch.device | str) -> bool:
     Raises:
         InputError: for another word, and for true on a processor that would compute bfloat16 by way of float32.
     """
-    word = str(amp).lower()
-    if word not in CHOICES:
-        raise InputError("amp", f"{amp!r} is no choice", "give auto, true or false")
-    wanted, kind = CHOICES[word], torch.device(device).type
+    import torch
+
+    wanted, kind = asked(amp), torch.device(device).type
     if wanted is None:
         return kind == "cuda" or (kind == "cpu" and cpu_has_bfloat16())
     if wanted and kind == "cpu" and not cpu_has_bfloat16():
@@ -30,8 +30,22 @@ def use_amp(amp: bool | str, device: torch.device | str) -> bool:
     return wanted
 
 
+def asked(amp: bool | str) -> bool | None:
+    """The configs' choice; None is auto. Needs no torch.
+
+    Raises:
+        InputError: for another word.
+    """
+    word = str(amp).lower()
+    if word not in CHOICES:
+        raise InputError("amp", f"{amp!r} is no choice", "give auto, true or false")
+    return CHOICES[word]
+
+
 def cpu_has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 itself (AMX or AVX512-BF16), as far as torch can tell."""
+    import torch
+
     if hasattr(torch.cpu, "get_capabilities"):  # torch 2.10 or later
         return _told_by(torch.cpu.get_capabilities())
     names = {"amx_bf16": "_is_amx_tile_supported", "avx512_bf16": "_is_avx512_bf16_supported"}

@@ -12,7 +12,8 @@ import torch
 from bundles import copy_bundle, segmenter_bundle, translator_bundle
 from tanq_monai import cli
 from tanq_monai.deploy import export
-from tanq_monai.deploy.onnx_network import OnnxNetwork
+from tanq_monai.deploy.engine_network import EngineNetwork
+from tanq_monai.deploy.engines import SEGMENTER_2D, OnnxRuntime
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.plans import network_from_plans
 
@@ -45,7 +46,7 @@ def test_the_segmenters_file_takes_any_batch_and_size(segmenter):
     models = folder / "models"
     network = network_from_plans(models / "plans.json", models / "dataset.json").eval()
     network.load_state_dict(torch.load(models / "model.pt", weights_only=True))
-    onnx = OnnxNetwork(models / "model.onnx", "cpu")
+    onnx = EngineNetwork(OnnxRuntime(models / "model.onnx", 2), SEGMENTER_2D)
     dims = network.decoder.seg_layers[-1].weight.ndim - 2
     for batch, sizes in ((1, (16, 48, 40)), (3, (8, 32, 64))):
         image = torch.randn(batch, 1, *sizes[-dims:], generator=torch.Generator().manual_seed(batch))
@@ -91,11 +92,11 @@ def test_a_file_that_would_do_something_else_is_not_written(tmp_path, monkeypatc
     folder = segmenter_bundle(tmp_path / "vs_cochlea_seg")
     (folder / "models" / "model.onnx").write_bytes(b"the one before")
 
-    class Wrong(OnnxNetwork):
+    class Wrong(EngineNetwork):
         def forward(self, image, style=None):
             return super().forward(image, style).flip(1)  # classes in another order
 
-    monkeypatch.setattr(export, "OnnxNetwork", Wrong)
+    monkeypatch.setattr(export, "EngineNetwork", Wrong)
     with pytest.raises(InputError, match=r"model\.onnx: would not do what torch does: largest difference .*; use the"):
         export.export_onnx(folder)
     assert (folder / "models" / "model.onnx").read_bytes() == b"the one before"

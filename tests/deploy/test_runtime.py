@@ -16,10 +16,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bundles import segmenter_bundle, translator_bundle
+from tanq_monai.deploy.engines import OnnxRuntime
 from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.runtime import run
 from tanq_monai.deploy.runtime.resampling import resample as resample_array
-from tanq_monai.deploy.runtime.session import open_session
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import dice
 from tanq_monai.transforms.resampling import resample
@@ -125,13 +125,13 @@ def test_the_translator_alone_translates_as_the_bundle_does(bundles, tiny_phanto
 @pytest.mark.parametrize("network", ["2d", "translation"])
 def test_the_bundle_on_onnx_runtime_does_what_it_does_on_torch(bundles, network, tiny_phantom, tmp_path):
     scans = tiny_phantom / ("training_source" if network == "translation" else "validation")
-    for folder, overlays in (("torch", ()), ("onnx", ("inference_onnx",))):
-        flow = infer(bundles[network], *overlays, dataset_dir=str(scans), output_dir=str(tmp_path / folder), **CPU)
+    for engine in ("torch", "onnxruntime"):
+        flow = infer(bundles[network], dataset_dir=str(scans), output_dir=str(tmp_path / engine), engine=engine, **CPU)
     assert flow.check_properties() == []
     written = sorted((tmp_path / "torch").iterdir())
     assert len(written) == len(list(scans.glob("*_hrT2.nii.gz" if network == "2d" else "*_ceT1.nii.gz")))
     for path in written:
-        ours, expected = voxels(tmp_path / "onnx" / path.name), voxels(path)
+        ours, expected = voxels(tmp_path / "onnxruntime" / path.name), voxels(path)
         if network == "2d":
             assert np.mean(ours == expected) > 0.9999
         else:
@@ -228,4 +228,4 @@ def test_a_name_that_is_no_nifti_file_is_told_before_anything_is_read(tmp_path):
 
 def test_a_provider_that_this_onnx_runtime_lacks_is_told(bundles):
     with pytest.raises(InputError, match="provider tensorrt: is not in this ONNX Runtime; install onnxruntime-gpu"):
-        open_session(bundles["2d"] / "models" / "model.onnx", "tensorrt")
+        OnnxRuntime(bundles["2d"] / "models" / "model.onnx", 1, "tensorrt")
