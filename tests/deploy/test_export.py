@@ -8,22 +8,13 @@ from pathlib import Path
 import onnxruntime
 import pytest
 import torch
+from typed import run_command
 
-from bundles import copy_bundle, segmenter_bundle, translator_bundle
-from tanq_monai import cli
+from bundles import copy_bundle, segmenter_bundle
 from tanq_monai.deploy import export
 from tanq_monai.deploy.onnx_network import OnnxNetwork
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.plans import network_from_plans
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """Bundle and parity of 2d, 3d_fullres and translation."""
-    root = tmp_path_factory.mktemp("export")
-    bundles = {name: segmenter_bundle(root / name, name) for name in ("2d", "3d_fullres")}
-    bundles["translation"] = translator_bundle(root / "translation")
-    return {name: (folder, export.export_onnx(folder)) for name, folder in bundles.items()}
 
 
 @pytest.fixture(params=["2d", "3d_fullres"])
@@ -108,13 +99,10 @@ def test_a_folder_that_is_no_bundle_or_has_no_weights_is_told(tmp_path):
         export.export_onnx(copy_bundle("tanq_translation", tmp_path / "empty"))
 
 
-def test_the_command_prints_the_parity_and_takes_another_file(tmp_path, monkeypatch, capsys):
+def test_the_command_prints_the_parity_and_takes_another_file(tmp_path):
     folder = segmenter_bundle(tmp_path / "vs_cochlea_seg")
-    words = ["export-onnx", "--bundle", str(folder), "--output", str(tmp_path / "out" / "seg.onnx")]
-    monkeypatch.setattr(sys, "argv", ["tanq_monai", *words])
-    cli.main()
-    assert re.search(
-        r"seg\.onnx: largest difference from torch \d\.\de-\d+, agreement 1\.0+ of", capsys.readouterr().out
-    )
+    done = run_command("export-onnx", "--bundle", folder, "--output", tmp_path / "out" / "seg.onnx")
+    assert re.search(r"seg\.onnx: largest difference from torch \d\.\de-\d+, agreement 1\.0+ of", done.stdout)
+    assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "out" / "seg.onnx").is_file()
     assert not (folder / "models" / "model.onnx").exists()

@@ -15,6 +15,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from typed import Done, run_command
 
 from tanq_monai.errors import InputError
 from tanq_monai.phantom import write_dataset
@@ -25,9 +26,8 @@ from tanq_monai.phantom.check.folder import find_scans
 SPACING = (-1.0, -1.0, 1.5)
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tanq_monai", "phantom-check", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def run(*arguments: object) -> Done:
+    return run_command("phantom-check", *arguments)
 
 
 def write(path: Path, array: np.ndarray, spacing: tuple[float, ...] = SPACING, description: str = "") -> Path:

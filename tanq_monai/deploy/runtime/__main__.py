@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tanq_monai.deploy.runtime import run
@@ -11,8 +11,12 @@ from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.transforms.labels import REGIONS
 
 
-def main() -> None:
-    """Read the options, run."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the options, run.
+
+    Args:
+        argv: the options. Default: those that this process was started with.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m tanq_monai.deploy.runtime",
         description="Segment or translate one scan with an ONNX file. Research use only; not a medical device.",
@@ -25,7 +29,7 @@ def main() -> None:
     parser.add_argument("--structures", help="names and values of the label, as JSON")
     parser.add_argument("--provider", default="auto", help="cpu, cuda, tensorrt, or auto (default)")
     try:
-        options = vars(parser.parse_args())
+        options = vars(parser.parse_args(argv))
         run(**options | {"structures": _structures(options["structures"])})
         sys.stdout.write(f"{options['output']}\n")
     except (InputError, InputErrors) as error:
