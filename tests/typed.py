@@ -6,11 +6,13 @@ What only a process has, such as signals and pipes, is tested in processes: see 
 import io
 import runpy
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import NamedTuple
@@ -52,6 +54,28 @@ def ended(program: Callable[[], object]) -> Done:
     return Done(code or 0, out.getvalue(), err.getvalue())
 
 
+@contextmanager
+def ctrl_c_when(seen: Callable[[str], object]) -> Iterator[None]:
+    """Somebody presses Ctrl-C as soon as ``seen`` likes what :func:`ended` has printed on stderr so far."""
+    over = threading.Event()
+
+    def press() -> None:
+        while not over.wait(0.01):
+            if isinstance(sys.stderr, io.StringIO) and seen(sys.stderr.getvalue()):
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                return
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=press)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        signal.signal(signal.SIGINT, handler)
+
+
 def options(choices: dict[str, object]) -> list[str]:
     """``--name value`` of every choice."""
     return [word for name, value in choices.items() for word in (f"--{name}", str(value))]
@@ -70,9 +94,10 @@ def run_module(module: str, words: Iterable[object], folder: Path) -> Done:
         return ended(lambda: runpy.run_module(module, run_name="__main__"))
 
 
-def run_bundle(bundle: str, config: str, **choices: object) -> Done:
-    """``python -m monai.bundle run`` of ``configs/{config}.yaml`` in the bundle's folder, with its usual files."""
-    words = options({"config_file": f"configs/{config}.yaml"} | FILES | choices)
+def run_bundle(bundle: str, *configs: str, **choices: object) -> Done:
+    """``python -m monai.bundle run`` of a config and overlays in the bundle's folder, with its usual files."""
+    files = [f"configs/{config}.yaml" for config in configs]
+    words = options({"config_file": files if len(files) > 1 else files[0]} | FILES | choices)
     return run_module("monai.bundle", ["run", *words], BUNDLES / bundle)
 
 

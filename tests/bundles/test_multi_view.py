@@ -146,6 +146,7 @@ def test_nnunet_finds_nothing_wrong_with_it(generated, monkeypatch, capsys):
     assert "Warning" not in told
 
 
+@pytest.mark.slow
 def test_the_segmenter_trains_from_it(generated, tmp_path):
     choices = {"configuration": "2d", "max_epochs": 1, "iterations_per_epoch": 1, "num_processes": 0, "device": "cpu"}
     override = {"batch_size": 2, "patch_size": [32, 32], "features_per_stage": [4, 8, 8]}

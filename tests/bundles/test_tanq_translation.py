@@ -1,8 +1,8 @@
 """The translation bundle, through MONAI's own workflows, on the tiny phantom and on a real patient."""
 
-import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -42,7 +42,7 @@ def translate(scans, output, **override):
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_phantom, tmp_path_factory):
+def trained(slow, tiny_phantom, tmp_path_factory):
     output = tmp_path_factory.mktemp("translator")
     return output, train(tiny_phantom, output)
 
@@ -104,8 +104,9 @@ def test_a_run_stopped_after_an_epoch_and_resumed_ends_with_the_same_weights(tra
     assert all(torch.equal(resumed[name], straight[name]) for name in straight)
 
 
-def train_as_typed(choices):
-    assert run_bundle("tanq_translation", "train", **choices).returncode == 0
+def train_as_typed(choices, *overlays):
+    done = run_bundle("tanq_translation", "train", *overlays, **choices)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
@@ -136,15 +137,17 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tiny_phantom, tmp
 
 
 @pytest.mark.slow
-def test_two_processes_train_by_torchrun_and_the_first_one_writes(tiny_phantom, tmp_path):
-    choices = {"dataset_dir": tiny_phantom, "output_dir": tmp_path} | TRAINING | {"max_epochs": 1}
+def test_two_processes_train_as_torchrun_starts_them_and_the_first_one_writes(tiny_phantom, tmp_path):
+    choices = {"dataset_dir": str(tiny_phantom), "output_dir": str(tmp_path)} | TRAINING | {"max_epochs": 1}
     del choices["device"]
-    words = options(choices)
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    configs = "['configs/train.yaml','configs/multi_gpu_train.yaml']"
-    command = [*torchrun, "-m", "monai.bundle", "run", "--config_file", configs, *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run(command, cwd=BUNDLE, check=True, capture_output=True, env=environment)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": ""}
+    ranks = [
+        processes.start(train_as_typed, choices, "multi_gpu_train", RANK=rank, LOCAL_RANK=rank, **shared)
+        for rank in ("0", "1")
+    ]
+    assert processes.end(*ranks) == [0, 0]
     assert pd.read_csv(tmp_path / "history.csv")["epoch"].tolist() == [1]
     events = [path.name.split(".") for path in (tmp_path / "logs").rglob("events*")]
     assert len({process for *_, process, number in events}) == 1

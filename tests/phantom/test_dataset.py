@@ -113,6 +113,7 @@ def test_an_error_in_one_case_surfaces_and_no_further_case_is_begun(
     assert not list(tmp_path.rglob("*.writing*"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_whole_files_and_no_traceback(tmp_path: Path) -> None:
     # A process that was started in the background may ignore the signal.
     program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import tanq_monai.__main__"

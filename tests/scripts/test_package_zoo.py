@@ -37,7 +37,7 @@ def copy_of_the_repository(folder):
 
 
 @pytest.fixture(scope="module")
-def zoos(tmp_path_factory):
+def zoos(slow, tmp_path_factory):
     """What two copies of the repository in different folders make, each in a process of its own."""
     made = []
     for name in ("one", "another_name"):

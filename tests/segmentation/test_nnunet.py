@@ -60,6 +60,7 @@ def test_a_fold_that_does_not_exist_is_told_before_anything_is_written(fold, wor
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_loading_processes_are_ended():
     loader = NonDetMultiThreadedAugmenter(EndlessBatches(), None, num_processes=1)
     assert next(loader) == {"data": 0}

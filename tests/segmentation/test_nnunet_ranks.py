@@ -1,10 +1,12 @@
 """nnU-Net on several ranks, as real processes."""
 
 import processes
+import pytest
 import torch
 from share_nnunet_batch import two_steps, two_steps_as_rank
 
 
+@pytest.mark.slow
 def test_two_ranks_with_half_of_nnunets_batch_each_take_the_steps_of_one_process(tiny_phantom, tmp_path):
     data, place, shared = tiny_phantom / "training_source", tmp_path / "meeting", tmp_path / "shared"
     ranks = [processes.start(two_steps_as_rank, rank, 2, place, data, shared) for rank in (0, 1)]

@@ -1,9 +1,11 @@
 import processes
+import pytest
 import torch
 from share_a_batch import two_steps, two_steps_as_rank
 from tiny import networks
 
 
+@pytest.mark.slow
 def test_two_ranks_with_half_the_batch_each_take_the_step_of_one_process(tmp_path):
     place, weights = tmp_path / "meeting", tmp_path / "weights.pt"
     ranks = [processes.start(two_steps_as_rank, rank, 2, place, weights) for rank in (0, 1)]
