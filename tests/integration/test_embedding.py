@@ -5,6 +5,7 @@ Those of MONAI Label and MONAI Deploy want environments of their own: test_label
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -12,7 +13,6 @@ import pytest
 from bundle_workflow import BUNDLES
 from typed import ended, run_module
 
-from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.rendering import rendered_json
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -24,19 +24,15 @@ RESULTS = ("labels/crossmoda2021_ldn_211_Label.nii.gz", "label.nii.gz")  # of th
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, tiny_phantom):
-    """What the page says lies there: bundles, a zoo's bundle, scans."""
+def place(tmp_path_factory, tiny_phantom, exported):
+    """What the page says lies there: bundles (a small segmenter), a zoo's bundle (the one that is shipped), scans."""
     folder = tmp_path_factory.mktemp("embedding")
-    for name in ("bundles", "zoo_bundles"):
-        for bundle in ("vs_cochlea_seg",):
-            (folder / name / bundle).mkdir(parents=True)
-            for part in ("configs", "models"):
-                (folder / name / bundle / part).mkdir()
-                for path in (BUNDLES / bundle / part).iterdir():
-                    (folder / name / bundle / part / path.name).write_bytes(path.read_bytes())
-    segmenter = folder / "zoo_bundles" / "vs_cochlea_seg" / "configs"
-    (segmenter / "inference.json").write_text(rendered_json(segmenter / "inference.yaml"))
-    export_onnx(folder / "bundles" / "vs_cochlea_seg")
+    (folder / "bundles").mkdir()
+    (folder / "bundles" / "vs_cochlea_seg").symlink_to(exported["2d"][0])
+    segmenter = folder / "zoo_bundles" / "vs_cochlea_seg"
+    for part in ("configs", "models"):
+        shutil.copytree(BUNDLES / "vs_cochlea_seg" / part, segmenter / part)
+    (segmenter / "configs" / "inference.json").write_text(rendered_json(segmenter / "configs" / "inference.yaml"))
     (folder / "scans").symlink_to(tiny_phantom / "validation")
     return folder
 
