@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 if (
     "PYTEST_XDIST_WORKER" in os.environ
-):  # one of as many as there are cores; holds for the programs that tests start, too
-    os.environ["OMP_NUM_THREADS"] = "1"
+):  # one of as many as there are cores
+    os.environ["OMP_NUM_THREADS"] = "1"  # here, and in the programs that tests start
 
 
 @pytest.fixture(scope="session")
