@@ -355,11 +355,16 @@ def _check_options(words: Sequence[str]) -> None:
             raise InputError(f"--{name}", f"is no option of {words[0]}", f"choose of {options}")
 
 
-def main() -> None:
-    """Run a command; a user's mistake ends in one line and exit code 1."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command; a user's mistake ends in one line and exit code 1.
+
+    Args:
+        argv: the command and its options. Default: those that this process was started with.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        _check_options(sys.argv[1:])
-        fire.Fire(COMMANDS, name="tanq_monai")
+        _check_options(words)
+        fire.Fire(COMMANDS, command=words, name="tanq_monai")
     except ValueError as error:
         mistake = mistake_behind(error)
         if mistake is None:
