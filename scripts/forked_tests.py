@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -71,21 +71,22 @@ class Suite:
                 test = f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}"
                 self.seconds[test] = float(case.get("time", 0))
 
-    def mirroring(self, package: str, longest: float, module: str = "") -> list[str]:
-        """Tests below ``tests/{package}`` of at most ``longest`` seconds; files about ``module`` come first."""
-        tests = [t for t, s in self.seconds.items() if t.startswith(f"tests/{package}/") and s <= longest]
-        return self._by_file(tests, module)
+    def tests_of(self, package: str, longest: float, module: str = "") -> list[str]:
+        """Tests of at most ``longest`` seconds in ``tests/{package}`` and in files about ``module``, which come first."""
+        short = [test for test, seconds in self.seconds.items() if seconds <= longest]
+        about = {file: self._is_about(file, module) for file in {test.split("::")[0] for test in short}}
+        return self._by_file([t for t in short if t.startswith(f"tests/{package}/") or about[t.split("::")[0]]], about)
 
     def all_tests(self) -> list[str]:
         """The files whose tests take least come first."""
-        return self._by_file(list(self.seconds))
+        return self._by_file(list(self.seconds), {})
 
-    def _by_file(self, tests: list[str], module: str = "") -> list[str]:
+    def _by_file(self, tests: list[str], about: Mapping[str, bool]) -> list[str]:
         files: dict[str, list[str]] = {}
         for test in tests:
             files.setdefault(test.split("::")[0], []).append(test)
         total = {file: sum(self.seconds[test] for test in of_file) for file, of_file in files.items()}
-        order = sorted(files, key=lambda file: (not self._is_about(file, module), total[file]))
+        order = sorted(files, key=lambda file: (not about.get(file, False), total[file]))
         return [test for file in order for test in files[file]]
 
     def _is_about(self, file: str, module: str) -> bool:

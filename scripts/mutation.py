@@ -3,9 +3,9 @@
 python -m pytest --junit-xml=tests.xml
 python scripts/mutation.py --tree . --junit tests.xml --output mutation.csv
 
-First each mutant by itself, against the fast tests of the folder that mirrors its package, until one fails. Then all
-survivors together against every test: one that fails is run for each of them alone, whom it kills leaves the group,
-and the rest goes on. What is left has survived the whole suite. Started again, it goes on after the output's rows.
+First each mutant by itself, against the fast tests of its package and its module, until one fails. Then all survivors
+together against every test: of one that fails, halving finds the mutant that it kills, which leaves the group, and the
+rest goes on. What is left has survived the whole suite. Started again, it goes on after the output's rows.
 """
 
 import csv
@@ -155,7 +155,7 @@ def holding(copy: Copy, mutants: Sequence[Mutant]) -> Iterator[None]:
 
 
 def _see_that_fast_tests_pass(copy: Copy, suite: Suite, packages: set[str]) -> None:
-    tests = [test for package in sorted(packages) for test in suite.mirroring(package, FAST)]
+    tests = [test for package in sorted(packages) for test in suite.tests_of(package, FAST)]
     outcome = run_tests(copy, tests, LIMIT)
     if outcome.failed:
         raise SystemExit(f"{copy.log.read_text()}\nerror: {outcome.failed}: fails without any mutant")
@@ -164,7 +164,7 @@ def _see_that_fast_tests_pass(copy: Copy, suite: Suite, packages: set[str]) -> N
 
 def _run_alone(copy: Copy, suite: Suite, mutant: Mutant, results: Results) -> None:
     with holding(copy, [mutant]):
-        outcome = run_tests(copy, suite.mirroring(mutant.package, FAST, mutant.file), LIMIT)
+        outcome = run_tests(copy, suite.tests_of(mutant.package, FAST, mutant.file), LIMIT)
     results.put(mutant, _result(outcome, OPEN), outcome.failed or "", outcome.seconds)
 
 
@@ -189,18 +189,21 @@ def _run_together(copy: Copy, suite: Suite, group: list[Mutant], results: Result
 
 
 def _killed_by(copy: Copy, tests: list[str], group: Sequence[Mutant], results: Results) -> Mutant | None:
-    """Which of the group fails ``tests`` by itself; None where none does, or where they fail without any."""
+    """One of the group that fails ``tests`` by itself; None where none does, or where they fail without any."""
     if run_tests(copy, tests).failed:
         tell(f"fails without any mutant now and then: {tests[0]}")
         return None
-    for mutant in sorted(group, key=lambda mutant: f"/{mutant.package}/" not in tests[0]):
-        with holding(copy, [mutant]):
-            outcome = run_tests(copy, tests)
-        if outcome.failed:
-            results.put(mutant, _result(outcome, OPEN), outcome.failed, outcome.seconds)
-            return mutant
-    tell(f"fails by no mutant alone: {tests[0]}")
-    return None
+    while len(group) > 1:
+        half = group[: len(group) // 2]
+        with holding(copy, half):
+            group = half if run_tests(copy, tests).failed else group[len(half) :]
+    with holding(copy, group):
+        outcome = run_tests(copy, tests)
+    if outcome.failed is None:
+        tell(f"fails by no mutant alone: {tests[0]}")
+        return None
+    results.put(group[0], _result(outcome, OPEN), outcome.failed, outcome.seconds)
+    return group[0]
 
 
 def _result(outcome: Outcome, otherwise: str) -> str:
