@@ -72,7 +72,7 @@ class Suite:
                 self.seconds[test] = float(case.get("time", 0))
 
     def tests_of(self, package: str, longest: float, module: str = "") -> list[str]:
-        """Tests of at most ``longest`` seconds in ``tests/{package}`` and in files about ``module``, which come first."""
+        """Tests of at most ``longest`` seconds in ``tests/{package}`` and in files about ``module``, those first."""
         short = [test for test, seconds in self.seconds.items() if seconds <= longest]
         about = {file: self._is_about(file, module) for file in {test.split("::")[0] for test in short}}
         return self._by_file([t for t in short if t.startswith(f"tests/{package}/") or about[t.split("::")[0]]], about)
