@@ -45,7 +45,8 @@ class Copy:
         self.log, self.temporary, self.done = folder / "log.txt", folder / "temporary", folder / "done.txt"
         command = ["git", "-C", str(tree), "ls-files", "-z"]
         listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-        for name in filter(None, listed.split("\0")):
+        compiled = [path.relative_to(tree) for path in (tree / PACKAGE).rglob("__pycache__/*.nb?")]  # by numba
+        for name in (*filter(None, listed.split("\0")), *compiled):
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(tree / name, self.folder / name)
         # By hash: a module that is changed and changed back within a second is not taken for the other one.
@@ -73,7 +74,10 @@ class Suite:
 
     def tests_of(self, package: str, longest: float, module: str = "") -> list[str]:
         """Tests of at most ``longest`` seconds in ``tests/{package}`` and in files about ``module``, those first."""
-        short = [test for test, seconds in self.seconds.items() if seconds <= longest]
+        first: dict[str, float] = {}  # of a file: where it takes long, so would the fixtures that all its tests share
+        for test, seconds in self.seconds.items():
+            first.setdefault(test.split("::")[0], seconds)
+        short = [test for test, s in self.seconds.items() if max(s, first[test.split("::")[0]]) <= longest]
         about = {file: self._is_about(file, module) for file in {test.split("::")[0] for test in short}}
         return self._by_file([t for t in short if t.startswith(f"tests/{package}/") or about[t.split("::")[0]]], about)
 
@@ -104,11 +108,13 @@ class Outcome:
     Attributes:
         failed: the test, or a file that could not be read; None where all have passed.
         timed_out: it took too long.
+        passed: how many passed before.
         seconds: of the run.
     """
 
     failed: str | None
     timed_out: bool
+    passed: int
     seconds: float
 
 
@@ -123,10 +129,10 @@ def run_tests(copy: Copy, tests: Sequence[str], limit: int = 600) -> Outcome:
     if not pid:
         _run_and_exit(copy, tests, limit)
     overdue = not _has_ended(pid, start + GRACE + limit * len(tests))
-    failed, timed_out = _read(copy.done)
+    failed, timed_out, passed = _read(copy.done)
     if overdue:
         failed = failed or tests[0]
-    return Outcome(failed, timed_out or overdue, time.monotonic() - start)
+    return Outcome(failed, timed_out or overdue, passed, time.monotonic() - start)
 
 
 def _has_ended(pid: int, deadline: float) -> bool:
@@ -142,17 +148,18 @@ def _has_ended(pid: int, deadline: float) -> bool:
     return ended
 
 
-def _read(done: Path) -> tuple[str | None, bool]:
-    """The test that failed, or that was running when the process died; and whether it took too long."""
-    running = None
+def _read(done: Path) -> tuple[str | None, bool, int]:
+    """The test that failed, or that was running when the process died; whether it took too long; how many passed."""
+    running, passed = None, 0
     for line in done.read_text(encoding="utf-8").splitlines():
         what, test = line.split(" ", 1)
         if what in ("failed", "late"):
-            return test, what == "late"
+            return test, what == "late", passed
         if what == "exit" and test != "0":
             raise RuntimeError(f"pytest ended with exit code {test}")
         running = test if what == "begun" else None
-    return running, False
+        passed += what == "ended"
+    return running, False, passed
 
 
 def _run_and_exit(copy: Copy, tests: Sequence[str], limit: int) -> None:
