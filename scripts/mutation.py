@@ -157,10 +157,9 @@ def holding(copy: Copy, mutants: Sequence[Mutant]) -> Iterator[None]:
 def _see_that_fast_tests_pass(copy: Copy, suite: Suite, packages: set[str]) -> None:
     tests = [test for package in sorted(packages) for test in suite.tests_of(package, FAST)]
     outcome = run_tests(copy, tests)
-    if outcome.failed or outcome.passed < len(tests):
-        problem = f"{outcome.failed}: fails without any mutant" if outcome.failed else f"no run of {tests}"
-        raise SystemExit(f"{copy.log.read_text()}\nerror: {problem}")
-    tell(f"{len(tests)} fast tests pass without any mutant in {outcome.seconds:.0f} s")
+    if outcome.failed:
+        raise SystemExit(f"{copy.log.read_text()}\nerror: {outcome.failed}: fails without any mutant")
+    tell(f"{outcome.passed} of {len(tests)} fast tests pass without any mutant in {outcome.seconds:.0f} s")
 
 
 def _run_alone(copy: Copy, suite: Suite, mutant: Mutant, results: Results) -> None:
