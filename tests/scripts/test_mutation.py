@@ -1,0 +1,28 @@
+"""Mutants are put where they belong, and told apart from tests that fail by themselves."""
+
+import pytest
+from mutation import Mutant, read_mutants
+
+SOURCE = "one = two\nthree = two\n"
+
+
+def mutant(*changes: tuple[str, str]) -> Mutant:
+    return Mutant("two is four", "networks/numbers.py", changes)
+
+
+def test_of_several_changes_the_one_whose_text_is_there_is_made() -> None:
+    assert (
+        mutant(("two = three", "two = four"), ("one = two", "one = four")).put_into(SOURCE)
+        == "one = four\nthree = two\n"
+    )
+
+
+@pytest.mark.parametrize("changes", [[("five", "four")], [("two", "four")], [("one", "four"), ("three", "four")]])
+def test_a_text_that_is_missing_or_there_twice_is_told(changes: list[tuple[str, str]]) -> None:
+    with pytest.raises(ValueError, match="fits the mutant 'two is four'"):
+        mutant(*changes).put_into(SOURCE)
+
+
+def test_the_table_has_faults_in_all_packages_it_is_about() -> None:
+    packages = {"networks", "losses", "trainers", "metrics", "data", "transforms", "segmentation", "views", "deploy"}
+    assert {mutant.package for mutant in read_mutants()} == packages
