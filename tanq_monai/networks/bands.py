@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-AT_ONCE = 2**18  # values on a CPU: temporary results of 1 MB
+AT_ONCE = 2**19  # values on a CPU: temporary results of 2 MB
 
 
 def at_once(x: Tensor) -> bool:

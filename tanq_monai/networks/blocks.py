@@ -34,8 +34,8 @@ class BlurPool(nn.Module):
 
     def blur(self, padded: Tensor) -> Tensor:
         """Of what has its margin already: (B, C, H + 2, W + 2) -> (B, C, ceil(H / 2), ceil(W / 2))."""
-        channels = padded.shape[1]
-        y: Tensor = _Blur.apply(padded, self.kernel.to(padded.dtype).expand(channels, 1, 3, 3))
+        kernel = self.kernel.to(padded.dtype).expand(padded.shape[1], 1, 3, 3)
+        y: Tensor = _Blur.apply(padded, kernel) if padded.requires_grad else _blurred(padded, kernel)
         return y
 
 
@@ -76,14 +76,18 @@ class _Reflect(torch.autograd.Function):
         return unfold_margin(of_padded, ctx.pixels).to(of_padded.dtype), None
 
 
+def _blurred(padded: Tensor, kernel: Tensor) -> Tensor:
+    with torch.autocast(padded.device.type, enabled=False):
+        return F.conv2d(padded, kernel, stride=2, groups=padded.shape[1])
+
+
 class _Blur(torch.autograd.Function):
     """Torch's own keeps its input for the gradient of a kernel, which here has none."""
 
     @staticmethod
     def forward(ctx: Any, padded: Tensor, kernel: Tensor) -> Tensor:
         ctx.kernel, ctx.size = kernel, padded.shape
-        with torch.autocast(padded.device.type, enabled=False):
-            return F.conv2d(padded, kernel, stride=2, groups=padded.shape[1])
+        return _blurred(padded, kernel)
 
     @staticmethod
     @once_differentiable  # type: ignore[misc]

@@ -19,12 +19,37 @@ class RowByRow(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, out_channels, H - rows + 1, W - columns + 1)."""
-        out, _, rows, _ = self.weight.shape
+        rows = self.weight.shape[2]
         by_row = F.conv2d(x, self.weight.permute(2, 0, 1, 3).flatten(0, 1)[:, :, None])
         by_row = by_row.to(torch.promote_types(by_row.dtype, torch.float32))
-        height = x.shape[2] - rows + 1
-        first, *rest = (by_row[:, row * out : (row + 1) * out, row : row + height] for row in range(rows))
-        return sum(rest, first) + self.bias[:, None, None]  # type: ignore[index]
+        summed: Tensor = _SumOfRows.apply(by_row, rows) if by_row.requires_grad else _sum_of_rows(by_row, rows)
+        return summed + self.bias[:, None, None]  # type: ignore[index]
+
+
+def _sum_of_rows(by_row: Tensor, rows: int) -> Tensor:
+    """(B, rows K, H + rows - 1, W) -> (B, K, H, W): of the parts of a kernel's rows, each as much lower as its row."""
+    parts, height = by_row.chunk(rows, dim=1), by_row.shape[2] - rows + 1
+    first, *rest = (part[:, :, row : row + height] for row, part in enumerate(parts))
+    return sum(rest, first)
+
+
+class _SumOfRows(torch.autograd.Function):
+    """Torch's own gradient of each slice is a map of its own, nearly empty."""
+
+    @staticmethod
+    def forward(ctx: Any, by_row: Tensor, rows: int) -> Tensor:
+        ctx.rows = rows
+        return _sum_of_rows(by_row, rows)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(ctx: Any, of_y: Tensor) -> tuple[Tensor, None]:
+        batch, out, height, width = of_y.shape
+        size = (batch, ctx.rows * out, height + ctx.rows - 1, width)
+        of_by_row = torch.empty(size, dtype=of_y.dtype, device=of_y.device, memory_format=torch.channels_last).zero_()
+        for row, part in enumerate(of_by_row.chunk(ctx.rows, dim=1)):
+            part[:, :, row : row + height] = of_y
+        return of_by_row, None
 
 
 class FromOneChannel(nn.Conv2d):

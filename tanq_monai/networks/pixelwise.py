@@ -8,6 +8,7 @@ they are in its cache, in float32 whatever the type of the maps. Of the maps onl
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -46,6 +47,12 @@ class Recipe:
     pixels: Pixels | None = None
     slope: float = 1.0
     margin: int = 0
+
+    @cached_property
+    def rows(self) -> range:
+        """From the first to the last row that holds one of the pixels."""
+        row = None if self.pixels is None else self.pixels[1]
+        return range(0) if row is None or not len(row) else range(int(row.min()), int(row.max()) + 1)
 
 
 def normalize(x: Tensor, recipe: Recipe, parameters: Sequence[Tensor] = (), added: Tensor | None = None) -> Tensor:
@@ -142,14 +149,14 @@ def _result(x: Tensor, coefficients: Sequence[Tensor], recipe: Recipe, added: Te
     """Of :func:`normalize`."""
     margin, (height, width) = recipe.margin, x.shape[2:]
     if at_once(x):
-        y = _normalized(x, slice(None), coefficients, recipe.pixels).to(x.dtype)
+        y = _normalized(x, slice(None), coefficients, recipe).to(x.dtype)
         return finish(y, recipe.slope, margin, added)
     layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
     size = (*x.shape[:2], height + 2 * margin, width + 2 * margin)
     y = torch.empty(size, dtype=x.dtype, device=x.device, memory_format=layout)
     inner = y[:, :, margin : margin + height, margin : margin + width]
     for band in bands(x):
-        part = _activate(_normalized(x, band, coefficients, recipe.pixels), recipe.slope)
+        part = _activate(_normalized(x, band, coefficients, recipe), recipe.slope)
         inner[:, :, band] = part if added is None else part.add_(added[:, :, band])
     mirror_margin(y, margin)
     return y
@@ -182,22 +189,23 @@ def _unfinished(of_y: Tensor, x: Tensor, band: slice, coefficients: Sequence[Ten
     part = unfold_margin(of_y, recipe.margin, band) if recipe.margin else widened(of_y[:, :, band])
     if recipe.slope == 1:
         return part
-    before = _normalized(x, band, coefficients, recipe.pixels)
+    before = _normalized(x, band, coefficients, recipe)
     of_before: Tensor = torch.ops.aten.leaky_relu_backward(part, before, recipe.slope, False)
     return of_before
 
 
-def _normalized(x: Tensor, band: slice, coefficients: Sequence[Tensor], pixels: Pixels | None) -> Tensor:
+def _normalized(x: Tensor, band: slice, coefficients: Sequence[Tensor], recipe: Recipe) -> Tensor:
     """``scale x + shift`` in some rows of all samples, and the pixels' own values."""
     scale, shift, rewritten = coefficients
     y = torch.addcmul(as_maps(shift), widened(x[:, :, band]), as_maps(scale))
-    if pixels is None:
+    if recipe.pixels is None:
         return y
-    if not at_once(x):
-        sample, row, column = pixels
+    if at_once(x):
+        _channels_last_view(y)[recipe.pixels] = rewritten
+    elif band.start < recipe.rows.stop and recipe.rows.start < band.stop:
+        sample, row, column = recipe.pixels
         own = ((row >= band.start) & (row < band.stop)).nonzero()[:, 0]
-        pixels, rewritten = (sample[own], row[own] - band.start, column[own]), rewritten[own]
-    _channels_last_view(y)[pixels] = rewritten
+        _channels_last_view(y)[sample[own], row[own] - band.start, column[own]] = rewritten[own]
     return y
 
 
