@@ -2,6 +2,7 @@
 
 python scripts/bench.py translation      generator, training steps and attention against their bars
 python scripts/bench.py segmentation     a full-size scan against nnU-Net's own predictor; Dice and ASSD against MedPy
+python scripts/bench.py segmenter_step   an iteration of the segmenter's training, in turn with another checkout's (--against DIR)
 python scripts/bench.py first_batch      from folders of 420 scans to the first batch of a training
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
 python scripts/bench.py deploy           ONNX Runtime against torch, the runtime against the bundle, fetch to labels
@@ -12,6 +13,7 @@ from benchmarks.deploy import deploy
 from benchmarks.first_batch import first_batch
 from benchmarks.phantom import phantom
 from benchmarks.segmentation import segmentation
+from benchmarks.segmenter_step import segmenter_step
 from benchmarks.translation import translation
 
 if __name__ == "__main__":
@@ -19,6 +21,7 @@ if __name__ == "__main__":
         {
             "translation": translation,
             "segmentation": segmentation,
+            "segmenter_step": segmenter_step,
             "first_batch": first_batch,
             "phantom": phantom,
             "deploy": deploy,
