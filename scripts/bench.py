@@ -2,7 +2,7 @@
 
 python scripts/bench.py translation      generator, training steps and attention against their bars
 python scripts/bench.py segmentation     a full-size scan against nnU-Net's own predictor; Dice and ASSD against MedPy
-python scripts/bench.py segmenter_step   an iteration of the segmenter's training, in turn with another checkout's (--against DIR)
+python scripts/bench.py segmenter_step   an iteration of the segmenter's training, against another checkout's
 python scripts/bench.py first_batch      from folders of 420 scans to the first batch of a training
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
 python scripts/bench.py deploy           ONNX Runtime against torch, the runtime against the bundle, fetch to labels
