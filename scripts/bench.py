@@ -4,6 +4,7 @@ python scripts/bench.py translation      generator, training steps and attention
 python scripts/bench.py training         training steps against those of another commit (--against CHECKOUT)
 python scripts/bench.py segmentation     a full-size scan against nnU-Net's own predictor; Dice and ASSD against MedPy
 python scripts/bench.py engines          torch, ONNX Runtime and OpenVINO on every kind of network
+python scripts/bench.py segmenter_step   an iteration of the segmenter's training, against another checkout's
 python scripts/bench.py first_batch      from folders of 420 scans to the first batch of a training
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
 python scripts/bench.py deploy           ONNX Runtime against torch, the runtime against the bundle, fetch to labels
@@ -15,6 +16,7 @@ from benchmarks.engines import engines
 from benchmarks.first_batch import first_batch
 from benchmarks.phantom import phantom
 from benchmarks.segmentation import segmentation
+from benchmarks.segmenter_step import segmenter_step
 from benchmarks.training import training
 from benchmarks.translation import translation
 
@@ -25,6 +27,7 @@ if __name__ == "__main__":
             "training": training,
             "segmentation": segmentation,
             "engines": engines,
+            "segmenter_step": segmenter_step,
             "first_batch": first_batch,
             "phantom": phantom,
             "deploy": deploy,

@@ -13,17 +13,16 @@ from typing import Any
 import torch
 
 from benchmarks.measure import machine, report, tell
-from tanq_monai.adaptation.settings import SIZES
 from tanq_monai.phantom import write_dataset
 from tanq_monai.precision import cpu_has_bfloat16
 
 SCRIPTS = Path(__file__).parents[1]
 BAR, BFLOAT16_BAR = 0.9, 0.45
 WIDE = [32, 64, 128, 256, 512, 512, 512]  # nnU-Net's features for 320 x 320
-# Size of the phantom, scans, iterations per epoch, choices of train.yaml.
+# Size of the phantom, scans, iterations per epoch, choices of train.yaml beside those of the demo of that name.
 NETWORKS: dict[str, tuple[str, int, int, Mapping[str, Any]]] = {
-    "tiny": ("tiny", 8, 60, SIZES["tiny"].segmenter),
-    "small": ("small", 8, 20, SIZES["small"].segmenter),
+    "tiny": ("tiny", 8, 60, {}),
+    "small": ("small", 8, 20, {}),
     "wide": ("full", 2, 2, {"plans_override": {"patch_size": [320, 320], "features_per_stage": WIDE}}),
 }
 
@@ -68,7 +67,8 @@ def _alternate(
     write_dataset(folder / "data", 0, scans, 0, size=size, seed=choices["seed"])
     images, labels = (folder / "data" / part for part in ("training_target", "withheld_labels/training_target"))
     common = {"dataset_dir": str(images), "label_dir": str(labels), "configuration": "2d", "device": "cpu"}
-    common |= {"num_processes": 0, **choices, **own, "max_epochs": repeats + 1, "iterations_per_epoch": length}
+    common |= {"size": name, "num_processes": 0, "max_epochs": repeats + 1, "iterations_per_epoch": length}
+    common |= {**choices, **own}
     trainings = []
     for number, tree in enumerate(trees):
         file = folder / f"{number}.json"
@@ -100,17 +100,11 @@ def _start(tree: Path, choices_file: Path, threads: int) -> "subprocess.Popen[st
 
 def _epoch(training: "subprocess.Popen[str]") -> float:
     """Seconds per iteration of its next epoch."""
-    assert training.stdin is not None and training.stdout is not None
-    while (line := training.stdout.readline().strip()) != "ready":
-        if not line and training.poll() is not None:
-            raise RuntimeError("a training ended before its time")
+    assert training.stdin is not None
+    assert training.stdout is not None
     training.stdin.write("go\n")
     training.stdin.flush()
-    while True:
-        line = training.stdout.readline()
-        if not line:
-            raise RuntimeError("a training ended before its time")
-        try:
-            return float(line)
-        except ValueError:
-            continue
+    for line in training.stdout:
+        if line.startswith("iteration "):
+            return float(line.split()[1])
+    raise RuntimeError("a training ended before its time")

@@ -1,9 +1,10 @@
-"""One segmenter's training, an epoch at a time when it is told to: a program for `segmenter_step`.
+"""A segmenter's training that takes an epoch whenever it is told to: a program for `segmenter_step`.
 
     python train_epochs.py CHOICES
 
-CHOICES is a JSON file of choices of the train.yaml of the tree that PYTHONPATH names. Prints the seconds per iteration of every
-epoch, without the checkpoint after it; starts one for each line that it is given.
+CHOICES is a JSON file: choices of the train.yaml of the tree that PYTHONPATH names, and the size of the demo, if any,
+whose choices that tree adds. Takes an epoch for every line that it is given, and prints its seconds per iteration
+without the checkpoint that follows it.
 """
 
 import json
@@ -12,23 +13,26 @@ import time
 from pathlib import Path
 from typing import Any
 
-import tanq_monai
 from monai.bundle import ConfigWorkflow
+
+import tanq_monai
+from tanq_monai.adaptation.settings import SIZES
 
 
 def train_epochs(choices_file: str) -> None:
-    """Say "ready", train."""
+    """Run the training."""
     bundle = Path(tanq_monai.__file__).parents[1] / "bundles" / "vs_cochlea_seg"
-    configs = bundle / "configs"
+    config = bundle / "configs" / "train.yaml"
     choices = json.loads(Path(choices_file).read_text())
-    known = (configs / "train.yaml").read_text()
+    size = choices.pop("size")
+    choices = (dict(SIZES[size].segmenter) if size in SIZES else {}) | choices
+    known = {line.partition(":")[0] for line in config.read_text().splitlines()}
     flow = ConfigWorkflow(
-        config_file=str(configs / "train.yaml"),
-        meta_file=str(configs / "metadata.json"),
-        logging_file=None,
+        config_file=str(config),
+        meta_file=str(bundle / "configs" / "metadata.json"),
         workflow_type="train",
         bundle_root=str(bundle),
-        **{name: value for name, value in choices.items() if f"\n{name}:" in known},  # seed and amp are younger
+        **{name: value for name, value in choices.items() if name in known},  # seed and amp are younger than others
     )
     flow.initialize()
     trainer: Any = flow.trainer
@@ -38,19 +42,14 @@ def train_epochs(choices_file: str) -> None:
 
 
 def _wait(trainer: Any) -> None:
-    _say("ready")
     sys.stdin.readline()
     trainer.begun = time.perf_counter()
 
 
 def _tell(trainer: Any) -> None:
-    if trainer.state.iteration % trainer.state.epoch_length == 0:
-        _say(str((time.perf_counter() - trainer.begun) / trainer.state.epoch_length))
-
-
-def _say(line: str) -> None:
-    sys.__stdout__.write(f"{line}\n")
-    sys.__stdout__.flush()
+    length = trainer.state.epoch_length
+    if trainer.state.iteration % length == 0:
+        print(f"iteration {(time.perf_counter() - trainer.begun) / length}", file=sys.__stdout__, flush=True)
 
 
 if __name__ == "__main__":

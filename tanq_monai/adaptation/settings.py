@@ -41,6 +41,7 @@ SEGMENTER = {
     "learning_rate": 0.001,
     "foreground_fraction": 0.5,
     "num_processes": 0,
+    "num_workers": 1,  # augmentation takes a fifth of a step of networks so small
 }
 
 # London's hrT2 is CISS or TSE with restore, Tilburg's a TSE: other levels of VS and cochlea, by the signal equations.

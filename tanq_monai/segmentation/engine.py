@@ -16,6 +16,7 @@ from tanq_monai.files import replacing, write_json
 from tanq_monai.ranks import average_gradients, is_first_rank, wait_for_ranks
 from tanq_monai.segmentation.batches import EpochLoader
 from tanq_monai.segmentation.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
+from tanq_monai.segmentation.cpu import suit_cpu
 from tanq_monai.segmentation.nnunet import prepare_batch, validate
 from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED
 
@@ -67,7 +68,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         )
         self.nnunet = nnunet
         if amp and nnunet.device.type == "cpu":  # MONAI's amp is CUDA's
-            self.inferer = Bfloat16Inferer(self.inferer)
+            self.inferer: Inferer = Bfloat16Inferer(self.inferer)
         if nnunet.grad_scaler is not None:  # the one that nnU-Net's checkpoints keep
             self.scaler = nnunet.grad_scaler
         self.model_dir = Path(model_dir)
@@ -125,6 +126,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         """Not by nnU-Net's own function, which unpickles whatever the file holds."""
         unwrapped(self.network).load_state_dict(plain_weights(checkpoint))
         self.optimizer.load_state_dict(checkpoint["optimizer_state"])
+        if self.nnunet.device.type == "cpu":
+            suit_cpu(self.network, self.optimizer)  # a checkpoint brings the optimizer's ways with it
         if self.nnunet.grad_scaler is not None and checkpoint["grad_scaler_state"] is not None:
             self.nnunet.grad_scaler.load_state_dict(checkpoint["grad_scaler_state"])
         self.nnunet.logger.load_checkpoint(checkpoint["logging"])
@@ -175,7 +178,7 @@ def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:
     """Write the model folder that ``inference.yaml`` reads: weights, plan and labels."""
     network = unwrapped(nnunet.network)
     with replacing(folder / "model.pt") as temporary:  # last of the three: its presence means that all are there
-        torch.save({key: value.cpu() for key, value in network.state_dict().items()}, temporary)
+        torch.save({key: value.cpu().contiguous() for key, value in network.state_dict().items()}, temporary)
         ours = {TRAINED: nnunet.configuration_name, MIRROR_AXES: nnunet.inference_allowed_mirroring_axes}
         write_json(nnunet.plans_manager.plans | ours, folder / "plans.json")
         write_json(nnunet.dataset_json, folder / "dataset.json")

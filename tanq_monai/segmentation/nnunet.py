@@ -24,6 +24,7 @@ from tanq_monai.metrics import STRUCTURES
 from tanq_monai.ranks import first_rank_first, rank, share_first_weights
 from tanq_monai.segmentation.batches import Batch, blur_one_way, seed_draws
 from tanq_monai.segmentation.checkpoints import unwrapped
+from tanq_monai.segmentation.cpu import suit_cpu
 from tanq_monai.segmentation.folders import RunFolders
 from tanq_monai.segmentation.plans import check_model_folder, read_json
 from tanq_monai.segmentation.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
@@ -107,6 +108,8 @@ def set_up_nnunet(
         trainer.seed = trainer.my_init_kwargs["seed"] = settings.seed  # which its checkpoints keep
         seed_draws(settings.seed)
         trainer.initialize()
+        if device.type == "cpu":
+            suit_cpu(trainer.network, trainer.optimizer)
         _share_batches(trainer)
         trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
         blur_one_way(trainer.dataloader_train.data_loader.transforms)

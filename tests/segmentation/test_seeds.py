@@ -3,6 +3,8 @@
 # ruff: noqa: NPY002 - nnU-Net draws from the global generator
 import multiprocessing
 import random
+import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -76,29 +78,46 @@ def same(one, other):
 
 @pytest.fixture(scope="module")
 def trained(cases, tmp_path_factory):
+    """The weights of three epochs with seed 0, and nnU-Net's preparation for more."""
+    run = tmp_path_factory.mktemp("run")
+    training = engine(cases, run)
+    prepared = tmp_path_factory.mktemp("prepared") / "run"
+    shutil.copytree(run, prepared)
+    training.run()
+    return weights(run), prepared
+
+
+@pytest.fixture
+def unstopped(trained):
     """The weights of three epochs with seed 0."""
-    return train(cases, tmp_path_factory.mktemp("run"))
+    return trained[0]
 
 
-def test_the_same_seed_gives_the_same_bits_and_draws_in_between_change_nothing(cases, trained, tmp_path):
-    training = engine(cases, tmp_path)
+@pytest.fixture
+def run(trained, tmp_path):
+    """A folder of a run that is prepared and not begun."""
+    return Path(shutil.copytree(trained[1], tmp_path / "run"))
+
+
+def test_the_same_seed_gives_the_same_bits_and_draws_in_between_change_nothing(cases, unstopped, run):
+    training = engine(cases, run)
     training.add_event_handler("ITERATION_COMPLETED", lambda _: torch.rand(3) + random.random() + np.random.rand())
     training.run()
-    assert same(weights(tmp_path), trained)
+    assert same(weights(run), unstopped)
 
 
-def test_another_seed_gives_other_weights(cases, trained, tmp_path):
-    assert not same(train(cases, tmp_path, seed=1), trained)
+def test_another_seed_gives_other_weights(cases, unstopped, run):
+    assert not same(train(cases, run, seed=1), unstopped)
 
 
-def test_processes_that_load_change_nothing(cases, trained, tmp_path):
-    assert same(train(cases, tmp_path, num_workers=2), trained)
+def test_processes_that_load_change_nothing(cases, unstopped, run):
+    assert same(train(cases, run, num_workers=2), unstopped)
 
 
 @pytest.mark.parametrize("after", [1, STEPS, STEPS + 2])
-def test_a_training_that_was_stopped_ends_with_the_bits_of_one_that_was_not(cases, trained, tmp_path, after):
+def test_a_training_that_was_stopped_ends_with_the_bits_of_one_that_was_not(cases, unstopped, run, after):
     """In the first epoch, after its last step but before its checkpoint, and in the second epoch."""
-    training = engine(cases, tmp_path)
+    training = engine(cases, run)
 
     def stop(stopping):
         if stopping.state.iteration == after:
@@ -107,16 +126,16 @@ def test_a_training_that_was_stopped_ends_with_the_bits_of_one_that_was_not(case
     training.add_event_handler("ITERATION_COMPLETED", stop)
     with pytest.raises(Stopped):
         training.run()
-    assert (next(tmp_path.rglob("fold_all")) / LATEST).exists() == (after > STEPS)
-    assert same(train(cases, tmp_path), trained)
+    assert (next(run.rglob("fold_all")) / LATEST).exists() == (after > STEPS)
+    assert same(train(cases, run), unstopped)
 
 
-def test_a_training_is_not_gone_on_with_under_another_seed(cases, tmp_path):
-    train(cases, tmp_path, max_epochs=1)
+def test_a_training_is_not_gone_on_with_under_another_seed(cases, run):
+    train(cases, run, max_epochs=1)
     with pytest.raises(
         InputError, match=r"checkpoint_final.pth: was begun with another choice of seed; give the choice"
     ):
-        train(cases, tmp_path, seed=1)
+        train(cases, run, seed=1)
 
 
 def loader(seed=0, epoch=0, num_workers=0):
