@@ -91,7 +91,8 @@ def on_engine(
 ) -> nn.Module:
     """``network`` itself, where torch is to compute, or what an engine makes of it.
 
-    OpenVINO converts the network. ONNX Runtime runs ``model.onnx`` beside the weights, and none of other weights.
+    Engines run ``model.onnx`` beside the weights, and none of other weights. Where there is none, OpenVINO converts the
+    network, which takes two seconds.
 
     Args:
         network: with its weights.
@@ -112,13 +113,13 @@ def on_engine(
             raise InputError(f"engine {engine}", f"is for CPUs, not for {device}", "choose auto, or device cpu")
         return network
     onnx_file = Path(model_file).with_suffix(".onnx")
-    problem = _problem_with(onnx_file, network) if engine in (AUTO, ONNX_RUNTIME) else None
+    problem = _problem_with(onnx_file, network)
     if engine == ONNX_RUNTIME and problem is not None:
         raise problem
     engines = () if isinstance(network, CycleGanGenerator) else (OPENVINO,) if problem else (OPENVINO, ONNX_RUNTIME)
     chosen = choose_engine(choices, kind, (TORCH, *engines))
     if chosen == OPENVINO:
-        return EngineNetwork(open_openvino(_converted(network), kind, choices), kind)
+        return EngineNetwork(open_openvino(_converted(network) if problem else onnx_file, kind, choices), kind)
     if chosen == ONNX_RUNTIME:
         return EngineNetwork(OnnxRuntime(onnx_file, choices.num_threads, "cpu"), kind)
     if threads is not None:

@@ -83,7 +83,7 @@ def crop_and_normalize(
         space: the plan's space.
     """
     axes = [axis - 1 for axis in space.array_axes[1:]]
-    full = np.transpose(np.asarray(scan, dtype=np.float32), axes)
+    full = np.ascontiguousarray(np.transpose(scan, axes), dtype=np.float32)
     norms = np.linalg.norm(affine[:3, :3], axis=0)
     placement = Placement(_nonzero_box(full), full.shape, tuple(float(norms[axis]) for axis in axes))
     cropped = full[placement.slices]

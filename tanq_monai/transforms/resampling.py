@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tanq_monai.transforms.splines import Interpolation, spline_weights, thick_axis
+from tanq_monai.transforms.splines import Interpolation, spline_weights, thick_axis, two_taps
 
 
 def resample(
@@ -58,6 +58,12 @@ def resample_channel(
 def _resize_axis(volume: Tensor, axis: int, size: int, order: int) -> Tensor:
     if volume.shape[axis] == size:
         return volume
+    if order == 1:
+        below, above, weight = (torch.from_numpy(part).to(volume.device) for part in two_taps(volume.shape[axis], size))
+        low = volume.index_select(axis, below)
+        return low.lerp(
+            volume.index_select(axis, above), weight.to(volume).view([-1 if axis == n else 1 for n in range(3)])
+        )
     weights = torch.from_numpy(spline_weights(volume.shape[axis], size, order)).to(volume)
     with torch.autocast(volume.device.type, enabled=False):  # float16 would be too coarse for the sum
         if axis == 2:

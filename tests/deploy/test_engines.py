@@ -75,6 +75,14 @@ def test_a_bundles_network_computes_the_same_on_every_engine(bundles, name, engi
             torch.testing.assert_close(other(*inputs.values()), network(*inputs.values()), rtol=0, atol=3e-4)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_openvino_converts_a_network_that_has_no_file(bundles, name, tmp_path):
+    network, inputs = read_network(bundles[name]), inputs_of(name, 2)
+    other = on_engine(read_network(bundles[name]), tmp_path / "model.pt", engine="openvino", threads=1, amp=False)
+    with torch.no_grad():
+        torch.testing.assert_close(other(*inputs.values()), network(*inputs.values()), rtol=0, atol=3e-4)
+
+
 @pytest.mark.parametrize("engine", [OnnxRuntime, OpenVino])
 @pytest.mark.parametrize("name", KINDS)
 def test_a_file_computes_the_same_on_every_engine(bundles, name, engine):

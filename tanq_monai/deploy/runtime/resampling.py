@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.transforms.splines import Interpolation, spline_weights, thick_axis
+from tanq_monai.transforms.splines import Interpolation, spline_weights, thick_axis, two_taps
 
 Volume = NDArray[np.float32]
 
@@ -36,6 +36,10 @@ def resample(
 def _resize_axis(volume: Volume, axis: int, size: int, order: int) -> Volume:
     if volume.shape[axis] == size:
         return volume
+    if order == 1:
+        below, above, weight = two_taps(volume.shape[axis], size)
+        low = volume.take(below, axis)
+        return low + (volume.take(above, axis) - low) * weight.reshape([-1 if axis == n else 1 for n in range(3)])
     weights = spline_weights(volume.shape[axis], size, order).astype(np.float32)
     if axis == 2:
         return volume @ weights.T
