@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -131,7 +132,7 @@ class StepsHere:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.begun: list[str] = []
         self.interrupt_at: str | None = None
-        patch.setattr(steps.subprocess, "run", self._run)
+        patch.setattr(steps, "subprocess", SimpleNamespace(run=self._run))
 
     def _run(self, command: Sequence[str], cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
         python, dash_m, module, *words = command
