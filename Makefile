@@ -1,15 +1,35 @@
-# On a fresh machine `make demo` and `make test` make .venv first, once. The other tests run real clients in environments
-# of their own: a model zoo's stranger, a MONAI Label server, a MONAI Deploy application.
+# On a fresh machine `make demo`, `make check` and `make test` make .venv first, once. `make check` is `make test` without
+# what is marked slow. The other tests run real clients in environments of their own: a model zoo's stranger, a MONAI Label
+# server, a MONAI Deploy application.
 PYTHON ?= python3
 BIN := .venv/bin
+# Processes that share the tests, with one thread and up to 2 GB each.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+CLIENTS := not label and not deploy and not zoo
 
-.PHONY: demo test test-zoo test-label test-deploy clean
+# Linters and $(1) side by side; in the end how long that took.
+with_linters = @began=$$(date +%s); $(MAKE) --no-print-directory --jobs 2 linters $(1) && how=passed || how=FAILED; \
+    echo "make $@ $$how after $$(($$(date +%s) - began)) s"; test $$how = passed
+
+.PHONY: check test quick-tests all-tests linters test-zoo test-label test-deploy demo clean
+
+check: .venv/ready
+	$(call with_linters,quick-tests)
 
 test: .venv/ready
+	$(call with_linters,all-tests)
+
+quick-tests:
+	$(PYTEST) -m "not slow and $(CLIENTS)"
+
+all-tests:
+	$(PYTEST)
+
+linters:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
 
 test-zoo: .venv/ready .venv-zoo/ready
 	$(BIN)/python -m pytest -m zoo tests/integration/test_zoo.py

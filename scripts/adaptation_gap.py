@@ -58,7 +58,7 @@ def adaptation_gap(
         max_epochs: of each segmenter.
         iterations_per_epoch: batches of 3 patches of 256 x 256, nearly whole slices: in smaller ones fat and muscle are
             taken for VS.
-        seed: of the virtual patients.
+        seed: of the virtual patients and of the trainings.
     """
     root = check_output_dir(output_dir).resolve()
     lengths = {"max_epochs": max_epochs, "iterations_per_epoch": iterations_per_epoch}

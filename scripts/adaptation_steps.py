@@ -68,7 +68,7 @@ def adaptation_steps(
     Args:
         output_dir: gets everything.
         size: of the demo: patients, slices, trainings.
-        seed: of the patients, the translators and the bootstrap; nnU-Net's trainings are not seeded.
+        seed: of the patients, of all trainings and of the bootstrap.
         num_test: test scans.
         rounds: of self-training.
         translators: folder with tanq/models/model.pt and cyclegan/models/model.pt that the same size of a demo has
@@ -90,7 +90,7 @@ def adaptation_steps(
     length = f"{settings.segmenter['max_epochs']} x {settings.segmenter['iterations_per_epoch']}"
     command = f"--size {size} --seed {seed} --num-test {num_test} --rounds {rounds}"
     text += (
-        f"\n{num_test} test scans; every segmenter {length} steps, unseeded; seed {seed} for all else. Mean and 95 % "
+        f"\n{num_test} test scans; every segmenter {length} steps; seed {seed}. Mean and 95 % "
         f"bootstrap interval over the scans. python scripts/adaptation_steps.py {command}; {platform.machine()}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}, "
         f"{sum(seconds.values()) / 60:.0f} minutes of steps. Virtual patients; research only.\n"

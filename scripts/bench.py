@@ -1,7 +1,9 @@
 """Benchmarks; of two things that are compared, both are measured alternately in one run.
 
 python scripts/bench.py translation      generator, training steps and attention against their bars
+python scripts/bench.py training         training steps against those of another commit (--against CHECKOUT)
 python scripts/bench.py segmentation     a full-size scan against nnU-Net's own predictor; Dice and ASSD against MedPy
+python scripts/bench.py engines          torch, ONNX Runtime and OpenVINO on every kind of network
 python scripts/bench.py first_batch      from folders of 420 scans to the first batch of a training
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
 python scripts/bench.py deploy           ONNX Runtime against torch, the runtime against the bundle, fetch to labels
@@ -9,16 +11,20 @@ python scripts/bench.py deploy           ONNX Runtime against torch, the runtime
 
 import fire
 from benchmarks.deploy import deploy
+from benchmarks.engines import engines
 from benchmarks.first_batch import first_batch
 from benchmarks.phantom import phantom
 from benchmarks.segmentation import segmentation
+from benchmarks.training import training
 from benchmarks.translation import translation
 
 if __name__ == "__main__":
     fire.Fire(
         {
             "translation": translation,
+            "training": training,
             "segmentation": segmentation,
+            "engines": engines,
             "first_batch": first_batch,
             "phantom": phantom,
             "deploy": deploy,

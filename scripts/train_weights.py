@@ -29,7 +29,7 @@ def train_weights(output_dir: str, size: str = "small", seed: int = 0) -> None:
     Args:
         output_dir: gets everything.
         size: of the demo: patients, slices, trainings.
-        seed: of the patients and of the translator; nnU-Net's trainings are not seeded.
+        seed: of the patients and of all trainings.
     """
     root = check_output_dir(output_dir).resolve()
     steps = list(weights_steps(root, size, seed))

@@ -100,7 +100,7 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
         output_dir: gets everything, report.html last; a demo that was stopped goes on there. Default: demo, for other
             sizes than tiny demo_SIZE.
         size: tiny (minutes) or small (an hour or two on two cores).
-        seed: of the virtual patients and of the translator.
+        seed: of the virtual patients and of all trainings.
     """
     from tanq_monai.demo.pipeline import closed_gap, run_demo
 
@@ -165,7 +165,7 @@ def adapt(
             source_training, target_training and target_validation (2021).
         output_dir: gets everything; an adaptation that was stopped goes on there.
         size: paper (days on a GPU), or small, tiny (trials on a CPU).
-        seed: of the translators.
+        seed: of all trainings.
         truth_dir: labels of the test scans where there are any: then they are scored.
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
@@ -206,8 +206,8 @@ def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | No
 def export_onnx(bundle: str, output: str | None = None) -> None:
     """Write a bundle's network as an ONNX file, and how it compares with torch on a virtual patient.
 
-    The file runs with `python -m tanq_monai.deploy.runtime`, without torch, and in the bundle with
-    configs/inference_onnx.yaml. It is not written where it would not do what torch does.
+    The file runs with `python -m tanq_monai.deploy.runtime`, without torch, and in the bundle where ONNX Runtime is
+    installed and the engine. It is not written where it would not do what torch does.
 
     Args:
         bundle: folder of tanq_translation or vs_cochlea_seg, with models/model.pt.
@@ -355,11 +355,16 @@ def _check_options(words: Sequence[str]) -> None:
             raise InputError(f"--{name}", f"is no option of {words[0]}", f"choose of {options}")
 
 
-def main() -> None:
-    """Run a command; a user's mistake ends in one line and exit code 1."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command; a user's mistake ends in one line and exit code 1.
+
+    Args:
+        argv: the command and its options. Default: those that this process was started with.
+    """
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        _check_options(sys.argv[1:])
-        fire.Fire(COMMANDS, name="tanq_monai")
+        _check_options(words)
+        fire.Fire(COMMANDS, command=words, name="tanq_monai")
     except ValueError as error:
         mistake = mistake_behind(error)
         if mistake is None:

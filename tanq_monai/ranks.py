@@ -8,9 +8,14 @@ from torch import Tensor, nn
 from torch import distributed as dist
 
 
+def rank() -> int:
+    """The number of this process among those that share the training; 0 where it is the only one."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
 def is_first_rank() -> bool:
     """Whether this process is the one that writes files: the only one, or rank 0."""
-    return not dist.is_initialized() or dist.get_rank() == 0
+    return rank() == 0
 
 
 def wait_for_ranks() -> None:

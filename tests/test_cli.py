@@ -1,19 +1,12 @@
 """The command line as a user meets it: exit codes and one-line mistakes."""
 
-import subprocess
-import sys
-
 import pytest
-
-
-def run(*arguments):
-    command = [sys.executable, "-m", "tanq_monai", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+from typed import run_command
 
 
 def test_the_phantom_command_writes_the_layout_of_crossmoda_2022(tmp_path):
     counts = ("--num-source", 1, "--num-target", 1, "--num-test", 1, "--seed", 3)
-    result = run("phantom", "--output-dir", tmp_path / "D", "--size", "tiny", *counts)
+    result = run_command("phantom", "--output-dir", tmp_path / "D", "--size", "tiny", *counts)
     assert result.returncode == 0, result.stderr
     files = sorted(str(path.relative_to(tmp_path / "D")) for path in (tmp_path / "D").rglob("*.nii.gz"))
     assert files == [
@@ -42,7 +35,7 @@ def test_the_phantom_command_writes_the_layout_of_crossmoda_2022(tmp_path):
 def test_a_mistake_is_told_in_one_line_with_exit_code_1(tmp_path, arguments, told):
     file = tmp_path / "file"
     file.touch()
-    result = run(*(word.format(file=file) for word in arguments))
+    result = run_command(*(word.format(file=file) for word in arguments))
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
     assert result.stderr.strip().startswith("error: ")

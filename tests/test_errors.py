@@ -1,18 +1,16 @@
-import subprocess
-import sys
 import textwrap
 
 import pytest
+from typed import Done, ended
 
 from tanq_monai.errors import InputError, InputErrors, mistake_behind
 
 PREAMBLE = "from tanq_monai.errors import *\nprint_mistakes_in_one_line()\n"
 
 
-def _run(code: str) -> subprocess.CompletedProcess:
-    """Run ``code`` in a Python of its own, with the hook installed."""
-    script = PREAMBLE + textwrap.dedent(code)
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+def _run(code: str) -> Done:
+    """Run ``code`` as a program, with the hook installed."""
+    return ended(lambda: exec(PREAMBLE + textwrap.dedent(code), {}))
 
 
 def test_message_says_where_what_and_what_to_do():

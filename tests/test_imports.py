@@ -13,6 +13,7 @@ PARTS = frozenset({"networks", "losses", "transforms", "metrics", "phantom"})  #
 ALLOWED = {
     "errors": frozenset(),
     "files": frozenset({"errors"}),
+    "precision": frozenset({"errors"}),
     "progress": frozenset(),
     "steps": BASE,
     "ranks": frozenset(),
@@ -22,7 +23,7 @@ ALLOWED = {
     "trainers": PARTS | BASE | {"data", "ranks"},
     "segmentation": PARTS | BASE | {"data", "ranks", "steps"},
     "views": PARTS | BASE | {"data", "inferers"},
-    "deploy": PARTS | BASE | {"data", "segmentation", "report", "steps"},
+    "deploy": PARTS | BASE | {"data", "segmentation", "report", "steps", "precision"},
     "report": PARTS | BASE | {"data"},
     "adaptation": PARTS | BASE | {"data", "steps", "segmentation"},
     "demo": PARTS | BASE | {"data", "trainers", "segmentation", "steps", "report", "adaptation"},

@@ -37,6 +37,7 @@ def machine(monkeypatch):
     return machine
 
 
+@pytest.mark.slow
 def test_a_step_runs_its_command_in_its_folder(tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
@@ -45,6 +46,7 @@ def test_a_step_runs_its_command_in_its_folder(tmp_path):
     assert json.loads((tmp_path / "steps" / "write.json").read_text())["done"] is True
 
 
+@pytest.mark.slow
 def test_a_real_command_that_fails_is_told(tmp_path):
     with pytest.raises(InputError, match=r"^fail: ended with exit code 3; see its message above, then start again$"):
         StepRunner(tmp_path, 1).run(Step("fail", ("-c", "raise SystemExit(3)")))
@@ -131,6 +133,7 @@ def test_a_step_that_failed_may_be_run_with_other_settings(tmp_path, machine):
     assert json.loads((tmp_path / "translate.json").read_text())["command"].endswith("--size c")
 
 
+@pytest.mark.slow
 def test_a_step_whose_first_run_is_still_alive_is_not_started_beside_it(tmp_path):
     begun = tmp_path / "begun"
     slow = Step("slow", ("-c", f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(60)"))

@@ -1,29 +1,144 @@
-"""Commands as a user types them, run in this process: several seconds of imports cheaper than one of its own."""
+"""Programs as a user types them, run in this process: several seconds of imports cheaper than one of their own.
 
+What only a process has, such as signals and pipes, is tested in processes: see ``processes.py``.
+"""
+
+import io
 import runpy
+import shlex
+import signal
+import subprocess
 import sys
+import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from bundle_workflow import BUNDLES
+
+from tanq_monai import cli, steps
+
+FILES = {"meta_file": "configs/metadata.json", "logging_file": "configs/logging.conf"}
 
 
-def run_typed(module: str, options: Sequence[str], folder: Path) -> None:
-    """Run ``python -m {module} {options}`` in ``folder``.
+class Done(NamedTuple):
+    """What a process leaves when it has ended."""
 
-    Raises:
-        SystemExit: with the exit code, when it is not 0.
-    """
-    hook = sys.excepthook
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def ended(program: Callable[[], object]) -> Done:
+    """What a Python process that runs nothing but ``program`` prints, and its exit code."""
+    hook, code = sys.excepthook, None
+    sys.excepthook = sys.__excepthook__
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a user sees them, and goes on
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", [module, *options])
         try:
-            runpy.run_module(module, run_name="__main__")
+            program()
         except SystemExit as end:
-            if end.code:
-                raise
+            code = end.code
+        except Exception as error:
+            sys.excepthook(type(error), error, error.__traceback__)
+            code = 1
         finally:
             sys.excepthook = hook
+    if isinstance(code, str):
+        err.write(f"{code}\n")
+        code = 1
+    return Done(code or 0, out.getvalue(), err.getvalue())
+
+
+@contextmanager
+def ctrl_c_when(seen: Callable[[str], object]) -> Iterator[None]:
+    """Somebody presses Ctrl-C as soon as ``seen`` likes what :func:`ended` has printed on stderr so far."""
+    over = threading.Event()
+
+    def press() -> None:
+        while not over.wait(0.01):
+            if isinstance(sys.stderr, io.StringIO) and seen(sys.stderr.getvalue()):
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                return
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=press)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        signal.signal(signal.SIGINT, handler)
+
+
+def options(choices: dict[str, object]) -> list[str]:
+    """``--name value`` of every choice."""
+    return [word for name, value in choices.items() for word in (f"--{name}", str(value))]
+
+
+def run_command(*words: object) -> Done:
+    """``python -m tanq_monai {words}``."""
+    return ended(lambda: cli.main([str(word) for word in words]))
+
+
+def run_module(module: str, words: Iterable[object], folder: Path) -> Done:
+    """``python -m {module} {words}`` in ``folder``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", [module, *map(str, words)])
+        return ended(lambda: runpy.run_module(module, run_name="__main__"))
+
+
+def run_bundle(bundle: str, *configs: str, **choices: object) -> Done:
+    """``python -m monai.bundle run`` of a config and overlays in the bundle's folder, with its usual files."""
+    files = [f"configs/{config}.yaml" for config in configs]
+    words = options({"config_file": files if len(files) > 1 else files[0]} | FILES | choices)
+    return run_module("monai.bundle", ["run", *words], BUNDLES / bundle)
+
+
+def mistakes(done: Done) -> list[str]:
+    """The ``error: `` lines of a program that ended by a user's mistake, and not by a traceback."""
+    assert done.returncode == 1, done
+    assert "Traceback" not in done.stderr
+    return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+
+
+def run_script(line: str, folder: Path) -> Done:
+    """A command of an installed package, ``VARIABLE=value`` before it, typed in ``folder``."""
+    words = shlex.split(line)
+    with pytest.MonkeyPatch.context() as patch:
+        while "=" in words[0]:
+            patch.setenv(*words.pop(0).split("=", 1))
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", words)
+        (script,) = entry_points(group="console_scripts", name=words[0])
+        return ended(lambda: sys.exit(script.load()()))
+
+
+class StepsHere:
+    """The runs of bundles that are steps of a longer work, in this process instead of one each.
+
+    Attributes:
+        begun: names of their configs in order.
+        interrupt_at: one of them, at which somebody presses Ctrl-C.
+    """
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.begun: list[str] = []
+        self.interrupt_at: str | None = None
+        patch.setattr(steps.subprocess, "run", self._run)
+
+    def _run(self, command: Sequence[str], cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
+        python, dash_m, module, *words = command
+        assert (python, dash_m) == (sys.executable, "-m")
+        self.begun.append(Path(words[words.index("--config_file") + 1]).stem)
+        if self.begun[-1] == self.interrupt_at:
+            raise KeyboardInterrupt
+        done = run_module(module, words, cwd)
+        sys.stderr.write(done.stderr)
+        return subprocess.CompletedProcess(command, done.returncode)

@@ -25,6 +25,12 @@ from tanq_monai.phantom import write_dataset
 from tanq_monai.segmentation.plans import network_from_plans, patch_size_from_plans, strides_from_plans
 
 ONNX_BAR, START_SECONDS_BAR, MEMORY_BAR, FETCH_SECONDS_BAR = 1.0, 2.0, 1 / 3, 60.0
+OPENED = """
+import numpy
+import tanq_monai.deploy.runtime
+from tanq_monai.deploy.engines import SEGMENTER_2D, Choices, open_engine
+open_engine({model!r}, SEGMENTER_2D, Choices())({{"image": numpy.zeros((1, 1, *{window}), numpy.float32)}})
+"""
 BUNDLE = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg"
 
 
@@ -72,7 +78,7 @@ def _forward(name: str, network: nn.Module, file: Path, feed: Mapping[str, Tenso
 def _segmenters(folder: Path, threads: int, repeats: int) -> None:
     """The one that is shipped, and nnU-Net's width in 2D."""
     networks = {"shipped segmenter": BUNDLE / "models"}
-    networks["segmenter, nnU-Net's width"] = write_models(folder / "wide", "2d", 32)["ours"]
+    networks["segmenter, nnU-Net's width"] = write_models(folder / "wide", "2d", 32)["bundle"] / "models"
     for name, models in networks.items():
         window, strides = (read(models / "plans.json") for read in (patch_size_from_plans, strides_from_plans))
         network = network_from_plans(models / "plans.json", models / "dataset.json").eval()
@@ -89,9 +95,10 @@ def _runtime(folder: Path, threads: int, repeats: int, seed: int) -> None:
     model, scan = folder / "model.onnx", full_size_scan(folder / "scan", seed)
     tell(f"shipped segmenter: {export_onnx(BUNDLE, model)}")
     tell(f"scan: {nib.load(scan).shape} voxels")
-    opened = f"from tanq_monai.deploy.runtime.session import open_session; open_session({str(model)!r})"
+    window = tuple(patch_size_from_plans(BUNDLE / "models" / "plans.json"))
+    opened = OPENED.format(model=str(model), window=window)
     start = [run_command([sys.executable, "-c", opened], folder, threads)[0] for _ in range(repeats)]
-    report("runtime, imports and session", statistics.median(start), "s", START_SECONDS_BAR)
+    report("runtime, imports, engine and a first window", statistics.median(start), "s", START_SECONDS_BAR)
     words = ["--model", str(model), "--image", str(scan), "--output", str(folder / "label.nii.gz")]
     alone = [sys.executable, "-m", "tanq_monai.deploy.runtime", *words]
     choices = {"dataset_dir": scan.parent, "output_dir": folder / "labels"}

@@ -1,5 +1,6 @@
 """Seconds and memory, and how they are told."""
 
+import json
 import multiprocessing
 import os
 import platform
@@ -17,6 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 Result = TypeVar("Result")
+SCRIPTS = Path(__file__).parents[1]
 
 
 def alternate(works: Sequence[Callable[[], object]], repeats: int) -> list[float]:
@@ -29,6 +31,31 @@ def alternate(works: Sequence[Callable[[], object]], repeats: int) -> list[float
             if round_number >= 2:
                 record.append(time.perf_counter() - start)
     return [statistics.median(record) for record in seconds]
+
+
+def alternate_trees(runs: Sequence[tuple[Path, Sequence[str]]], repeats: int) -> list[list[dict[str, float]]]:
+    """What commands find that each take the package from a checkout of their own, run in turn.
+
+    Args:
+        runs: checkout and arguments of Python of each; the modules of this folder are there (``-m benchmarks.x``). The
+            last line that a command prints is a JSON object of numbers.
+        repeats: rounds. What a command does first, and more slowly, is for it to leave out.
+
+    Returns:
+        For each of ``runs`` what it found, round by round.
+
+    Raises:
+        RuntimeError: when a command fails, or takes the package from elsewhere.
+    """
+    for tree, _ in runs:
+        origin = _last_line(tree.resolve(), ["-c", "import tanq_monai; print(tanq_monai.__file__)"])
+        if not Path(origin).is_relative_to(tree.resolve()):
+            raise RuntimeError(f"{tree} holds no package, {origin} was taken")
+    found: list[list[dict[str, float]]] = [[] for _ in runs]
+    for _ in range(repeats):
+        for (tree, arguments), record in zip(runs, found, strict=True):
+            record.append(json.loads(_last_line(tree.resolve(), arguments)))
+    return found
 
 
 def in_own_process(work: Callable[[], Result]) -> Result:
@@ -100,6 +127,15 @@ def tell(line: str) -> None:
     """To the standard output, at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def _last_line(tree: Path, arguments: Sequence[str]) -> str:
+    """Of what Python prints when it takes the package from ``tree``."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tree), str(SCRIPTS)])}
+    process = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise RuntimeError(f"exit code {process.returncode}: {' '.join(arguments)}\n{process.stderr}")
+    return process.stdout.splitlines()[-1]
 
 
 def _verdict(holds: bool) -> str:

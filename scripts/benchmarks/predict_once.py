@@ -1,4 +1,4 @@
-"""One scan from file to file, by our bundle or by nnU-Net's own predictor, in a process of its own.
+"""One scan from file to file, by our bundle, by our runtime or by nnU-Net's own predictor, in a process of its own.
 
 python -m benchmarks.predict_once WAY SCAN MODEL OUTPUT THREADS DEVICE RUNS
 """
@@ -9,27 +9,27 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from benchmarks.measure import PeakMemory
 
-BUNDLE = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg"
 
-
-def ours(scan: Path, model: Path, output: Path, device: str) -> Callable[[], None]:
-    """The bundle's inference.yaml over the folder of ``scan``; ``model`` is a model folder."""
+def bundle(scan: Path, model: Path, output: Path, device: str, threads: int) -> Callable[[], None]:
+    """A bundle's inference.yaml over the folder of ``scan``; ``model`` is the bundle."""
+    import torch
     from monai.bundle import ConfigWorkflow
 
+    torch.set_num_threads(threads)
+
     def predict() -> None:
-        configs = BUNDLE / "configs"
-        folders = {"dataset_dir": str(scan.parent), "model_dir": str(model), "output_dir": str(output)}
+        configs = model / "configs"
         flow = ConfigWorkflow(
             config_file=str(configs / "inference.yaml"),
             meta_file=str(configs / "metadata.json"),
             workflow_type="inference",
-            bundle_root=str(BUNDLE),
+            bundle_root=str(model),
+            dataset_dir=str(scan.parent),
+            output_dir=str(output),
             device=device,
-            **folders,
+            threads=threads,
         )
         flow.initialize()
         flow.run()
@@ -37,9 +37,19 @@ def ours(scan: Path, model: Path, output: Path, device: str) -> Callable[[], Non
     return predict
 
 
-def nnunets(scan: Path, model: Path, output: Path, device: str) -> Callable[[], None]:
+def runtime(scan: Path, model: Path, output: Path, device: str, threads: int) -> Callable[[], None]:
+    """The runtime without torch; ``model`` is the bundle."""
+    from tanq_monai.deploy.runtime import run
+
+    return lambda: run(model / "models" / "model.onnx", scan, output / "label.nii.gz", threads=threads, provider=device)
+
+
+def nnunets(scan: Path, model: Path, output: Path, device: str, threads: int) -> Callable[[], None]:
     """nnU-Net's predictor as ``nnUNetv2_predict -npp 0 -nps 0 --disable_tta``; ``model`` is a result folder."""
+    import torch
     from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+
+    torch.set_num_threads(threads)
 
     def predict() -> None:
         predictor = nnUNetPredictor(use_mirroring=False, device=torch.device(device), allow_tqdm=False)
@@ -51,9 +61,9 @@ def nnunets(scan: Path, model: Path, output: Path, device: str) -> Callable[[], 
 
 def main(way: str, scan: str, model: str, output: str, threads: str, device: str, runs: str) -> None:
     """Print seconds (of the last run, imports not counted) and gigabytes (peak resident, imports counted) as JSON."""
-    torch.set_num_threads(int(threads))
     with PeakMemory() as memory:
-        predict = {"ours": ours, "nnunets": nnunets}[way](Path(scan), Path(model), Path(output), device)
+        prepare = {"bundle": bundle, "runtime": runtime, "nnU-Net": nnunets}[way]
+        predict = prepare(Path(scan), Path(model), Path(output), device, int(threads))
         for _ in range(int(runs)):
             start = time.perf_counter()
             predict()

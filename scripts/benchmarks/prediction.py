@@ -1,7 +1,8 @@
-"""One full-size hrT2 scan through the bundle's inference and through nnU-Net's own predictor, same weights."""
+"""One full-size hrT2 scan through the bundle, through the runtime and through nnU-Net's own predictor, same weights."""
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,14 +16,19 @@ import numpy as np
 import torch
 
 from benchmarks.measure import machine, report, tell
+from tanq_monai.deploy.export import write_unchecked
 from tanq_monai.files import write_json
 from tanq_monai.phantom import write_dataset
+from tanq_monai.precision import cpu_has_bfloat16
 from tanq_monai.segmentation.overrides import override_plan
 from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, network_from_plans, read_json
 
-TIME_BAR, MEMORY_BAR, CUDA_SECONDS_BAR = 1.0, 0.7, 2.0
+TIME_BARS = {"2d": 0.25 if cpu_has_bfloat16() else 0.45, "3d_fullres": 0.5}
+MEMORY_BARS, CUDA_SECONDS_BAR = {"2d": 0.5, "3d_fullres": 0.8}, 2.0
 SCRIPTS = Path(__file__).parents[1]
-MODELS = SCRIPTS.parent / "bundles" / "vs_cochlea_seg" / "models"
+BUNDLE = SCRIPTS.parent / "bundles" / "vs_cochlea_seg"
+MODELS = BUNDLE / "models"
+WAYS = {"bundle": "bundle", "runtime": "bundle", "nnU-Net": "results"}  # and what each of them reads
 # What nnU-Net plans for ceT1 scans of 120 x 512 x 512 voxels of 1.5 x .41 x .41 mm, on which pseudo-hrT2 lie.
 PLANS: dict[str, dict[str, Any]] = {
     "2d": {"spacing": [0.41015625, 0.41015625], "patch_size": [512, 512]},
@@ -40,7 +46,7 @@ def prediction(
     Args:
         configurations: of :data:`PLANS`.
         width: features of the first stage; nnU-Net plans 32, which takes hours on two cores. Weights are random.
-        threads: of torch.
+        threads: of every process.
         repeats: of each; medians.
         seed: of the virtual patient and the weights.
     """
@@ -63,22 +69,25 @@ def full_size_scan(folder: Path, seed: int) -> Path:
 def _compare(configuration: str, scan: Path, folder: Path, width: int, threads: int, repeats: int) -> None:
     """Report one configuration."""
     models = write_models(folder, configuration, width)
-    runs: dict[str, list[dict[str, float]]] = {way: [] for way in models}
+    write_unchecked(models["bundle"], models["bundle"] / "models" / "model.onnx")  # random weights: logits are noise
+    runs: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
     for _ in range(repeats):
-        for way, model in models.items():
-            runs[way].append(_run(way, scan, model, folder / f"labels_{way}", threads))
+        for way, model in WAYS.items():
+            runs[way].append(_run(way, scan, models[model], folder / f"labels_{way}", threads))
     middle = {
         way: {what: statistics.median(run[what] for run in found) for what in found[0]} for way, found in runs.items()
     }
-    for way, name in (("ours", "bundle"), ("nnunets", "nnUNetPredictor")):
-        report(f"{configuration}, {name}", middle[way]["seconds"], "s")
-        report(f"{configuration}, {name}, peak memory", middle[way]["gigabytes"], "GB")
-    for what, bar in (("seconds", TIME_BAR), ("gigabytes", MEMORY_BAR)):
-        report(f"{configuration}, {what} over nnU-Net's", middle["ours"][what] / middle["nnunets"][what], bar=bar)
-    ours, theirs = (np.asarray(nib.load(next((folder / f"labels_{w}").glob("*.nii.gz"))).dataobj) for w in models)
-    report(f"{configuration}, voxels of the same label", 100 * float((ours == theirs).mean()), "%")
+    labels = {way: np.asarray(nib.load(next((folder / f"labels_{way}").glob("*.nii.gz"))).dataobj) for way in WAYS}
+    for way, measured in middle.items():
+        tell(f"{configuration}, {way}: {measured['seconds']:.3g} s, {measured['gigabytes']:.3g} GB")
+    for way in ("bundle", "runtime"):
+        for what, bars in (("seconds", TIME_BARS), ("gigabytes", MEMORY_BARS)):
+            ratio = middle[way][what] / middle["nnU-Net"][what]
+            report(f"{configuration}, {way}, {what} over nnU-Net's", ratio, bar=bars[configuration])
+        same = 100 * float((labels[way] == labels["nnU-Net"]).mean())
+        report(f"{configuration}, {way}, voxels of the same label as nnU-Net's", same, "%")
     if torch.cuda.is_available():
-        seconds = _run("ours", scan, models["ours"], folder / "cuda", threads, "cuda", 2)["seconds"]
+        seconds = _run("bundle", scan, models["bundle"], folder / "cuda", threads, "cuda", 2)["seconds"]
         report(f"{configuration}, bundle on CUDA, second scan of a process", seconds, "s", CUDA_SECONDS_BAR)
     else:
         tell(f"{configuration}, bundle on CUDA: no device here, not measured")
@@ -97,8 +106,10 @@ def _run(
 
 
 def write_models(folder: Path, configuration: str, width: int) -> dict[str, Path]:
-    """A model folder and nnU-Net's result folder with the same random weights."""
-    ours, results = folder / "model", folder / "results"
+    """A bundle and nnU-Net's result folder with the same random weights."""
+    bundle, results = folder / BUNDLE.name, folder / "results"
+    shutil.copytree(BUNDLE, bundle, ignore=shutil.ignore_patterns("models", "runs"))
+    ours = bundle / "models"
     plan = read_json(MODELS / "plans.json")
     stages = 8 if configuration == "2d" else 6
     override = PLANS[configuration] | {"features_per_stage": [min(width * 2**n, 16 * width) for n in range(stages)]}
@@ -118,4 +129,4 @@ def write_models(folder: Path, configuration: str, width: int) -> dict[str, Path
         MIRROR_AXES: None,
     }
     torch.save(checkpoint, results / "fold_0" / "checkpoint_final.pth")
-    return {"ours": ours, "nnunets": results}
+    return {"bundle": bundle, "results": results}

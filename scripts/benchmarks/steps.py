@@ -85,4 +85,4 @@ def _cyclegan(step: Step) -> CycleGanTrainer:
     return CycleGanTrainer(step.device, 1, [{}], CycleGanNetworks(*networks), optimizers, amp=step.amp)
 
 
-_adam = partial(torch.optim.Adam, lr=0.0002, betas=(0.5, 0.999))
+_adam = partial(torch.optim.Adam, lr=0.0002, betas=(0.5, 0.999), fused=True)

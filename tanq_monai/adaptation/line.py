@@ -57,7 +57,7 @@ class Adaptation:
         scans: of the data set.
         root: of the output.
         settings: its size.
-        seed: of the translators.
+        seed: of all trainings.
         truth: labels of the test scans, for scores.
         target_truth: labels of ``scans.target``, only to watch the rounds of self-training.
         translators: folder with ``tanq`` and ``cyclegan`` as their trainings leave them; None: ``root``, trained here.
@@ -126,11 +126,12 @@ class Adaptation:
         }
         truth = {} if self.target_truth is None else {"truth_dir": self.target_truth}
         segmenter = {"training": dict(self.settings.segmenter)} if self.settings.segmenter else {}
+        sizes = self.settings.self_training
         return bundle_step(
             f"train_{name}",
             SEGMENTER,
             "self_training",
-            {**folders, **truth, **self._structures, **segmenter, **self.settings.self_training, **choices},
+            {**folders, **truth, **self._structures, "seed": self.seed, **segmenter, **sizes, **choices},
         )
 
     def segmentation(self, name: str, models: Path, labels: Path) -> Iterator[Step]:
@@ -162,7 +163,7 @@ def run_adaptation(
         dataset_dir: a crossMoDA folder, see :func:`find_scans`.
         output_dir: gets everything; an adaptation that was stopped goes on there.
         size: of :data:`tanq_monai.adaptation.settings.SIZES`.
-        seed: of the translators.
+        seed: of all trainings.
         truth_dir: labels of the test scans.
         structures: names and label values.
         styles: parts of file names that tell looks of hrT2 apart; none: one look.

@@ -29,12 +29,20 @@ def check_image(path: Path, contrast: str | None = None) -> None:
         path: of the image.
         contrast: ceT1 or hrT2; neither the header of a series nor the name of a file may speak against it. None: any.
     """
+    read_image(path, contrast)
+
+
+def read_image(path: Path, contrast: str | None = None) -> tuple[NDArray[np.generic], NDArray[np.float64]]:
+    """Voxels (i, j, k) and the voxel-to-mm matrix, RAS (4, 4), of what :func:`check_image` lets pass."""
     if path.is_dir():
         check_series(path, contrast)
-        read_series(path)
-    else:
-        _check_name(path, contrast)
-        _read(path)
+        return read_series(path)
+    _check_name(path, contrast)
+    volume = _open(path)
+    with _told_as_unreadable(path):
+        array = np.asanyarray(volume.dataobj)
+    check_voxels(path, array)
+    return array, np.asarray(volume.affine, dtype=np.float64)
 
 
 def check_header(path: Path, contrast: str | None = None) -> None:
@@ -80,13 +88,6 @@ def _open(path: Path) -> nib.Nifti1Image:
         channels = len(volume.get_data_dtype().fields)
         raise InputError(path, f"has {channels} channels of colour", "give a volume of one grey value per voxel")
     return volume
-
-
-def _read(path: Path) -> None:
-    volume = _open(path)
-    with _told_as_unreadable(path):
-        array = np.asanyarray(volume.dataobj)
-    check_voxels(path, array)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """Weights from disk."""
 
+import hashlib
 import pickle
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ def resumed_from(network: nn.Module, checkpoint_file: str | Path, name: str) -> 
     if not isinstance(kept, dict):
         raise InputError(path, f"keeps no {name}", REMEDY)
     return _load(network, kept, path)
+
+
+def digest(network: nn.Module) -> str:
+    """SHA-256 of the names, shapes and values of a network's weights, wherever and in whatever layout they lie."""
+    total = hashlib.sha256()
+    for name, weight in sorted(network.state_dict().items()):
+        total.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
+        total.update(weight.detach().cpu().contiguous().numpy().data)
+    return total.hexdigest()
 
 
 def _for_all_styles(weight: torch.Tensor, expected: torch.Tensor | None) -> torch.Tensor:

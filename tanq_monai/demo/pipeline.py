@@ -40,7 +40,7 @@ def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
     Args:
         output_dir: gets everything; a stopped demo goes on there.
         size: "tiny" or "small".
-        seed: of the phantom and of the translators.
+        seed: of the phantom and of all trainings.
 
     Returns:
         One row per segmenter: mean Dice and ASSD (mm) with sd, n, seconds of wall time with training.
@@ -106,7 +106,7 @@ def plain_segmenter(line: Adaptation, name: str, images: Path, labels: Path) -> 
     folder = line.root / f"{name}_training"
     choices = {"dataset_dir": images, "label_dir": labels, "output_dir": folder, "model_dir": folder / "models"}
     configuration = next(iter(line.settings.self_training["configurations"]))
-    training = {**choices, "configuration": configuration, **line.settings.segmenter}
+    training = {**choices, "configuration": configuration, "seed": line.seed, **line.settings.segmenter}
     return [
         bundle_step(f"train_{name}", SEGMENTER, "train", training),
         *line.segmentation(f"segment_{name}", folder / "models", line.root / name),

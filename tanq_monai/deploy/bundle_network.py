@@ -23,6 +23,6 @@ def read_network(bundle: str | Path) -> nn.Module:
         raise InputError(weights, "is missing", "train first, and put the weights there")
     parser = ConfigParser()
     parser.read_config(str(config))
-    parser.update({"bundle_root": str(bundle), "device": "cpu"})
+    parser.update({"bundle_root": str(bundle), "device": "cpu", "engine": "torch", "amp": False})
     network: nn.Module = parser.get_parsed_content("network")
     return network.eval()

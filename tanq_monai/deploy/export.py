@@ -2,8 +2,9 @@
 
 Properties of the file (``metadata_props``, every value JSON), by which a runtime without MONAI preprocesses a scan:
 
-* both: ``task``, ``name``, ``version`` (the bundle's), ``modality``, ``classes`` (names and values), ``intended_use``,
-  ``spacing`` (mm: of the plan, [z,] y, x; or of the translator's pixels), ``normalization``;
+* both: ``task``, ``name``, ``version`` (the bundle's), ``weights`` (digest of what it is made of), ``modality``,
+  ``classes`` (names and values), ``intended_use``, ``spacing`` (mm: of the plan, [z,] y, x; or of the translator's
+  pixels), ``normalization``;
 * segmenter: ``patch_size``, ``transpose`` (of z, y, x), ``interpolation`` (spline orders in and out);
 * translator: ``pixels``, ``slab_mm``, ``styles``.
 """
@@ -20,10 +21,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tanq_monai.data.model_choices import read_choices
+from tanq_monai.data.weights import digest
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
+from tanq_monai.deploy.engine_network import DIGEST, EngineNetwork, kind_of
+from tanq_monai.deploy.engines import ONNX_RUNTIME, Choices, open_engine
 from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
-from tanq_monai.deploy.onnx_network import OnnxNetwork
 from tanq_monai.deploy.runtime.run import SEGMENTATION, TRANSLATION
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_file, replacing
@@ -60,7 +63,7 @@ class Parity:
 
 
 @dataclass(frozen=True)
-class _Export:
+class Export:
     """What becomes a file, and how it is compared with what it is made of.
 
     Attributes:
@@ -91,28 +94,37 @@ def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
         InputError: when there is no such bundle, weights are missing, its network is none of ours, or the file does
             not do what torch does.
     """
-    folder = Path(bundle)
-    network = read_network(folder)
-    path = check_output_file(folder / "models" / "model.onnx" if output is None else output)
-    metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
-    made = _translator(network, folder) if isinstance(network, TanqGenerator) else _segmenter(network, folder)
-    common = {name: metadata[name] for name in ("name", "version", "intended_use")}
-    properties = {name: json.dumps(value) for name, value in (common | dict(made.properties)).items()}
+    path = check_output_file(Path(bundle) / "models" / "model.onnx" if output is None else output)
     with replacing(path) as temporary:
-        write_onnx(made.network, temporary, made.signature, properties)
+        network, made = write_unchecked(bundle, temporary)
         parity = _compare(made, network, temporary)
         if parity.largest_difference > LARGEST_DIFFERENCE or parity.agreement < LEAST_AGREEMENT:
             raise InputError(path, f"would not do what torch does: {parity}", "use the bundle itself")
     return parity
 
 
-def _compare(made: _Export, network: nn.Module, path: Path) -> Parity:
+def write_unchecked(bundle: str | Path, path: Path) -> tuple[nn.Module, Export]:
+    """As :func:`export_onnx`, whatever the file then does; the network, and what is compared."""
+    folder = Path(bundle)
+    network = read_network(folder)
+    metadata = json.loads((folder / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    made = _translator(network, folder) if isinstance(network, TanqGenerator) else _segmenter(network, folder)
+    common = {name: metadata[name] for name in ("name", "version", "intended_use")}
+    common[DIGEST] = digest(network)
+    properties = {name: json.dumps(value) for name, value in (common | dict(made.properties)).items()}
+    write_onnx(made.network, path, made.signature, properties)
+    return network, made
+
+
+def _compare(made: Export, network: nn.Module, path: Path) -> Parity:
+    kind = kind_of(network)
+    engine = open_engine(path, kind, Choices(ONNX_RUNTIME), "cpu")
     with torch.no_grad():
-        expected, found = (made.outputs(each) for each in (network, OnnxNetwork(path, "cpu")))
+        expected, found = (made.outputs(each) for each in (network, EngineNetwork(engine, kind)))
     return Parity(float((found - expected).abs().max()), made.agreement(found, expected))
 
 
-def _segmenter(network: nn.Module, folder: Path) -> _Export:
+def _segmenter(network: nn.Module, folder: Path) -> Export:
     plans, dataset = (folder / "models" / name for name in ("plans.json", "dataset.json"))
     space, window, classes = space_from_plans(plans), patch_size_from_plans(plans), read_labels(dataset)
     strides = strides_from_plans(plans)
@@ -120,7 +132,7 @@ def _segmenter(network: nn.Module, folder: Path) -> _Export:
     crop, placement = crop_and_normalize(scan, affine, space)
     target = space.target_spacing(placement.spacing)
     image = resample(torch.from_numpy(crop)[None], placement.new_shape(space), placement.spacing, target, space.image)
-    return _Export(
+    return Export(
         network,
         Signature(
             inputs={"image": torch.zeros(2, 1, *(2 * stride for stride in strides))},
@@ -144,14 +156,14 @@ def _segmenter(network: nn.Module, folder: Path) -> _Export:
     )
 
 
-def _translator(generator: TanqGenerator, folder: Path) -> _Export:
+def _translator(generator: TanqGenerator, folder: Path) -> Export:
     choices = read_choices(folder / WEIGHTS)
     scan, affine, label = _virtual_patient("ceT1")
     grid = plan_slices(scan, affine, choices["pixels"], choices["pixel_mm"], label, choices["slab_mm"])
     regions = to_regions(grid.to_slices(label, mode="nearest"))
     slices = torch.from_numpy(np.stack([scale_to_unit_range(grid.to_slices(scan)), regions], axis=1))
     styles = torch.arange(len(slices)) % len(choices["styles"])
-    return _Export(
+    return Export(
         GraphGenerator(generator),
         Signature(
             inputs={"image": torch.zeros(2, 2, 32, 48), "style": torch.zeros(2, dtype=torch.long)},

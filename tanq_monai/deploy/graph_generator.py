@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.networks.norms import COCHLEA, EPS, VS, Moments, RegionNorm
+from tanq_monai.networks.pixelwise import finish
 
 
 class GraphGenerator(nn.Module):
@@ -29,7 +30,6 @@ class GraphGenerator(nn.Module):
         for name, norm in list(generator.named_modules()):
             if isinstance(norm, RegionNorm):
                 generator.set_submodule(name, _GraphRegionNorm(norm))
-        generator.set_submodule("head", _RowByRow(generator.head))
         generator.seg_decoder = None
         self.generator = generator.eval()
 
@@ -72,7 +72,16 @@ class _GraphRegionNorm(nn.Module):
         self.weight, self.bias = norm.weight, norm.bias
         self.register_buffer("channels", torch.arange(norm.weight.shape[2]), persistent=False)
 
-    def forward(self, x: Tensor, structures: Sequence[_Structure] = (), style: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        structures: Sequence[_Structure] = (),
+        style: Tensor | None = None,
+        *,
+        slope: float = 1.0,
+        margin: int = 0,
+        added: Tensor | None = None,
+    ) -> Tensor:
         """Normalise ``x`` (B, C, H, W); the encoder's norms are given no style."""
         gamma, beta = (
             (p[:1] if style is None else p[style]).unbind(dim=1) for p in (self.weight, self.bias)
@@ -89,33 +98,13 @@ class _GraphRegionNorm(nn.Module):
             scale, shift = self.scale_and_shift(region, own, others)
             scale, shift = gamma[region] * scale, gamma[region] * shift + beta[region]
             y = _written(y, place, v * scale[structure.sample] + shift[structure.sample])
-        return y
+        return finish(y, slope, margin, added)
 
     def _places(self, x: Tensor, structure: _Structure) -> Tensor:
         """Of its pixels' features in the flattened ``x``, int64 (N, C)."""
         _, channels, height, width = x.shape
         channel = structure.sample[:, None] * channels + self.channels
         return channel * (height * width) + structure.pixel[:, None]
-
-
-class _RowByRow(nn.Module):
-    """A convolution with one output channel, as the sum over the rows of its kernel.
-
-    ONNX Runtime computes channels in blocks of 16 on a CPU; the rows share one block.
-    """
-
-    def __init__(self, head: nn.Conv2d) -> None:
-        super().__init__()
-        self.rows = nn.Parameter(head.weight.data[0].transpose(0, 1)[:, :, None].clone())  # (rows, C, 1, columns)
-        self.bias = head.bias
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, 1, H - rows + 1, W - columns + 1)."""
-        by_row = F.conv2d(x, self.rows)
-        rows = self.rows.shape[0]
-        height = x.shape[2] - rows + 1
-        first, *rest = (by_row[:, row : row + 1, row : row + height] for row in range(rows))
-        return sum(rest, first) + self.bias[:, None, None]  # type: ignore[index]
 
 
 def _moments(values: Tensor, structure: _Structure) -> Moments:

@@ -6,6 +6,7 @@ Axes: B batch, H rows, W columns.
 import hashlib
 import io
 import json
+import math
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -37,37 +38,39 @@ def export_torchscript(bundle: str | Path, output: str | Path) -> None:
     """
     bundle = Path(bundle)
     network = read_network(bundle)
-    network = GraphGenerator(network) if isinstance(network, TanqGenerator) else network
-    traced = _traced(network, _example(network))
+    script = traced(network)
     extra = {"inference.json": rendered_json(bundle / "configs" / "inference.yaml").encode()}
     metadata = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.jit is to be superseded; MONAI Deploy still reads it
         warnings.simplefilter("ignore", DeprecationWarning)
-        save_net_with_metadata(traced, buffer, include_config_vals=False, meta_values=metadata, more_extra_files=extra)
+        save_net_with_metadata(script, buffer, include_config_vals=False, meta_values=metadata, more_extra_files=extra)
     with zipfile.ZipFile(buffer) as archive:
         names = [name for name in archive.namelist() if not name.endswith((DEBUG, ID))]
         members = {name: archive.read(name) for name in names}
     write_zip(output, members | {f"archive/{ID}": _id_of(members)})
 
 
-def _example(network: nn.Module) -> tuple[Tensor, ...]:
+def traced(network: nn.Module) -> torch.jit.ScriptModule:
+    """A bundle's network, in eval mode and on the CPU, as TorchScript that takes any B, H and W that suit it."""
+    graph = GraphGenerator(network) if isinstance(network, TanqGenerator) else network
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # that sizes might be constants: tests/deploy/test_torchscript.py tries others
+        script: torch.jit.ScriptModule = torch.jit.trace(graph, example_of(graph), check_trace=False)  # type: ignore[no-untyped-call]
+    return script
+
+
+def example_of(network: nn.Module) -> tuple[Tensor, ...]:
+    """Arguments to trace it with."""
     if isinstance(network, GraphGenerator):
         image = torch.zeros(2, 2, 64, 80)
         image[:, 1, 8:24, 8:24], image[:, 1, 32:48, 32:56] = 1, 2
         return image, torch.zeros(2, dtype=torch.long)
-    dimensions = next(w.ndim - 2 for name, w in network.named_parameters() if name.endswith("conv.weight"))
-    return (torch.zeros(2, 1, *(64, 96, 128)[:dimensions]),)
+    strides = [math.prod(along) for along in zip(*network.encoder.strides, strict=True)]  # type: ignore[union-attr, arg-type, misc]
+    return (torch.zeros(2, 1, *(2 * stride for stride in strides)),)
 
 
 def _id_of(members: Mapping[str, bytes]) -> bytes:
     digest = hashlib.sha256(b"".join(name.encode() + members[name] for name in sorted(members)))
     return str(int(digest.hexdigest(), 16))[:40].encode()
-
-
-def _traced(network: nn.Module, example: tuple[Tensor, ...]) -> torch.jit.ScriptModule:
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # that sizes might be constants: tests/deploy/test_torchscript.py tries others
-        traced: torch.jit.ScriptModule = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
-    return traced

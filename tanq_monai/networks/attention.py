@@ -3,6 +3,7 @@
 Axes: B batch, C channels, P = H W places of a feature map, N selected places.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,8 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-# Of attention: 4 MB, which a CPU's allocator gives back; on a GPU few large steps are faster than many small ones.
+# Of attention: 4 MB, which stay in a CPU's cache; on a GPU few large steps are faster than many small ones.
 VALUES_AT_ONCE = {"cpu": 2**20, "cuda": 2**26}
+OUTSIDE = -1e30  # of the products with places outside a window
+LEAST = -86.0  # logarithm of a weight, of which any below twice as much counts as 0: underflow costs 50 times as much
 
 Attention = Literal["global", "local", "local+global"]
 
@@ -45,7 +48,7 @@ def attention_entropy(rows: Tensor, window: Window | None = None) -> Tensor:
     """Entropy in nats of every place's attention over all places, or over those in its window.
 
     ``A = softmax(R R^T)`` row by row, neither scaled nor normalised, ``H_i = -sum_j A_ij log A_ij``. Computed in chunks
-    of rows, so that A never exists as a whole. Selection has no gradient.
+    of one sample's rows, so that A never exists as a whole. Selection has no gradient.
 
     Args:
         rows: features (B, P, C).
@@ -56,10 +59,13 @@ def attention_entropy(rows: Tensor, window: Window | None = None) -> Tensor:
     """
     with torch.no_grad(), torch.autocast(rows.device.type, enabled=False):
         rows = _widen(rows)
-        rows_at_once = max(1, VALUES_AT_ONCE[rows.device.type] // (len(rows) * rows.shape[1]))
+        rows_at_once = max(1, VALUES_AT_ONCE[rows.device.type] // rows.shape[1])
         entropies = rows.new_empty(rows.shape[:2])  # one: small ones in between would keep memory in use
-        for chunk in torch.split(torch.arange(rows.shape[1], device=rows.device), rows_at_once):  # type: ignore[no-untyped-call]
-            entropies[:, chunk] = _entropy(_products(rows[:, chunk], rows, chunk, window))
+        numbers = torch.arange(rows.shape[1], device=rows.device)
+        for own, of_own in zip(rows, entropies, strict=True):
+            for start in range(0, len(own), rows_at_once):
+                chunk = slice(start, start + rows_at_once)
+                of_own[chunk] = _entropy(_products(own[chunk], own, numbers[chunk], window))
         return entropies
 
 
@@ -121,17 +127,17 @@ class FeatureSampler:
         self.window = window
 
     def __call__(self, source: Sequence[Tensor], translated: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """Keys and queries, each a list of (B, N, C), from two lists of feature maps (B, C, H, W)."""
+        """Keys, which take no gradient, and queries, (B, N, C) each, from two lists of feature maps (B, C, H, W)."""
         keys, queries = [], []
         for layer, (own, other) in enumerate(zip(source, translated, strict=True)):
             if layer < len(source) - self.attended:
                 chosen = torch.randperm(own.shape[2] * own.shape[3])[: self.num_patches].to(own.device)
-                keys.append(places(own)[:, chosen])
+                keys.append(places(own.detach())[:, chosen])
                 queries.append(places(other)[:, chosen])
             else:
                 attention = select_attention(own, self.num_patches, self.attention, self.window)
                 with torch.autocast(own.device.type, enabled=False):
-                    keys.append(attention @ _widen(places(own)))
+                    keys.append(attention.detach() @ _widen(places(own.detach())))
                     queries.append(attention @ _widen(places(other)))
         return keys, queries
 
@@ -147,11 +153,14 @@ def _widen(x: Tensor) -> Tensor:
 
 
 def _products(chosen: Tensor, rows: Tensor, numbers: Tensor, window: Window | None) -> Tensor:
-    """Of the features ``chosen`` (B, N, C) at the places ``numbers`` with all (B, P, C); -inf outside their windows."""
-    products = chosen @ rows.transpose(1, 2)
-    return products if window is None else products.masked_fill(window.leaves_out(numbers), -torch.inf)
+    """Of the features ``chosen`` (..., N, C) at the places ``numbers`` with all (..., P, C), or in their windows."""
+    products = chosen @ rows.transpose(-1, -2)
+    return products if window is None else products.masked_fill(window.leaves_out(numbers), OUTSIDE)
 
 
 def _entropy(logits: Tensor) -> Tensor:
-    log_attention = logits.log_softmax(dim=-1)
-    return -(log_attention.exp() * log_attention).nan_to_num(0.0).sum(dim=-1)
+    """Of softmax(logits), which are used up. Both terms are positive: small entropies lose nothing."""
+    logits -= logits.amax(dim=-1, keepdim=True)
+    weights = torch.threshold_(logits.clamp_(min=LEAST).exp(), 2 * math.exp(LEAST), 0.0)
+    total = weights.sum(dim=-1)
+    return total.log() - logits.mul_(weights).sum(dim=-1) / total

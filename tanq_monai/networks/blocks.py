@@ -1,12 +1,14 @@
 """What the generators and the discriminator are built of. Axes: B batch, C channels, H x W pixels."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
+from tanq_monai.networks.bands import unfold_margin
 from tanq_monai.networks.norms import Structure
 
 NormFactory = Callable[[int], nn.Module]
@@ -28,9 +30,13 @@ class BlurPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, ceil(H / 2), ceil(W / 2))."""
-        channels = x.shape[1]
-        kernel = self.kernel.to(x.dtype).expand(channels, 1, 3, 3)
-        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), kernel, stride=2, groups=channels)
+        return self.blur(reflect(x, 1))
+
+    def blur(self, padded: Tensor) -> Tensor:
+        """Of what has its margin already: (B, C, H + 2, W + 2) -> (B, C, ceil(H / 2), ceil(W / 2))."""
+        channels = padded.shape[1]
+        y: Tensor = _Blur.apply(padded, self.kernel.to(padded.dtype).expand(channels, 1, 3, 3))
+        return y
 
 
 class ResidualBlock(nn.Module):
@@ -38,32 +44,57 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, channels: int, norm: NormFactory) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+        self.conv1 = nn.Conv2d(channels, channels, 3)
         self.norm1 = norm(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3)
         self.norm2 = norm(channels)
 
     def forward(self, x: Tensor, structures: Sequence[Structure] = ()) -> Tensor:
         """(B, C, H, W) -> the same shape."""
-        hidden = recomputed(lambda h: reflect(F.relu(self.norm1(h, structures), inplace=True), 1), self.conv1(x))
-        out: Tensor = x + self.norm2(self.conv2(hidden), structures)
+        hidden = self.norm1(self.conv1(reflect(x, 1)), structures, slope=0.0, margin=1)
+        out: Tensor = self.norm2(self.conv2(hidden), structures, added=x)
         return out
-
-
-def recomputed(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """``function(x)``, of which autograd keeps ``x`` alone: the rest is computed again on the way back.
-
-    For chains of cheap operations between two convolutions, with no random numbers inside.
-    """
-    if not (torch.is_grad_enabled() and x.requires_grad):
-        return function(x)
-    result: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=False)
-    return result
 
 
 def reflect(x: Tensor, pixels: int) -> Tensor:
     """``x`` (B, C, H, W) with its mirror image in a margin of ``pixels``."""
-    return F.pad(x, (pixels,) * 4, mode="reflect")
+    padded: Tensor = _Reflect.apply(x, pixels) if x.requires_grad else F.pad(x, (pixels,) * 4, mode="reflect")
+    return padded
+
+
+class _Reflect(torch.autograd.Function):
+    """Torch's own keeps x for the way back, which needs nothing of it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, pixels: int) -> Tensor:
+        ctx.pixels = pixels
+        return F.pad(x, (pixels,) * 4, mode="reflect")
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(ctx: Any, of_padded: Tensor) -> tuple[Tensor, None]:
+        return unfold_margin(of_padded, ctx.pixels).to(of_padded.dtype), None
+
+
+class _Blur(torch.autograd.Function):
+    """Torch's own keeps its input for the gradient of a kernel, which here has none."""
+
+    @staticmethod
+    def forward(ctx: Any, padded: Tensor, kernel: Tensor) -> Tensor:
+        ctx.kernel, ctx.size = kernel, padded.shape
+        with torch.autocast(padded.device.type, enabled=False):
+            return F.conv2d(padded, kernel, stride=2, groups=padded.shape[1])
+
+    @staticmethod
+    @once_differentiable  # type: ignore[misc]
+    def backward(ctx: Any, of_y: Tensor) -> tuple[Tensor, None]:
+        like = torch.empty(ctx.size, dtype=of_y.dtype, device=of_y.device, memory_format=torch.channels_last)
+        flags, groups = (True, False, False), ctx.size[1]
+        of_padded: Tensor
+        of_padded, _, _ = torch.ops.aten.convolution_backward(
+            of_y, like, ctx.kernel, None, [2, 2], [0, 0], [1, 1], False, [0, 0], groups, flags
+        )
+        return of_padded, None
 
 
 def init_xavier(module: nn.Module, gain: float = 0.02) -> None:

@@ -1,8 +1,10 @@
 """CycleGAN's generator, the second view."""
 
+import torch
 from torch import Tensor, nn
 
-from tanq_monai.networks.blocks import ResidualBlock, init_normal
+from tanq_monai.networks.blocks import ResidualBlock, init_normal, reflect
+from tanq_monai.networks.convolutions import FromOneChannel, RowByRow
 from tanq_monai.networks.norms import InstanceNorm
 
 
@@ -22,26 +24,27 @@ class CycleGanGenerator(nn.Module):
     def __init__(self, width: int = 64, blocks: int = 9) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(1, width, 7, padding=3, padding_mode="reflect"),
-            nn.InstanceNorm2d(width),
+            FromOneChannel(1, width, 7),
+            InstanceNorm(width),
             nn.ReLU(),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
-            nn.InstanceNorm2d(2 * width),
+            InstanceNorm(2 * width),
             nn.ReLU(),
             nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1),
-            nn.InstanceNorm2d(4 * width),
+            InstanceNorm(4 * width),
             nn.ReLU(),
             *(ResidualBlock(4 * width, InstanceNorm) for _ in range(blocks)),
             _up(4 * width),
-            nn.InstanceNorm2d(2 * width),
+            InstanceNorm(2 * width),
             nn.ReLU(),
             _up(2 * width),
-            nn.InstanceNorm2d(width),
+            InstanceNorm(width),
             nn.ReLU(),
-            nn.Conv2d(width, 1, 7, padding=3, padding_mode="reflect"),
+            RowByRow(width, 1, 7),
             nn.Tanh(),
         )
         init_normal(self)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         """Translate.
@@ -58,7 +61,15 @@ class CycleGanGenerator(nn.Module):
         """
         if x.ndim != 4 or x.shape[1] not in (1, 2) or x.shape[2] % 4 or x.shape[3] % 4:
             raise ValueError(f"expected (B, 1 or 2, H, W) with H and W multiples of 4, got {tuple(x.shape)}")
-        image: Tensor = self.layers(x[:, :1])
+        *layers, head, tanh = self.layers
+        last_norm = max(number for number, layer in enumerate(layers) if isinstance(layer, InstanceNorm))
+        hidden = reflect(x[:, :1], 3)
+        for number, layer in enumerate(layers):
+            if isinstance(layer, InstanceNorm):  # does the ReLU after it, too, and the reflection pad of the head
+                hidden = layer(hidden, slope=0.0, margin=3 if number == last_norm else 0)
+            elif not isinstance(layer, nn.ReLU):
+                hidden = layer(hidden)
+        image: Tensor = tanh(head(hidden))
         return image
 
 

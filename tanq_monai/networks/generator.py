@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tanq_monai.errors import InputError
-from tanq_monai.networks.blocks import BlurPool, NormFactory, ResidualBlock, init_xavier, recomputed, reflect
+from tanq_monai.networks.blocks import BlurPool, NormFactory, ResidualBlock, init_xavier, reflect
+from tanq_monai.networks.convolutions import FromOneChannel, RowByRow
 from tanq_monai.networks.norms import InstanceNorm, RegionAdaptiveNorm, RegionNorm, Structure, find_structures
 from tanq_monai.networks.seg_decoder import SegDecoder
 
@@ -23,7 +24,7 @@ class Translation(NamedTuple):
     Attributes:
         image: (B, 1, H, W) in [-1, 1].
         features: the five tapped feature maps, see :meth:`TanqGenerator.encode`.
-        logits: (B, classes, H, W), the SegDecoder's, if there is one.
+        logits: (B or ``segmented``, classes, H, W), the SegDecoder's, if there is one.
     """
 
     image: Tensor
@@ -70,7 +71,7 @@ class TanqGenerator(nn.Module):
         super().__init__()
         encoder_norm, decoder_norm = _norms(normalization, num_styles)
         self.min_region_pixels = min_region_pixels
-        self.stem = nn.Conv2d(1, width, 7)
+        self.stem = FromOneChannel(1, width, 7)
         self.stem_norm = encoder_norm(width)
         self.down1 = nn.Conv2d(width, 2 * width, 3, padding=1)
         self.down1_norm = encoder_norm(2 * width)
@@ -81,7 +82,7 @@ class TanqGenerator(nn.Module):
         self.up1_norm = decoder_norm(2 * width)
         self.up2 = nn.Conv2d(2 * width, width, 3, padding=1)
         self.up2_norm = decoder_norm(width)
-        self.head = nn.Conv2d(width, 1, 7)
+        self.head = RowByRow(width, 1, 7)
         self.seg_decoder = SegDecoder(4 * width, classes) if seg_decoder else None
         self.blur_pool = BlurPool()
         init_xavier(self)
@@ -93,12 +94,13 @@ class TanqGenerator(nn.Module):
         width = self.stem.out_channels
         return (1, 2 * width, 4 * width, 4 * width, 4 * width)
 
-    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor | Translation:
+    def forward(self, x: Tensor, style: Tensor | None = None, segmented: int | None = None) -> Tensor | Translation:
         """Translate.
 
         Args:
             x: (B, 2, H, W): the slice in [-1, 1], and its label map {0, 1 VS, 2 cochlea}. H, W multiples of 4.
             style: number of the style of every slice, int64 (B,), or (1,) for all; None is style 0.
+            segmented: how many slices, the first ones, the SegDecoder is given in training mode; None is all.
 
         Returns:
             (B, 1, H, W) in [-1, 1] in eval mode, a :class:`Translation` in training mode.
@@ -111,7 +113,7 @@ class TanqGenerator(nn.Module):
         image = self._decode(hidden, structures, style)
         if not self.training:
             return image
-        return Translation(image, features, None if self.seg_decoder is None else self.seg_decoder(hidden))
+        return Translation(image, features, None if self.seg_decoder is None else self.seg_decoder(hidden[:segmented]))
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """The five feature maps that contrastive learning taps, of ``x`` (B, 2, H, W).
@@ -137,11 +139,11 @@ class TanqGenerator(nn.Module):
     def _encode(self, x: Tensor, structures: Structures, last_block: int) -> tuple[Tensor, list[Tensor]]:
         (_, full), (_, half), (_, quarter) = structures  # the cochlea alone; the VS counts as background
         padded = reflect(x[:, :1], 3)
-        hidden = F.relu(self.stem_norm(self.stem(padded), [full]), inplace=True)
+        hidden = self.stem_norm(self.stem(padded), [full], slope=0.0)
         down1 = self.down1(hidden)
-        hidden = recomputed(lambda h: self.blur_pool(F.relu(self.down1_norm(h, [full]), inplace=True)), down1)
+        hidden = self.blur_pool.blur(self.down1_norm(down1, [full], slope=0.0, margin=1))
         down2 = self.down2(hidden)
-        hidden = recomputed(lambda h: self.blur_pool(F.relu(self.down2_norm(h, [half]), inplace=True)), down2)
+        hidden = self.blur_pool.blur(self.down2_norm(down2, [half], slope=0.0, margin=1))
         features = [padded, down1, down2]
         for number, block in enumerate(self.blocks[:last_block], start=1):
             hidden = block(hidden, [quarter])
@@ -152,10 +154,9 @@ class TanqGenerator(nn.Module):
     def _decode(self, hidden: Tensor, structures: Structures, style: Tensor | None) -> Tensor:
         full, half, _ = structures
         up1 = self.up1(_twice_as_large(hidden))
-        hidden = recomputed(lambda h: _twice_as_large(F.relu(self.up1_norm(h, half, style), inplace=True)), up1)
+        hidden = _twice_as_large(self.up1_norm(up1, half, style, slope=0.0))
         up2 = self.up2(hidden)
-        hidden = recomputed(lambda h: reflect(F.relu(self.up2_norm(h, full, style), inplace=True), 3), up2)
-        return torch.tanh(self.head(hidden))
+        return torch.tanh(self.head(self.up2_norm(up2, full, style, slope=0.0, margin=3)))
 
     def _structures(self, x: Tensor) -> Structures:
         """VS and cochlea at full, half and quarter resolution."""

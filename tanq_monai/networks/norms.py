@@ -4,17 +4,20 @@ Axes: B batch, C channels, H x W pixels, N pixels of one structure in the whole 
 Structures are a few hundred pixels of a slice. So the statistics of a slice are taken once, densely, the structures'
 own sums are taken off them, one fused multiply-add normalises everything, and the structures' pixels are rewritten.
 That is exact, and costs little more than instance norm. Where structures all but fill a sample, float32 would lose the
-rest in the difference: its statistics are then taken by themselves. What passes over whole maps is in ``pixelwise``.
+rest in the difference: its statistics are then taken by themselves. What passes over whole maps is in ``pixelwise``,
+and does in the same pass what the networks want next: ``slope`` of values below 0 (1 keeps them, 0 is ReLU), ``margin``
+of pixels that mirror the result, or a map ``added`` to it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tanq_monai.networks.pixelwise import Pixels, scale_and_shift, take_moments
+from tanq_monai.networks.pixelwise import Pixels, Recipe, normalize
 
 EPS = 1e-5
 FEW = 1 / 8  # of a slice: of fewer "others", float32 loses too much when the structures' sums are taken off
@@ -72,13 +75,18 @@ class InstanceNorm(nn.Module):
         super().__init__()
         self.num_features = num_features
 
-    def forward(self, x: Tensor, structures: Sequence[Structure] = (), style: Tensor | None = None) -> Tensor:
-        """Normalise ``x`` (B, C, H, W); same shape."""
-        with torch.autocast(x.device.type, enabled=False):
-            features = x.to(torch.promote_types(x.dtype, torch.float32))
-            mean, variance, _ = take_moments(features)
-            scale = (variance + EPS).rsqrt()
-            return scale_and_shift(features, scale, -mean * scale).to(x.dtype)
+    def forward(
+        self,
+        x: Tensor,
+        structures: Sequence[Structure] = (),
+        style: Tensor | None = None,
+        *,
+        slope: float = 1.0,
+        margin: int = 0,
+        added: Tensor | None = None,
+    ) -> Tensor:
+        """Normalise ``x`` (B, C, H, W) -> (B, C, H + 2 margin, W + 2 margin)."""
+        return normalize(x, Recipe(_whole_slices, slope=slope, margin=margin), added=added)
 
 
 class RegionNorm(nn.Module):
@@ -105,13 +113,25 @@ class RegionNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(num_styles, num_structures + 1, num_features))
         self.bias = nn.Parameter(torch.zeros(num_styles, num_structures + 1, num_features))
 
-    def forward(self, x: Tensor, structures: Sequence[Structure] = (), style: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        structures: Sequence[Structure] = (),
+        style: Tensor | None = None,
+        *,
+        slope: float = 1.0,
+        margin: int = 0,
+        added: Tensor | None = None,
+    ) -> Tensor:
         """Normalise ``x`` (B, C, H, W) in and outside the structures (regions 1, 2, ... in their order).
 
         Args:
             x: features.
             structures: as many as the layer has regions for.
             style: number of the style of every sample, int64 (B,), or (1,) for all; None is style 0.
+            slope: of the result's values below 0.
+            margin: pixels that mirror it.
+            added: to the result.
 
         Raises:
             ValueError: when there are more or fewer structures.
@@ -120,24 +140,52 @@ class RegionNorm(nn.Module):
         if len(structures) != num_structures:
             raise ValueError(f"expected {num_structures} structures, got {len(structures)}")
         style = torch.zeros(1, dtype=torch.long, device=x.device) if style is None else style
-        gamma, beta = self.weight[style].unbind(dim=1), self.bias[style].unbind(dim=1)
-        with torch.autocast(x.device.type, enabled=False):
-            features = x.to(torch.promote_types(x.dtype, torch.float32))
-            pixels = _all_pixels(structures)
-            mean, variance, values = take_moments(features, pixels)
-            parts = torch.split(values, [len(s.pixels[0]) for s in structures])  # type: ignore[no-untyped-call]
-            moments = [_moments(v, s) for v, s in zip(parts, structures, strict=True)]
-            others = _moments_of_others(mean, variance, x.shape[2] * x.shape[3], structures, moments)
-            others = _exact_where_few(others, features, structures, pixels)
-            rewritten = []
-            for region, (part, structure, own) in enumerate(zip(parts, structures, moments, strict=True), start=1):
-                scale, shift = self._scale_and_shift(region, own, others)
-                scale, shift = gamma[region] * scale, gamma[region] * shift + beta[region]
-                sample = structure.pixels[0]
-                rewritten.append(torch.addcmul(shift[sample], part, scale[sample]))
-            scale, shift = self._scale_and_shift(0, others, others)
-            scale, shift = gamma[0] * scale, gamma[0] * shift + beta[0]
-            return scale_and_shift(features, scale, shift, pixels, torch.cat(rewritten)).to(x.dtype)
+        pixels, size = _all_pixels(structures), x.shape[2] * x.shape[3]
+        parameters = [self.weight[style], self.bias[style]]
+        if _few_others(structures, size).any():
+            parameters.append(x)
+        recipe = Recipe(partial(self._coefficients, structures, pixels, size), pixels, slope, margin)
+        return normalize(x, recipe, parameters, added)
+
+    def _coefficients(
+        self,
+        structures: Sequence[Structure],
+        pixels: Pixels,
+        size: int,
+        mean: Tensor,
+        variance: Tensor,
+        values: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        features: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Scale and shift (B, C) of the others, and the structures' new values (N, C).
+
+        Args:
+            structures: as in ``forward``.
+            pixels: all of theirs.
+            size: H W.
+            mean: of whole slices, (B, C).
+            variance: alike.
+            values: of the structures' pixels, (N, C).
+            weight: of the samples' styles, (B or 1, regions, C).
+            bias: alike.
+            features: x itself, where structures all but fill a slice.
+        """
+        gamma, beta = weight.unbind(dim=1), bias.unbind(dim=1)
+        parts = torch.split(values, [len(s.pixels[0]) for s in structures])  # type: ignore[no-untyped-call]
+        moments = [_moments(v, s) for v, s in zip(parts, structures, strict=True)]
+        others = _moments_of_others(mean, variance, size, structures, moments)
+        if features is not None:
+            others = _exact_where_few(others, features.to(mean.dtype), structures, pixels)
+        rewritten = []
+        for region, (part, structure, own) in enumerate(zip(parts, structures, moments, strict=True), start=1):
+            scale, shift = self._scale_and_shift(region, own, others)
+            scale, shift = gamma[region] * scale, gamma[region] * shift + beta[region]
+            sample = structure.pixels[0]
+            rewritten.append(torch.addcmul(shift[sample], part, scale[sample]))
+        scale, shift = self._scale_and_shift(0, others, others)
+        return gamma[0] * scale, gamma[0] * shift + beta[0], torch.cat(rewritten)
 
     def _scale_and_shift(self, region: int, own: Moments, others: Moments) -> tuple[Tensor, Tensor]:
         """Of the normalization alone, (B, C) each, before gamma and beta."""
@@ -166,6 +214,12 @@ class RegionAdaptiveNorm(RegionNorm):
         return gain, others.mean - own.mean * gain
 
 
+def _whole_slices(mean: Tensor, variance: Tensor, values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Coefficients of instance norm."""
+    scale = (variance + EPS).rsqrt()
+    return scale, -mean * scale, values
+
+
 def _structure(mask: Tensor, min_pixels: int) -> Structure:
     counts = mask.sum(dim=(1, 2))
     mask = mask & (counts >= min_pixels)[:, None, None]
@@ -188,13 +242,15 @@ def _moments(values: Tensor, structure: Structure) -> Moments:
     return Moments(mean, (variance + EPS).sqrt())
 
 
+def _few_others(structures: Sequence[Structure], size: int) -> Tensor:
+    """In which samples structures all but fill the ``size`` pixels of a slice, bool (B,)."""
+    inside = torch.stack([structure.counts for structure in structures]).sum(dim=0)
+    return (size * (1 - FEW) < inside) & (inside < size)
+
+
 def _exact_where_few(others: Moments, features: Tensor, structures: Sequence[Structure], pixels: Pixels) -> Moments:
     """Two passes over the others themselves in samples that structures all but fill; ``others`` elsewhere."""
-    inside = torch.stack([structure.counts for structure in structures]).sum(dim=0)
-    size = features.shape[2] * features.shape[3]
-    few = (size * (1 - FEW) < inside) & (inside < size)
-    if not few.any():
-        return others
+    few = _few_others(structures, features.shape[2] * features.shape[3])[:, None]
     mask = features.new_ones(len(features), 1, *features.shape[2:])
     sample, row, column = pixels
     mask[sample, 0, row, column] = 0
@@ -202,7 +258,6 @@ def _exact_where_few(others: Moments, features: Tensor, structures: Sequence[Str
     mean = (features * mask).sum(dim=(2, 3)) / count
     variance = ((features - mean[..., None, None]).square() * mask).sum(dim=(2, 3)) / count
     std = (variance + EPS).sqrt()
-    few = few[:, None]
     return Moments(torch.where(few, mean, others.mean), torch.where(few, std, others.std))
 
 

@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from tanq_monai.networks.convolutions import RowByRow
 from tanq_monai.networks.norms import InstanceNorm
 
 
@@ -18,14 +19,16 @@ class SegDecoder(nn.Sequential):
         super().__init__(
             nn.ConvTranspose2d(in_channels, half, 3, stride=2, padding=1, output_padding=1),
             InstanceNorm(half),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             nn.ConvTranspose2d(half, quarter, 3, stride=2, padding=1, output_padding=1),
             InstanceNorm(quarter),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(quarter, classes, 7, padding=3, padding_mode="reflect"),
+            nn.ReLU(),
+            RowByRow(quarter, classes, 7),
         )
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, in_channels, H/4, W/4) -> logits (B, classes, H, W)."""
-        logits: Tensor = super().forward(hidden)  # type: ignore[no-untyped-call]
+        up1, norm1, _, up2, norm2, _, head = self  # a norm does the ReLU, too, and the head's reflection pad
+        hidden = norm2(up2(norm1(up1(hidden), slope=0.0)), slope=0.0, margin=3)
+        logits: Tensor = head(hidden)
         return logits

@@ -8,12 +8,15 @@ import torch
 from ignite.engine import Events
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
+from monai.inferers import Inferer
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from tanq_monai.errors import InputError
 from tanq_monai.files import replacing, write_json
 from tanq_monai.ranks import average_gradients, is_first_rank, wait_for_ranks
+from tanq_monai.segmentation.batches import EpochLoader
 from tanq_monai.segmentation.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
-from tanq_monai.segmentation.nnunet import EpochLoader, finish_loaders, prepare_batch, validate
+from tanq_monai.segmentation.nnunet import prepare_batch, validate
 from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED
 
 MAX_GRADIENT_NORM = 12.0  # nnU-Net's
@@ -25,8 +28,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
 
     After every epoch ``fold_{f}/checkpoint_latest.pth`` is replaced, at the end ``checkpoint_final.pth`` is
     written, both in nnU-Net's format and layout; a fold is validated as nnU-Net does, and the model folder is filled.
-    A run that is started again continues after its latest epoch; the order of random draws is not restored. With
-    several ranks the gradients are averaged, and the first one writes.
+    A run that is started again continues after its latest epoch, and ends with the bits of one that was not stopped.
+    With several ranks the gradients are averaged, and the first one writes.
 
     Args:
         nnunet: of :func:`tanq_monai.segmentation.nnunet.set_up_nnunet`.
@@ -34,6 +37,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         max_epochs: how many epochs in all.
         model_dir: gets ``model.pt``, ``plans.json``, ``dataset.json``.
         num_processes: for the validation; 0 = threads.
+        amp: the network computes in a short float type: bfloat16 on a CPU, float16 with nnU-Net's scaled loss on CUDA.
+            Norms' statistics, loss and optimizer stay float32.
         **kwargs: as in :class:`monai.engines.SupervisedTrainer`.
     """
 
@@ -44,6 +49,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         max_epochs: int,
         model_dir: str | Path,
         num_processes: int = 0,
+        amp: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -54,12 +60,14 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             optimizer=nnunet.optimizer,
             loss_function=nnunet.loss,
             prepare_batch=prepare_batch,
-            amp=nnunet.device.type == "cuda",
+            amp=amp and nnunet.device.type == "cuda",
             decollate=False,
             optim_set_to_none=True,
             **kwargs,
         )
         self.nnunet = nnunet
+        if amp and nnunet.device.type == "cpu":  # MONAI's amp is CUDA's
+            self.inferer = Bfloat16Inferer(self.inferer)
         if nnunet.grad_scaler is not None:  # the one that nnU-Net's checkpoints keep
             self.scaler = nnunet.grad_scaler
         self.model_dir = Path(model_dir)
@@ -71,13 +79,11 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self.add_event_handler(Events.EPOCH_COMPLETED, NnUNetEngine._finish_epoch)
 
     def run(self) -> None:
-        """Train the epochs that are missing, then export."""
-        try:
-            self._run()
-        finally:
-            finish_loaders(self.nnunet)
+        """Train the epochs that are missing, then export.
 
-    def _run(self) -> None:
+        Raises:
+            InputError: when the run was begun with another seed.
+        """
         if is_first_rank():
             _write_nnunet_folder(self.nnunet)
         done = self._resume()
@@ -97,8 +103,16 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         """Load the newest checkpoint; how many epochs it has seen."""
         for name in (FINAL, LATEST):
             if (self.result_dir / name).exists():
-                return self._load(read_checkpoint(self.result_dir / name, self.nnunet.device))
+                checkpoint = read_checkpoint(self.result_dir / name, self.nnunet.device)
+                self._check_seed(checkpoint, name)
+                return self._load(checkpoint)
         return 0
+
+    def _check_seed(self, checkpoint: dict[str, Any], name: str) -> None:
+        begun_with = checkpoint["init_args"].get("seed", self.nnunet.seed)  # nnU-Net's own checkpoints have none
+        if begun_with != self.nnunet.seed:
+            remedy = "give the choices it was begun with, or another output folder"
+            raise InputError(self.result_dir / name, "was begun with another choice of seed", remedy)
 
     def _reopen(self) -> None:
         """A finished training that is prolonged is unfinished again, and its validation that of an older model."""
@@ -135,6 +149,26 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self.nnunet.current_epoch = self.state.epoch - 1  # nnU-Net adds the 1 when it saves
         with replacing(self.result_dir / name) as temporary:
             self.nnunet.save_checkpoint(str(temporary))
+
+
+class Bfloat16Inferer(Inferer):  # type: ignore[misc]
+    """Calls the network in bfloat16 on a CPU; what comes out is float32.
+
+    Args:
+        inferer: calls the network.
+    """
+
+    def __init__(self, inferer: Inferer) -> None:
+        super().__init__()
+        self.inferer = inferer
+
+    def __call__(self, inputs: torch.Tensor, network: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """One output, or one for every scale of deep supervision."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = self.inferer(inputs, network, *args, **kwargs)
+        if isinstance(outputs, torch.Tensor):
+            return outputs.float()
+        return [output.float() for output in outputs]
 
 
 def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:

@@ -10,7 +10,6 @@ from unittest import mock
 import nnunetv2
 import numpy as np
 import torch
-from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from monai.data import Dataset
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module
@@ -22,13 +21,12 @@ from tanq_monai.data.raw_dataset import identifier
 from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import STRUCTURES
-from tanq_monai.ranks import first_rank_first, share_first_weights
+from tanq_monai.ranks import first_rank_first, rank, share_first_weights
+from tanq_monai.segmentation.batches import Batch, blur_one_way, seed_draws
 from tanq_monai.segmentation.checkpoints import unwrapped
 from tanq_monai.segmentation.folders import RunFolders
 from tanq_monai.segmentation.plans import check_model_folder, read_json
 from tanq_monai.segmentation.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
-
-Batch = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Settings:
         initial_model: a model folder whose plan is taken and whose weights are the first ones.
         structures: names and label values.
         num_processes: for planning, preprocessing and validation; 0 = threads.
-        num_workers: processes that load and augment; 0 = in the training process.
+        seed: of the first weights and of every batch.
     """
 
     configuration: str = "3d_fullres"
@@ -61,7 +59,7 @@ class Settings:
     initial_model: str | None = None
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
     num_processes: int = 2
-    num_workers: int = 0
+    seed: int = 0
 
     @property
     def plan(self) -> PlanWish:
@@ -96,7 +94,7 @@ def set_up_nnunet(
     plans = read_json(folders.plans_file) | {"continue_training": False}
     # Without the paths of the images, which end up in every result folder otherwise.
     dataset = {k: v for k, v in read_json(folders.preprocessed / "dataset.json").items() if k != "dataset"}
-    environment = {"nnUNet_n_proc_DA": str(settings.num_workers)}
+    environment = {"nnUNet_n_proc_DA": "0"}  # processes that load are the business of EpochLoader
     if device.type == "cpu":
         environment["nnUNet_compile"] = "f"
     with folders.active(**environment), _sampled_by(cases):
@@ -106,9 +104,12 @@ def set_up_nnunet(
         trainer.num_epochs = settings.max_epochs
         trainer.initial_lr = settings.learning_rate
         trainer.oversample_foreground_percent = settings.foreground_fraction
+        trainer.seed = trainer.my_init_kwargs["seed"] = settings.seed  # which its checkpoints keep
+        seed_draws(settings.seed)
         trainer.initialize()
         _share_batches(trainer)
         trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
+        blur_one_way(trainer.dataloader_train.data_loader.transforms)
     if settings.initial_model is not None:
         load_weights(unwrapped(trainer.network), Path(settings.initial_model) / "model.pt")
     share_first_weights(trainer.network)
@@ -136,26 +137,6 @@ def find_trainer(name: str) -> type[nnUNetTrainer]:
     return trainer
 
 
-class EpochLoader:
-    """nnU-Net's endless stream of training batches, cut into epochs.
-
-    Args:
-        trainer: of :func:`set_up_nnunet`.
-        iterations_per_epoch: batches per epoch.
-    """
-
-    def __init__(self, trainer: nnUNetTrainer, iterations_per_epoch: int) -> None:
-        self.source = trainer.dataloader_train
-        self.iterations_per_epoch = iterations_per_epoch
-
-    def __len__(self) -> int:
-        return self.iterations_per_epoch
-
-    def __iter__(self) -> Iterator[Batch]:
-        for _ in range(self.iterations_per_epoch):
-            yield next(self.source)
-
-
 def prepare_batch(
     batch: Batch, device: torch.device, non_blocking: bool = False, **_: Any
 ) -> tuple[torch.Tensor, torch.Tensor | list[torch.Tensor]]:
@@ -164,14 +145,6 @@ def prepare_batch(
     if isinstance(target, torch.Tensor):  # trainers without deep supervision
         return image, target.to(device, non_blocking=non_blocking)
     return image, [one.to(device, non_blocking=non_blocking) for one in target]
-
-
-def finish_loaders(trainer: nnUNetTrainer) -> None:
-    """End the processes that load and augment, if there are any, as nnU-Net does after its last epoch."""
-    with contextlib.redirect_stdout(None):
-        for loader in (trainer.dataloader_train, trainer.dataloader_val):
-            if isinstance(loader, NonDetMultiThreadedAugmenter):
-                loader._finish()  # it has no public way to end
 
 
 def training_data(data: Sequence[Case], trainer: nnUNetTrainer) -> Dataset:
@@ -198,7 +171,7 @@ def _share_batches(trainer: nnUNetTrainer) -> None:
     if trainer.configuration_manager.batch_size < dist.get_world_size():
         problem = f"{trainer.configuration_manager.batch_size} is less than the {dist.get_world_size()} processes"
         raise InputError("batch_size", problem, "choose a larger one, or start fewer processes")
-    trainer.is_ddp, trainer.local_rank = True, dist.get_rank()
+    trainer.is_ddp, trainer.local_rank = True, rank()
     trainer._set_batch_size_and_oversample()
     trainer.loss = trainer._build_loss()
     trainer.is_ddp = False  # else it looks for torch's wrapper round the network

@@ -54,6 +54,7 @@ class RoundChoices:
         configurations: of nnU-Net, each with choices of ``train.yaml`` that it has for itself.
         folds: 0-4, or ``["all"]``.
         training: choices of ``train.yaml`` for all trainings.
+        seed: of all trainings.
         inference: choices of ``ensemble.yaml``.
         refinement: choices of ``refine.yaml``.
         use_feedback: translations are weighted by what the last round's segmenter makes of them.
@@ -64,6 +65,7 @@ class RoundChoices:
     configurations: Mapping[str, Choices]
     folds: Sequence[int | str] = (0, 1, 2, 3, 4)
     training: Choices = field(default_factory=dict)
+    seed: int = 0
     inference: Choices = field(default_factory=dict)
     refinement: Choices = field(default_factory=dict)
     use_feedback: bool = False
@@ -228,7 +230,7 @@ class SelfTraining:
         folder, name = self._round(number), model_name(configuration, fold)
         training: dict[str, Any] = {"dataset_dir": self.data.translated, "label_dir": self.data.labels}
         training |= {"output_dir": folder, "structures": dict(self.choices.structures)}
-        training |= {"configuration": configuration, "fold": fold}
+        training |= {"configuration": configuration, "fold": fold, "seed": self.choices.seed}
         if number:
             training |= {"target_dir": self.data.target, "pseudo_label_dir": folder / "pseudo_labels"}
             if self.choices.use_feedback:

@@ -122,7 +122,8 @@ class TanqTrainer(TranslatorTrainer):
         networks, optimizers = self.networks, self.optimizers
         networks.generator.train()
         with self.autocast:
-            image, features, logits = networks.generator(torch.cat([source, target]), torch.cat([style, style]))
+            both, styles = torch.cat([source, target]), torch.cat([style, style])
+            image, features, logits = networks.generator(both, styles, segmented=len(source))
         translation, identity = image.float().split(len(source))
         output: dict[str, Any] = {Keys.IMAGE: source, Keys.PRED: translation.detach()}
         engine.state.output = output
@@ -160,7 +161,9 @@ class TanqTrainer(TranslatorTrainer):
             scores = self.networks.discriminator(translation, style)
             again = torch.cat([torch.cat([translation, source[:, 1:]], dim=1), empty_label(identity)])
             keys, queries = self.sampler(features, generator.encode(again))
-            keys, queries = self.networks.projector(keys), self.networks.projector(queries)
+            queries = self.networks.projector(queries)
+            with torch.no_grad():
+                keys = self.networks.projector(keys)
         if weights.levels and int(style.max()) >= len(self.level_ranges):
             problem = f"has {len(self.level_ranges)} entries, and there is a style number {int(style.max())}"
             raise InputError("level_ranges", problem, "give one entry for each style")
@@ -176,7 +179,7 @@ class TanqTrainer(TranslatorTrainer):
         }
         if logits is not None:
             structures = source[:, 1].round().long()
-            cross_entropy = weighted_cross_entropy(logits[: len(source)].float(), structures, weights.classes)
+            cross_entropy = weighted_cross_entropy(logits.float(), structures, weights.classes)
             terms["segmentation"] = weights.segmentation * cross_entropy
         if self.feedback is not None:
             with self.autocast:

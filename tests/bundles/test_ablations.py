@@ -30,6 +30,7 @@ def test_every_overlay_is_tested():
     assert {path.stem for path in (BUNDLES / "tanq_translation/configs/ablations").iterdir()} == set(TRANSLATORS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSLATORS)
 def test_the_overlay_makes_its_translator_which_trains_and_translates(name, tiny_phantom, tmp_path):
     encoder, decoder, seg_decoder, attended, attention = TRANSLATORS[name]

@@ -7,11 +7,10 @@ import nibabel as nib
 import pytest
 import torch
 from bundle_workflow import BUNDLES, METADATA_SCHEMA, workflow
-from made_up_models import MODELS
+from made_up_models import write_model
 from monai.bundle import verify_metadata, verify_net_in_out
 
 from tanq_monai.networks import TanqGenerator
-from tanq_monai.segmentation.plans import network_from_plans
 from tanq_monai.steps import BUNDLE_NAMES
 
 
@@ -26,11 +25,7 @@ def test_both_run_in_one_process_the_segmenter_on_what_the_translator_wrote(tiny
     )
     translator.run()
 
-    models = tmp_path / "models"
-    models.mkdir()
-    for name in ("plans.json", "dataset.json"):
-        (models / name).write_bytes((MODELS / name).read_bytes())
-    torch.save(network_from_plans(models / "plans.json", models / "dataset.json").state_dict(), models / "model.pt")
+    models = write_model(tmp_path / "models", "3d_fullres")
     folders = {"dataset_dir": str(pseudo), "output_dir": str(labels), "model_dir": str(models)}
     segmenter = workflow("vs_cochlea_seg", "inference", **folders, **cpu)
     segmenter.run()

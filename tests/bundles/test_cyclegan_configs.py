@@ -22,7 +22,7 @@ def _training(data, output, **override):
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_phantom, tmp_path_factory):
+def trained(slow, tiny_phantom, tmp_path_factory):
     output = tmp_path_factory.mktemp("cyclegan")
     flow = _training(tiny_phantom, output)
     flow.run()
@@ -102,6 +102,7 @@ def test_it_translates_scans_of_two_styles_with_one_generator(trained, tiny_phan
         assert 0 <= pseudo.get_fdata().min() < pseudo.get_fdata().max() <= 1
 
 
+@pytest.mark.slow
 def test_the_discriminator_of_hrT2_tells_as_many_styles_apart_as_there_are(tiny_phantom, tmp_path):
     flow = _training(tiny_phantom, tmp_path, styles=["ldn", "etz"], max_epochs=1)
     networks = flow.parser.get_parsed_content("networks")

@@ -15,7 +15,7 @@ PARTS = ("generator", "discriminator", "projector")
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_phantom, tmp_path_factory):
+def trained(slow, tiny_phantom, tmp_path_factory):
     """A training of two styles, and a segmenter of slices."""
     folder = tmp_path_factory.mktemp("trained")
     slice_segmenter(folder / "segmenter", pixel_mm=1.4)

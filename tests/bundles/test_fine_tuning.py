@@ -41,7 +41,7 @@ def source(tiny_phantom):
 
 
 @pytest.fixture(scope="module")
-def first_model(source, tmp_path_factory):
+def first_model(slow, source, tmp_path_factory):
     """A model folder, trained on the ceT1 scans."""
     run = tmp_path_factory.mktemp("run")
     workflow(MODEL, "train", **SHORT, **SCRATCH, dataset_dir=str(source), output_dir=str(run), max_epochs=1).run()

@@ -21,7 +21,7 @@ FOLDS = (0, 1, 2, 3, 4)
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_phantom, tmp_path_factory):
+def trained(slow, tiny_phantom, tmp_path_factory):
     """A run of two configurations x five folds, one step each, on five labelled patients; its data folder."""
     data, run = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("run")
     for path in (tiny_phantom / "training_source").glob("*.nii.gz"):

@@ -1,8 +1,8 @@
 """The translation bundle, through MONAI's own workflows, on the tiny phantom and on a real patient."""
 
-import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,11 +11,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import processes
 import pytest
 import torch
 from bundle_workflow import BUNDLES, THREE, three_classes, workflow
 from ignite.engine import Events
 from shared_data import shared_data_folder
+from typed import mistakes, options, run_bundle
 
 from tanq_monai.errors import mistake_behind
 from tanq_monai.networks import TanqGenerator
@@ -40,7 +42,7 @@ def translate(scans, output, **override):
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_phantom, tmp_path_factory):
+def trained(slow, tiny_phantom, tmp_path_factory):
     output = tmp_path_factory.mktemp("translator")
     return output, train(tiny_phantom, output)
 
@@ -102,48 +104,50 @@ def test_a_run_stopped_after_an_epoch_and_resumed_ends_with_the_same_weights(tra
     assert all(torch.equal(resumed[name], straight[name]) for name in straight)
 
 
-@pytest.mark.integration
-def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tiny_phantom, tmp_path):
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # sums are rounded otherwise with another number of threads
+def train_as_typed(choices, *overlays):
+    done = run_bundle("tanq_translation", "train", *overlays, **choices)
+    assert done.returncode == 0, done.stderr
 
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_ends_with_the_same_weights(tiny_phantom, tmp_path):
     def start(output):
-        choices = {"dataset_dir": tiny_phantom, "output_dir": output, "checkpoint_minutes": 0.0} | TRAINING
-        words = [word for key, value in choices.items() for word in (f"--{key}", str(value))]
-        command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/train.yaml", *words]
-        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        return subprocess.Popen(command, cwd=BUNDLE, env=environment, **silent)
+        folders = {"dataset_dir": str(tiny_phantom), "output_dir": str(output)}
+        return processes.start(train_as_typed, {"checkpoint_minutes": 0.0} | TRAINING | folders)
 
     straight, killed = tmp_path / "straight", tmp_path / "killed"
-    assert start(straight).wait() == 0
+    assert processes.end(start(straight)) == [0]
     checkpoint, reached = killed / "checkpoint.pt", []
     for seconds in (0.0, 0.35):  # after the first checkpoint, and some while after a later one, perhaps within writing
         before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
         run = start(killed)
         while not checkpoint.exists() or checkpoint.stat().st_mtime_ns == before:
-            assert run.poll() is None
+            assert run.is_alive()
             time.sleep(0.01)
         time.sleep(seconds)
-        run.send_signal(signal.SIGKILL)
-        assert run.wait() == -signal.SIGKILL
+        run.kill()
+        assert processes.end(run) == [-signal.SIGKILL]
         reached.append(torch.load(checkpoint, weights_only=True)["iteration"])
     assert 0 < reached[0] < reached[1]
     assert not (killed / "models" / "model.pt").exists()
-    assert start(killed).wait() == 0
+    assert processes.end(start(killed)) == [0]
     expected, weights = (torch.load(f / "models" / "model.pt", weights_only=True) for f in (straight, killed))
     assert all(torch.equal(weights[name], expected[name]) for name in expected)
     assert (killed / "history.csv").read_text() == (straight / "history.csv").read_text()
 
 
-@pytest.mark.integration
-def test_two_processes_train_by_torchrun_and_the_first_one_writes(tiny_phantom, tmp_path):
-    choices = {"dataset_dir": tiny_phantom, "output_dir": tmp_path} | TRAINING | {"max_epochs": 1}
+@pytest.mark.slow
+def test_two_processes_train_as_torchrun_starts_them_and_the_first_one_writes(tiny_phantom, tmp_path):
+    choices = {"dataset_dir": str(tiny_phantom), "output_dir": str(tmp_path)} | TRAINING | {"max_epochs": 1}
     del choices["device"]
-    words = [word for key, value in choices.items() for word in (f"--{key}", str(value))]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    configs = "['configs/train.yaml','configs/multi_gpu_train.yaml']"
-    command = [*torchrun, "-m", "monai.bundle", "run", "--config_file", configs, *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run(command, cwd=BUNDLE, check=True, capture_output=True, env=environment)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2", "CUDA_VISIBLE_DEVICES": ""}
+    ranks = [
+        processes.start(train_as_typed, choices, "multi_gpu_train", RANK=rank, LOCAL_RANK=rank, **shared)
+        for rank in ("0", "1")
+    ]
+    assert processes.end(*ranks) == [0, 0]
     assert pd.read_csv(tmp_path / "history.csv")["epoch"].tolist() == [1]
     events = [path.name.split(".") for path in (tmp_path / "logs").rglob("events*")]
     assert len({process for *_, process, number in events}) == 1
@@ -212,13 +216,8 @@ def test_bad_scans_are_named_and_good_ones_translated(identity, tiny_phantom, tm
     images = sorted(scans.glob("*_ceT1.nii.gz"))
     images[0].write_bytes(images[0].read_bytes()[:500])
     Path(str(images[1]).replace("ceT1", "Label")).unlink()
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/inference.yaml"]
     choices = {"dataset_dir": scans, "output_dir": output} | SMALL | identity
-    command += [word for key, value in choices.items() for word in (f"--{key}", str(value))]
-    result = subprocess.run(command, cwd=BUNDLE, capture_output=True, text=True, check=False)
-    assert result.returncode == 1
-    assert "Traceback" not in result.stderr
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    errors = mistakes(run_bundle("tanq_translation", "inference", **choices))
     assert len(errors) == 2
     assert images[0].name in errors[0]
     assert "is missing" in errors[1]
@@ -243,7 +242,7 @@ def test_networks_of_all_configs_are_equal():
     assert len(lines) == 1  # that of CycleGAN's overlays is compared in test_cyclegan_configs.py
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_a_real_dicom_series_comes_back_on_its_grid_with_its_structures_in_place(identity, tmp_path):
     patient = shared_data_folder("vs_seg_001")
     choices = {"label_dir": str(patient / "label.nii.gz"), "pixels": 256, "pixel_mm": 0.41} | identity
@@ -261,7 +260,7 @@ def test_a_real_dicom_series_comes_back_on_its_grid_with_its_structures_in_place
     assert (values[structures > 0] > 0).all()
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_a_real_patient_is_translated_at_full_width_below_6_GB(tmp_path):
     patient = shared_data_folder("vs_seg_001")
     torch.manual_seed(0)
@@ -273,8 +272,8 @@ def test_a_real_patient_is_translated_at_full_width_below_6_GB(tmp_path):
     )
     choices = {"dataset_dir": patient / "ceT1_dicom", "label_dir": patient / "label.nii.gz", "output_dir": tmp_path}
     choices |= {"model_file": tmp_path / "model.pt", "device": "$torch.device('cpu')"}
-    words = [word for key, value in choices.items() for word in (f"--{key}", str(value))]
-    command = [sys.executable, "-c", program, "monai.bundle", "run", "--config_file", "configs/inference.yaml", *words]
+    command = [sys.executable, "-c", program, "monai.bundle", "run", "--config_file", "configs/inference.yaml"]
+    command += options(choices)
     result = subprocess.run(command, cwd=BUNDLE, capture_output=True, text=True, check=True)
     peak_kilobytes = int(result.stdout.rsplit("peak", 1)[1])
     assert peak_kilobytes < 6e6

@@ -30,7 +30,7 @@ def pairs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_phantom, pairs, tmp_path_factory):
+def trained(slow, tiny_phantom, pairs, tmp_path_factory):
     output = tmp_path_factory.mktemp("validated")
     _train(tiny_phantom, output, validate_every=1, paired_dir=str(pairs))
     return output
@@ -65,6 +65,7 @@ def test_monais_tracking_finds_trainer_and_handlers_where_its_settings_say():
     assert parser["train#handlers"][-1]["_target_"] == "monai.handlers.MLFlowHandler"
 
 
+@pytest.mark.slow
 def test_losses_and_validation_go_to_mlflow(tiny_phantom, tmp_path):
     pytest.importorskip("mlflow")
     _train(tiny_phantom, tmp_path, validate_every=2, tracking=MLFLOW)

@@ -51,7 +51,7 @@ def mistake_of(function, *args, **kwargs):
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_phantom, tmp_path_factory):
+def trained(slow, tiny_phantom, tmp_path_factory):
     """A run of two epochs on the labelled ceT1 scans, and its workflow."""
     run = tmp_path_factory.mktemp("run")
     source = tiny_phantom / "training_source"
@@ -133,6 +133,7 @@ def plan_of(run):
     return json.loads((run / MODEL / "plans.json").read_text())["configurations"]["2d"]
 
 
+@pytest.mark.slow
 def test_cases_are_drawn_as_often_as_their_weights_say_and_those_of_0_never(tiny_phantom, tmp_path):
     source = tiny_phantom / "training_source"
     names = [path.name.removesuffix("_ceT1.nii.gz") for path in sorted(source.glob("*_ceT1.nii.gz"))]

@@ -42,7 +42,7 @@ def test_pairs_of_three_classes_are_the_same_slices_as_those_of_the_two_they_mer
 
 
 @pytest.fixture(scope="module")
-def pretrained(pairs, tmp_path_factory):
+def pretrained(slow, pairs, tmp_path_factory):
     output = tmp_path_factory.mktemp("pretraining")
     _flow("pretrain", pairs, output, "keep_epochs").run()
     return output

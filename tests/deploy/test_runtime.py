@@ -1,5 +1,6 @@
 """The runtime without torch beside the bundles themselves, on virtual patients."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,12 +15,13 @@ from files import MPRAGE, write_series
 from monai.bundle import ConfigWorkflow
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from typed import ended, options
 
-from bundles import segmenter_bundle, translator_bundle
-from tanq_monai.deploy.export import export_onnx
+from tanq_monai.deploy import export
+from tanq_monai.deploy.engines import OnnxRuntime
 from tanq_monai.deploy.runtime import run
+from tanq_monai.deploy.runtime.__main__ import main
 from tanq_monai.deploy.runtime.resampling import resample as resample_array
-from tanq_monai.deploy.runtime.session import open_session
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import dice
 from tanq_monai.transforms.resampling import resample
@@ -28,26 +30,21 @@ from tanq_monai.transforms.splines import Interpolation
 CPU = {"device": "$torch.device('cpu')"}
 PACKAGES = ("onnxruntime", "numpy", "scipy", "nibabel")  # and what these require
 ALONE = """
-import runpy, sys
+import sys
 class Refuses:
     @staticmethod
     def find_spec(name, path=None, target=None):
         if path is None and name not in {allowed}: raise ModuleNotFoundError("No module named " + name, name=name)
 sys.meta_path.insert(0, Refuses)
-sys.argv[0] = "runtime"
-runpy.run_module("tanq_monai.deploy.runtime", run_name="__main__")
+from tanq_monai.deploy.runtime.__main__ import main
+for words in {commands}: main(words)
 """
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory):
+def bundles(exported):
     """Bundles with their ONNX files: slices, volumes, translation."""
-    root = tmp_path_factory.mktemp("bundles")
-    made = {name: segmenter_bundle(root / name, name) for name in ("2d", "3d_fullres")}
-    made["translation"] = translator_bundle(root / "translation")
-    for folder in made.values():
-        export_onnx(folder)
-    return made
+    return {name: folder for name, (folder, _) in exported.items()}
 
 
 def infer(bundle: Path, *overlays: str, **choices: object) -> ConfigWorkflow:
@@ -80,25 +77,27 @@ def importable(packages: Sequence[str]) -> set[str]:
     return {*modules, *sys.stdlib_module_names, "tanq_monai"}
 
 
-def alone(*words: object) -> subprocess.CompletedProcess:
-    """The runtime in a process that can import nothing but the packages it may need."""
-    command = [sys.executable, "-c", ALONE.format(allowed=importable(PACKAGES)), *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+def alone(*commands: dict[str, object]) -> subprocess.CompletedProcess:
+    """The runtime, called several times in a process that can import nothing but the packages it may need."""
+    program = ALONE.format(allowed=importable(PACKAGES), commands=[options(command) for command in commands])
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
 
 def voxels(path: Path) -> np.ndarray:
     return np.asanyarray(nib.load(path).dataobj)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["2d", "3d_fullres"])
 def test_the_segmenter_alone_labels_as_the_bundle_does(bundles, network, tiny_phantom, tmp_path):
     scans = sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
     infer(bundles[network], dataset_dir=str(scans[0].parent), output_dir=str(tmp_path / "bundle"), **CPU)
-    for scan in scans:
-        name = scan.name.replace("hrT2", "Label")
-        model = bundles[network] / "models" / "model.onnx"
-        done = alone("--model", model, "--image", scan, "--output", tmp_path / "alone" / name)
-        assert done.returncode == 0, done.stderr
+    model = bundles[network] / "models" / "model.onnx"
+    labels = {scan: scan.name.replace("hrT2", "Label") for scan in scans}
+    done = alone(*({"model": model, "image": s, "output": tmp_path / "alone" / name} for s, name in labels.items()))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [str(tmp_path / "alone" / name) for name in labels.values()]
+    for scan, name in labels.items():
         ours, expected = (voxels(tmp_path / folder / name) for folder in ("alone", "bundle"))
         assert ours.dtype == np.uint8
         assert set(np.unique(expected)) == {0, 1, 2}
@@ -107,31 +106,34 @@ def test_the_segmenter_alone_labels_as_the_bundle_does(bundles, network, tiny_ph
         np.testing.assert_allclose(nib.load(tmp_path / "alone" / name).affine, nib.load(scan).affine, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_translator_alone_translates_as_the_bundle_does(bundles, tiny_phantom, tmp_path):
     source = tiny_phantom / "training_source"
     infer(bundles["translation"], dataset_dir=str(source), output_dir=str(tmp_path / "bundle"), **CPU)
+    model, commands = bundles["translation"] / "models" / "model.onnx", {}
     for scan in sorted(source.glob("*_ceT1.nii.gz"))[:2]:
-        case, output = scan.name.removesuffix("_ceT1.nii.gz"), tmp_path / "alone.nii.gz"
+        case = scan.name.removesuffix("_ceT1.nii.gz")
+        files = {"model": model, "image": scan, "label": source / f"{case}_Label.nii.gz"}
         style = next(style for style in ("ldn", "etz") if style in case)
-        files = {"model": bundles["translation"] / "models" / "model.onnx", "image": scan, "output": output}
-        files["label"] = source / f"{case}_Label.nii.gz"
-        done = alone(*(word for name, path in files.items() for word in (f"--{name}", path)), "--style", style)
-        assert done.returncode == 0, done.stderr
+        commands[case] = files | {"output": tmp_path / f"{case}.nii.gz", "style": style}
+    done = alone(*commands.values())
+    assert done.returncode == 0, done.stderr
+    for case, command in commands.items():
         expected = voxels(tmp_path / "bundle" / f"{case}_hrT2.nii.gz")
         assert expected.std() > 0.05
-        np.testing.assert_allclose(voxels(output), expected, rtol=0, atol=1e-4)
+        np.testing.assert_allclose(voxels(command["output"]), expected, rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize("network", ["2d", "translation"])
 def test_the_bundle_on_onnx_runtime_does_what_it_does_on_torch(bundles, network, tiny_phantom, tmp_path):
     scans = tiny_phantom / ("training_source" if network == "translation" else "validation")
-    for folder, overlays in (("torch", ()), ("onnx", ("inference_onnx",))):
-        flow = infer(bundles[network], *overlays, dataset_dir=str(scans), output_dir=str(tmp_path / folder), **CPU)
+    for engine in ("torch", "onnxruntime"):
+        flow = infer(bundles[network], dataset_dir=str(scans), output_dir=str(tmp_path / engine), engine=engine, **CPU)
     assert flow.check_properties() == []
     written = sorted((tmp_path / "torch").iterdir())
     assert len(written) == len(list(scans.glob("*_hrT2.nii.gz" if network == "2d" else "*_ceT1.nii.gz")))
     for path in written:
-        ours, expected = voxels(tmp_path / "onnx" / path.name), voxels(path)
+        ours, expected = voxels(tmp_path / "onnxruntime" / path.name), voxels(path)
         if network == "2d":
             assert np.mean(ours == expected) > 0.9999
         else:
@@ -166,7 +168,7 @@ def test_arrays_are_resampled_as_tensors_are(spacing, new_spacing, how):
 
 
 def _mistake(**changes: object) -> str:
-    done = alone(*(word for name, value in changes.items() for word in (f"--{name}", value)))
+    done = ended(lambda: main(options(changes)))
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert not Path(str(changes["output"])).exists()
@@ -215,9 +217,12 @@ def test_a_series_of_another_contrast_is_told(bundles, tmp_path):
 
 @pytest.mark.parametrize("package", ["onnxruntime", "onnxscript"])
 def test_a_package_that_is_missing_is_told(bundles, monkeypatch, tmp_path, package):
+    if package == "onnxruntime":  # asked for when the file is there, which takes seconds
+        file = bundles["2d"] / "models" / "model.onnx"
+        monkeypatch.setattr(export, "write_onnx", lambda network, path, *_: shutil.copy(file, path))
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=f"{package}: is not installed; install "):
-        export_onnx(bundles["2d"], tmp_path / "model.onnx")
+        export.export_onnx(bundles["2d"], tmp_path / "model.onnx")
     assert not (tmp_path / "model.onnx").exists()
 
 
@@ -228,4 +233,4 @@ def test_a_name_that_is_no_nifti_file_is_told_before_anything_is_read(tmp_path):
 
 def test_a_provider_that_this_onnx_runtime_lacks_is_told(bundles):
     with pytest.raises(InputError, match="provider tensorrt: is not in this ONNX Runtime; install onnxruntime-gpu"):
-        open_session(bundles["2d"] / "models" / "model.onnx", "tensorrt")
+        OnnxRuntime(bundles["2d"] / "models" / "model.onnx", 1, "tensorrt")

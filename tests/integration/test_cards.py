@@ -3,8 +3,6 @@
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import nibabel as nib
@@ -12,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from bundle_workflow import BUNDLES
-from typed import run_typed
+from typed import StepsHere, options, run_module, run_script
 
 # nnU-Net's find_best_configuration leaves the file of its instructions open.
 pytestmark = [
-    pytest.mark.integration,
+    pytest.mark.slow,
     pytest.mark.timeout(1200),
     pytest.mark.filterwarnings("ignore:Exception ignored in.*inference_instructions.txt"),
 ]
@@ -71,23 +69,15 @@ class Card:
         """Type the last command with other choices."""
         python, dash_m, module, *words = shlex.split(self.done[-1])
         assert (python, dash_m, words[words.index("--config_file") + 1]) == ("python", "-m", f"configs/{config}.yaml")
-        options = self.short[config] | choices
-        words += [word for name, value in options.items() for word in (f"--{name}", str(value))]
-        run_typed(module, words, self.folder)
+        done = run_module(module, [*words, *options(self.short[config] | choices)], self.folder)
+        assert done.returncode == 0, done.stderr
 
-    def run_program(self, program: str, *options: str) -> None:
-        """Type the next command, which is another program's, in a shell that finds what is beside this Python."""
+    def run_program(self, program: str, *more: str) -> None:
+        """Type the next command, which is another program's."""
         command = self.commands[len(self.done)]
         self.done.append(command)
         assert program in command.split()
-        done = subprocess.run(
-            f'PATH="{Path(sys.executable).parent}:$PATH" {command} {shlex.join(options)}',
-            shell=True,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_script(f"{command} {shlex.join(more)}", self.folder)
         assert done.returncode == 0, done.stderr
 
 
@@ -103,8 +93,8 @@ def copied(paths, folder: Path) -> Path:
     return folder
 
 
-def test_the_segmenters_card(tiny_phantom, tmp_path):
-    card = Card("vs_cochlea_seg", tmp_path / "bundle")
+def test_the_segmenters_card(tiny_phantom, tmp_path, monkeypatch):
+    card, steps = Card("vs_cochlea_seg", tmp_path / "bundle"), StepsHere(monkeypatch)
     place, truth = card.folder, tiny_phantom / "withheld_labels"
     target, test = tiny_phantom / "training_target", tiny_phantom / "validation"
     copied([*target.glob("*.nii.gz"), min(test.glob("*.nii.gz"))], place / "IMAGES")  # five patients for five folds
@@ -117,8 +107,8 @@ def test_the_segmenters_card(tiny_phantom, tmp_path):
     assert len(scans) == 5
 
     card.run("train")
-    for options in card.options:  # of the text below it
-        card.repeat("train", **STEPS, plans_override=options[1], output_dir="OTHER_PLAN", configuration="2d")
+    for plan in card.options:  # of the text below it
+        card.repeat("train", **STEPS, plans_override=plan[1], output_dir="OTHER_PLAN", configuration="2d")
     assert files(place / "RUN" / "models" / "3d_fullres_fold_all") == ["dataset.json", "model.pt", "plans.json"]
     for fold in FOLDS:
         card.repeat("train", fold=fold, configuration="2d", **SLICES)
@@ -126,7 +116,7 @@ def test_the_segmenters_card(tiny_phantom, tmp_path):
     (place / "INPUT").mkdir()
     for name in files(place / "IMAGES"):
         shutil.copy(place / "IMAGES" / name, place / "INPUT" / name.replace("_hrT2", "_0000"))
-    card.run_program("nnUNetv2_predict", "-device", "cpu", "-npp", "1", "-nps", "1")
+    card.run_program("nnUNetv2_predict", "-device", "cpu", "-npp", "0", "-nps", "0")
     assert {name for name in files(place / "OUTPUT") if name.endswith(".nii.gz")} == {
         name.replace("_Label", "") for name in scans
     }
@@ -144,6 +134,7 @@ def test_the_segmenters_card(tiny_phantom, tmp_path):
     copied([*(tiny_phantom / "training_source").glob("*.nii.gz")], place / "TRANSLATED")  # ceT1 stands in for them
     (place / "HRT2").symlink_to(target)
     card.run("self_training")
+    assert steps.begun == ["train", "find_best", "ensemble"]
     assert (place / "RUN" / "rounds.csv").is_file()
 
     card.run("evaluate")

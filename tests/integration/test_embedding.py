@@ -5,15 +5,14 @@ Those of MONAI Label and MONAI Deploy want environments of their own: test_label
 
 import re
 import shlex
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import nibabel as nib
 import pytest
 from bundle_workflow import BUNDLES
+from typed import ended, run_module
 
-from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.rendering import rendered_json
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -25,25 +24,23 @@ RESULTS = ("labels/crossmoda2021_ldn_211_Label.nii.gz", "label.nii.gz")  # of th
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, tiny_phantom):
-    """What the page says lies there: bundles, a zoo's bundle, scans."""
+def place(tmp_path_factory, tiny_phantom, exported):
+    """What the page says lies there: bundles (a small segmenter), a zoo's bundle (the one that is shipped), scans."""
     folder = tmp_path_factory.mktemp("embedding")
-    for name in ("bundles", "zoo_bundles"):
-        for bundle in ("vs_cochlea_seg",):
-            (folder / name / bundle).mkdir(parents=True)
-            for part in ("configs", "models"):
-                (folder / name / bundle / part).mkdir()
-                for path in (BUNDLES / bundle / part).iterdir():
-                    (folder / name / bundle / part / path.name).write_bytes(path.read_bytes())
-    segmenter = folder / "zoo_bundles" / "vs_cochlea_seg" / "configs"
-    (segmenter / "inference.json").write_text(rendered_json(segmenter / "inference.yaml"))
-    export_onnx(folder / "bundles" / "vs_cochlea_seg")
+    (folder / "bundles").mkdir()
+    (folder / "bundles" / "vs_cochlea_seg").symlink_to(exported["2d"][0])
+    segmenter = folder / "zoo_bundles" / "vs_cochlea_seg"
+    for part in ("configs", "models"):
+        shutil.copytree(BUNDLES / "vs_cochlea_seg" / part, segmenter / part)
+    (segmenter / "configs" / "inference.json").write_text(rendered_json(segmenter / "configs" / "inference.yaml"))
     (folder / "scans").symlink_to(tiny_phantom / "validation")
     return folder
 
 
-def run(words, folder):
-    done = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
+def run(program, folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        done = ended(program)
     assert done.returncode == 0, done.stderr
 
 
@@ -56,7 +53,8 @@ def test_the_page_has_the_blocks_that_are_run():
 @pytest.mark.parametrize("number", range(3))
 def test_every_block_runs_as_it_stands(place, number):
     check = "\nassert logits.shape == (1, 3, 144, 144)\n" if number == 0 else ""
-    run(["-c", BLOCKS[number] + check], place if number else place / "zoo_bundles" / "vs_cochlea_seg")
+    folder = place if number else place / "zoo_bundles" / "vs_cochlea_seg"
+    run(lambda: exec(BLOCKS[number] + check, {"__name__": "__main__"}), folder)
     if number:
         scan = nib.load(place / "scans" / "crossmoda2021_ldn_211_hrT2.nii.gz")
         assert nib.load(place / RESULTS[number - 1]).shape == scan.shape
@@ -64,5 +62,8 @@ def test_every_block_runs_as_it_stands(place, number):
 
 def test_the_command_writes_the_label(place):
     (place / "label.nii.gz").unlink(missing_ok=True)
-    run(shlex.split(COMMANDS[0])[1:], place)
+    python, dash_m, module, *words = shlex.split(COMMANDS[0])
+    assert (python, dash_m) == ("python", "-m")
+    done = run_module(module, words, place)
+    assert done.returncode == 0, done.stderr
     assert (place / "label.nii.gz").is_file()

@@ -10,7 +10,7 @@ from bundle_workflow import workflow
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.segmentation.plans import network_from_plans
 
-pytestmark = [pytest.mark.gpu, pytest.mark.integration]
+pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
 TRANSLATOR = {"pixels": 64, "pixel_mm": 1.4, "width": 4, "blocks": 2}
 TRANSLATOR_TRAINING = TRANSLATOR | {"crop": 32, "slab_mm": 12.0, "max_epochs": 1, "batch_size": 2}

@@ -1,16 +1,12 @@
-"""Self-training as a user runs it: killed, continued, refused."""
+"""Self-training as a user runs it: interrupted, continued, refused. Its commands run in this process."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pandas as pd
 import pytest
-from bundle_workflow import BUNDLES
+from typed import StepsHere, mistakes, run_bundle
 
+pytestmark = pytest.mark.slow
 TRAINING = {
     "max_epochs": 1,
     "iterations_per_epoch": 2,
@@ -21,8 +17,8 @@ TRAINING = {
 }
 
 
-def started(phantom, run, **choices):
-    """The process of one run of self_training.yaml, with all that it starts in a group of its own."""
+def train(phantom, run, **choices):
+    """One run of self_training.yaml."""
     choices = {
         "dataset_dir": phantom / "training_source",  # ceT1 stands in for the translations
         "target_dir": phantom / "training_target",
@@ -36,34 +32,21 @@ def started(phantom, run, **choices):
         "use_feedback": True,
         "stop_agreement": 2,
     } | choices
-    words = [word for name, value in choices.items() for word in (f"--{name}", str(value))]
-    files = ["--config_file", "configs/self_training.yaml", "--meta_file", "configs/metadata.json"]
-    command = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run", *files, *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    folder = BUNDLES / "vs_cochlea_seg"
-    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.DEVNULL, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **pipes)
+    return run_bundle("vs_cochlea_seg", "self_training", **choices)
 
 
-def is_done(step):
-    return step.exists() and json.loads(step.read_text())["done"]
-
-
-@pytest.mark.integration
-@pytest.mark.timeout(1200)
-def test_a_killed_run_goes_on_without_repeating_and_refuses_other_choices(tiny_phantom, tmp_path):
-    run, steps = tmp_path / "run", tmp_path / "run" / "steps"
-    process = started(tiny_phantom, run)
-    while not is_done(steps / "round_0_segment.json"):
-        assert process.poll() is None, process.stderr.read()[-2000:]
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+def test_an_interrupted_run_goes_on_without_repeating_and_refuses_other_choices(tiny_phantom, tmp_path, monkeypatch):
+    run, steps, models = tmp_path / "run", StepsHere(monkeypatch), ["train", "find_best", "ensemble"]
+    steps.interrupt_at = "refine"
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_phantom, run)
+    assert steps.begun == [*models, "refine"]
     before = {path: path.stat().st_mtime_ns for path in run.glob("round_0/**/*.*") if path.is_file()}
 
-    process = started(tiny_phantom, run)
-    errors = process.communicate(timeout=900)[1]
-    assert process.returncode == 0, errors[-2000:]
+    steps.interrupt_at = None
+    done = train(tiny_phantom, run)
+    assert done.returncode == 0, done.stderr
+    assert steps.begun == [*models, "refine", "refine", "ensemble", "feedback", *models]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     table = pd.read_csv(run / "rounds.csv")
     assert list(zip(table["round"], table["structure"], strict=True)) == [
@@ -79,10 +62,6 @@ def test_a_killed_run_goes_on_without_repeating_and_refuses_other_choices(tiny_p
     assert trained["labels"]["ignore"] == 3
 
     rows = (run / "rounds.csv").read_bytes()
-    process = started(tiny_phantom, run, training=TRAINING | {"max_epochs": 2})
-    errors = process.communicate(timeout=300)[1]
-    assert process.returncode == 1
-    told = [line for line in errors.splitlines() if line.startswith("error: ")]
-    assert len(told) == 1
-    assert "was made with other settings; choose another" in told[0]
+    (told,) = mistakes(train(tiny_phantom, run, training=TRAINING | {"max_epochs": 2}))
+    assert "was made with other settings; choose another" in told
     assert (run / "rounds.csv").read_bytes() == rows

@@ -187,6 +187,7 @@ def test_the_files_hold_the_tables_and_every_scans_figures(tmp_path: Path) -> No
     assert (first["VS volume"], second["VS volume"], second["CSF / brain"]) == ("1234.57", "", "")
 
 
+@pytest.mark.slow
 def test_the_files_are_in_utf_8_whatever_the_machines_encoding_is(tmp_path: Path) -> None:
     program = (
         "import sys; from test_check_population import measurement, report;"

@@ -32,6 +32,7 @@ def test_numbers_that_are_frozen_into_the_compiled_code_are_those_of_the_shapes(
     assert kernel._SAFETY == ELLIPSOID_SAFETY
 
 
+@pytest.mark.slow
 def test_compiled_code_works_where_nothing_can_be_written(tmp_path: Path) -> None:
     source = Path(kernel.__file__)
     (tmp_path / "kernel.py").write_text(source.read_text())

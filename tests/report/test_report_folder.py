@@ -2,14 +2,13 @@
 
 import math
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 
 import nibabel as nib
 import numpy as np
 import pytest
 from small_head import patient
+from typed import run_command
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.report import write_report
@@ -87,11 +86,6 @@ def _without_vs(found):
     found[found == 1] = 0
 
 
-def _run(*arguments):
-    command = [sys.executable, "-m", "tanq_monai", "report", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
 def test_worst_case_comes_first_and_the_missed_structure_before_the_low_dice(folders):
     folders.add("perfect")
     folders.add("smaller", _smaller)
@@ -155,7 +149,7 @@ def test_what_cannot_be_shown_is_told_and_the_others_are_shown_by_the_command(fo
     folders.add("far", grid=np.diag([2.0, 2.5, 4.0, 1.0]))
     folders.add("lost")
     (folders.pred / "lost_Label.nii.gz").unlink()
-    result = _run("--scans", folders.scans, "--pred", folders.pred, "--output", folders.output)
+    result = run_command("report", "--scans", folders.scans, "--pred", folders.pred, "--output", folders.output)
     assert result.returncode == 1
     far, lost = sorted(result.stderr.strip().splitlines())
     assert re.fullmatch(r"error: .*far_Label.nii.gz: lies up to .* mm beside its scan .*", far)
@@ -170,7 +164,8 @@ def test_what_cannot_be_shown_is_told_and_the_others_are_shown_by_the_command(fo
 def test_the_command_ends_with_exit_code_0_when_all_is_well(folders):
     folders.add("good")
     names = '{"tumour": 1, "cochlea": 2}'
-    result = _run(
+    result = run_command(
+        "report",
         *("--scans", folders.scans, "--pred", folders.pred, "--truth", folders.truth),
         *("--output", folders.output, "--structures", names, "--title", "Friday"),
     )

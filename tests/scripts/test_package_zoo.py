@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -37,17 +38,23 @@ def copy_of_the_repository(folder):
 
 
 @pytest.fixture(scope="module")
-def zoos(tmp_path_factory):
-    """What two copies of the repository in different folders make, each in a process of its own."""
-    made = []
-    for name in ("one", "another_name"):
-        copy = copy_of_the_repository(tmp_path_factory.mktemp(name) / "repository")
-        command = [sys.executable, str(copy / "scripts" / "package_zoo.py"), "--output", str(copy / "zoo")]
-        environment = os.environ | {"PYTHONPATH": str(copy)}
-        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
-        made.append(copy / "zoo")
-    return made
+def zoos(slow, tmp_path_factory):
+    """What two copies of the repository in different folders make, one here and one in a process of its own."""
+    here, alone = (copy_of_the_repository(tmp_path_factory.mktemp(name) / "repository") for name in ("one", "other"))
+    command = [sys.executable, str(alone / "scripts" / "package_zoo.py"), "--output", str(alone / "zoo")]
+    environment = os.environ | {"PYTHONPATH": str(alone)}
+    with (
+        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(package_zoo, "BUNDLES", here / "bundles")
+        patch.setattr(package_zoo, "PACKAGE", here / "tanq_monai")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.jit is to be superseded
+            package_zoo.package_zoo(str(here / "zoo"))
+        told = process.communicate()[1]
+    assert process.returncode == 0, told
+    return [here / "zoo", alone / "zoo"]
 
 
 def members(archive):

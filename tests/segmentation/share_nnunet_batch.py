@@ -1,6 +1,5 @@
-"""Two steps of nnU-Net; as a program one of several ranks: share_nnunet_batch.py RANK RANKS MEETING_PLACE DATA RUN."""
+"""Two steps of nnU-Net, by one process or as one of several ranks."""
 
-import sys
 from pathlib import Path
 
 import torch
@@ -40,15 +39,15 @@ class FixedBatches:
             yield {"data": image, "target": [label, label[..., ::2, ::2]]}
 
 
-def two_steps(data: str, run: str, rank: int = 0) -> None:
+def two_steps(data: Path, run: Path, rank: int = 0) -> None:
     """Leaves ``RUN/models/model.pt``."""
     torch.manual_seed(0)
     trainer = set_up_nnunet(find_labelled(data).cases, run, SETTINGS, "cpu")
-    NnUNetEngine(trainer, FixedBatches(trainer, rank), max_epochs=1, model_dir=Path(run) / "models").run()
+    NnUNetEngine(trainer, FixedBatches(trainer, rank), max_epochs=1, model_dir=run / "models").run()
 
 
-if __name__ == "__main__":
-    rank, ranks, meeting_place, data, run = sys.argv[1:]
-    dist.init_process_group("gloo", f"file://{meeting_place}", rank=int(rank), world_size=int(ranks))
-    two_steps(data, run, int(rank))
+def two_steps_as_rank(rank: int, ranks: int, meeting_place: Path, data: Path, run: Path) -> None:
+    """The same as one of ``ranks``."""
+    dist.init_process_group("gloo", f"file://{meeting_place}", rank=rank, world_size=ranks)
+    two_steps(data, run, rank)
     dist.destroy_process_group()

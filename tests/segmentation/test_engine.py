@@ -1,12 +1,10 @@
 """The engine's own doings, with a network of three weights in place of nnU-Net's."""
 
-import contextlib
 import json
 
 import pytest
 import torch
 
-from tanq_monai.segmentation import engine as engine_module
 from tanq_monai.segmentation.engine import NnUNetEngine
 
 BATCH = {"data": torch.tensor([[3.0, 0.0, 4.0]]), "target": torch.zeros(1)}  # gradient of the sum: norm 5
@@ -52,15 +50,3 @@ def test_a_finished_run_leaves_its_model_folder_and_final_checkpoint_only(tmp_pa
     assert [p.name for p in (tmp_path / "results" / "fold_all").iterdir()] == ["checkpoint_final.pth"]
     plans = json.loads((tmp_path / "models" / "plans.json").read_text())
     assert plans == {"trained_configuration": "2d", "inference_allowed_mirroring_axes": [0, 1]}
-
-
-@pytest.mark.parametrize(
-    ("batch", "outcome"), [(BATCH, contextlib.nullcontext()), ({}, pytest.raises(KeyError, match="data"))]
-)
-def test_loaders_are_finished_after_a_good_and_after_a_broken_run(tmp_path, monkeypatch, batch, outcome):
-    finished = []
-    monkeypatch.setattr(engine_module, "finish_loaders", finished.append)
-    training = engine(tmp_path, 1.0, [batch])
-    with outcome:
-        training.run()
-    assert finished == [training.nnunet]

@@ -1,25 +1,12 @@
 """What is taken from nnU-Net's trainers."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
-from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.nnunet import Settings, find_trainer, finish_loaders, prepare_batch, set_up_nnunet
+from tanq_monai.segmentation.nnunet import Settings, find_trainer, prepare_batch, set_up_nnunet
 
 CPU = torch.device("cpu")
-
-
-class EndlessBatches:
-    """As nnU-Net's loader stands to its processes."""
-
-    def set_thread_id(self, number):
-        pass
-
-    def __next__(self):
-        return {"data": 0}
 
 
 def test_a_trainer_is_found_by_its_name():
@@ -58,12 +45,3 @@ def test_a_fold_that_does_not_exist_is_told_before_anything_is_written(fold, wor
     with pytest.raises(InputError, match=words):
         set_up_nnunet([{"image": f"{n}.nii.gz"} for n in range(4)], tmp_path / "run", Settings(fold=fold), CPU)
     assert not (tmp_path / "run").exists()
-
-
-def test_loading_processes_are_ended():
-    loader = NonDetMultiThreadedAugmenter(EndlessBatches(), None, num_processes=1)
-    assert next(loader) == {"data": 0}
-    processes = list(loader._processes)
-    assert processes[0].is_alive()
-    finish_loaders(SimpleNamespace(dataloader_train=loader, dataloader_val=iter([])))
-    assert not processes[0].is_alive()

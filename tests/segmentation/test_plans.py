@@ -147,6 +147,7 @@ def test_a_broken_plan_says_so(tmp_path):
         read_configuration(tmp_path / "plans.json", "2d")
 
 
+@pytest.mark.slow
 def test_inference_does_not_import_nnunetv2():
     code = (
         "import sys, tanq_monai.segmentation.plans, tanq_monai.segmentation.inferer, "

@@ -217,7 +217,9 @@ def test_choices_of_the_user_reach_the_folder_through_the_config(choice, accepte
     assert f"3 cases: {len(accepted)} accepted" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_bundle_run_tells_a_mistake_in_one_line_and_writes_nothing(predictions, tmp_path):
+    """MONAI's program in a process of its own, as a user starts it."""
     nib.save(nib.Nifti1Image(head()[:50], AFFINE), predictions / f"{GOOD}_Label.nii.gz")
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/refine.yaml"]
     command += ["--meta_file", "configs/metadata.json", "--logging_file", "configs/logging.conf"]

@@ -1,6 +1,6 @@
-"""Two steps of the translator; as a program one of several ranks: share_a_batch.py RANK RANKS MEETING_PLACE WEIGHTS."""
+"""Two steps of the translator, by one process or as one of several ranks."""
 
-import sys
+from pathlib import Path
 
 import torch
 from monai.data import DataLoader
@@ -48,10 +48,10 @@ def two_steps() -> dict[str, torch.Tensor]:
     return {f"{n}.{name}": value for n, network in enumerate(trained) for name, value in network.state_dict().items()}
 
 
-if __name__ == "__main__":
-    rank, ranks, meeting_place, weights = sys.argv[1:]
-    dist.init_process_group("gloo", f"file://{meeting_place}", rank=int(rank), world_size=int(ranks))
+def two_steps_as_rank(rank: int, ranks: int, meeting_place: Path, weights: Path) -> None:
+    """The first one writes the weights."""
+    dist.init_process_group("gloo", f"file://{meeting_place}", rank=rank, world_size=ranks)
     result = two_steps()
-    if rank == "0":
+    if rank == 0:
         torch.save(result, weights)
     dist.destroy_process_group()

@@ -2,6 +2,7 @@ import copy
 from dataclasses import astuple, fields
 from pathlib import Path
 
+import processes
 import pytest
 import torch
 from ignite.engine import Events
@@ -9,7 +10,7 @@ from monai.engines import IterationEvents, SupervisedTrainer
 from monai.utils.enums import CommonKeys as Keys
 from tiny import slices
 from torch import distributed as dist
-from torch import multiprocessing, nn
+from torch import nn
 from torch.nn import functional as F
 
 from tanq_monai.networks import CycleGanGenerator, PatchDiscriminator
@@ -248,11 +249,11 @@ def _train_as_rank(rank: int, folder: Path) -> None:
     dist.destroy_process_group()
 
 
-@pytest.mark.integration
+@pytest.mark.slow
 def test_two_ranks_with_half_the_batch_each_do_what_one_process_does(tmp_path):
     alone = _trainer(_networks(), BATCHES)
     _run(alone)
-    multiprocessing.spawn(_train_as_rank, args=(tmp_path,), nprocs=2)
+    assert processes.end(*(processes.start(_train_as_rank, rank, tmp_path) for rank in (0, 1))) == [0, 0]
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
     for name, value in _whole_state(alone).items():
         torch.testing.assert_close(first[name], value, rtol=0, atol=ROUNDING, msg=lambda m, n=name: f"{n}: {m}")

@@ -154,7 +154,7 @@ def test_a_step_takes_one_whole_pass_and_one_encoding():
     for name, seen in calls.items():
         getattr(parts.generator, name).register_forward_hook(lambda m, x, y, seen=seen: seen.append(len(y)))
     _run(_trainer(parts))
-    assert calls == {"stem": [4, 4], "up1": [4], "head": [4], "seg_decoder": [4]}
+    assert calls == {"stem": [4, 4], "up1": [4], "head": [4], "seg_decoder": [2]}
 
 
 def test_discriminator_sees_the_updated_weights_and_the_undetached_fake_last():

@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tanq_monai.deploy.runtime import run
@@ -11,8 +11,12 @@ from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.transforms.labels import REGIONS
 
 
-def main() -> None:
-    """Read the options, run."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Read the options, run.
+
+    Args:
+        argv: the options. Default: those that this process was started with.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m tanq_monai.deploy.runtime",
         description="Segment or translate one scan with an ONNX file. Research use only; not a medical device.",
@@ -23,10 +27,14 @@ def main() -> None:
     parser.add_argument("--label", type=Path, help="to translate: structures of the scan, NIfTI file on its grid")
     parser.add_argument("--style", help="to translate: look of hrT2, where the model knows several")
     parser.add_argument("--structures", help="names and values of the label, as JSON")
-    parser.add_argument("--provider", default="auto", help="cpu, cuda, tensorrt, or auto (default)")
+    parser.add_argument("--engine", default="auto", help="onnxruntime, openvino, or auto (default), the faster one")
+    parser.add_argument("--threads", help="that compute; default: one for every core")
+    parser.add_argument("--amp", default="auto", help="bfloat16: true, false, or auto (default), where it is worth it")
+    parser.add_argument("--provider", default="auto", help="of ONNX Runtime: cpu, cuda, tensorrt, or auto (default)")
     try:
-        options = vars(parser.parse_args())
-        run(**options | {"structures": _structures(options["structures"])})
+        options = vars(parser.parse_args(argv))
+        parsed = {"structures": _structures(options["structures"]), "threads": _threads(options["threads"])}
+        run(**options | parsed)
         sys.stdout.write(f"{options['output']}\n")
     except (InputError, InputErrors) as error:
         sys.exit(f"error: {error}")
@@ -45,6 +53,13 @@ def _structures(text: str | None) -> Mapping[str, int]:
     if not isinstance(structures, dict) or not all(type(value) is int for value in structures.values()):
         raise InputError(f"--structures {text}", "names no label values", """write e.g. '{"VS": 1, "cochlea": 2}'""")
     return structures
+
+
+def _threads(text: str | None) -> int | None:
+    try:
+        return None if text is None else int(text)
+    except ValueError as error:
+        raise InputError(f"--threads {text}", "is no number", "give 1 or more, or leave it out") from error
 
 
 if __name__ == "__main__":

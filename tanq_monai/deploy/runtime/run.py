@@ -8,13 +8,21 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.data.images import check_image
-from tanq_monai.data.volumes import read_volume
+from tanq_monai.data.images import read_image
+from tanq_monai.deploy.engines import (
+    AUTO,
+    SEGMENTER_2D,
+    SEGMENTER_3D,
+    TRANSLATOR,
+    Choices,
+    open_engine,
+    read_properties,
+)
 from tanq_monai.deploy.runtime.segmentation import segment
-from tanq_monai.deploy.runtime.session import open_session, properties_of
 from tanq_monai.deploy.runtime.translation import translate
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_file, replacing
+from tanq_monai.precision import asked
 from tanq_monai.transforms.labels import REGIONS
 
 SEGMENTATION, TRANSLATION = "segmentation", "translation"
@@ -28,6 +36,9 @@ def run(
     style: str | None = None,
     structures: Mapping[str, int] = REGIONS,
     provider: str = "auto",
+    engine: str = AUTO,
+    threads: int | None = None,
+    amp: bool | str = AUTO,
 ) -> None:
     """Segment or translate a scan, whichever the file is for; the result lies on the grid of the scan.
 
@@ -38,39 +49,46 @@ def run(
         label: of a translation: the structures of the scan, a NIfTI file on its grid.
         style: of a translation: the look of hrT2; may be left out where the file knows one.
         structures: names and values of ``label``; names begin with VS or cochlea.
-        provider: cpu, cuda, tensorrt, or auto (cuda where it is there).
+        provider: of ONNX Runtime: cpu, cuda, tensorrt, or auto (cuda where it is there).
+        engine: onnxruntime, openvino, or auto: the faster of those that are installed.
+        threads: that compute; None: one for every core.
+        amp: bfloat16, which the processor must have; auto: where it has, the engine too, and labels stay the same.
 
     Raises:
-        InputError: for files that cannot be used.
+        InputError: for files or choices that cannot be used.
     """
     image, output = Path(image), Path(output)
     if not output.name.endswith((".nii", ".nii.gz")):
         raise InputError(output, "is no name of a NIfTI file", "let it end in .nii.gz")
     check_output_file(output)
-    session = open_session(model, provider)
-    properties = properties_of(session, model)
+    properties = read_properties(model)
     task, contrast = properties["task"], properties["modality"]
     if (label is None) == (task == TRANSLATION):
         remedy = "give --label" if task == TRANSLATION else "leave --label out"
         raise InputError(model, f"is for {task}", remedy)
     if style is not None and task == SEGMENTATION:
         raise InputError(model, f"is for {task}", "leave --style out")
-    check_image(image, contrast)
-    scan, affine = read_volume(image)
+    network = open_engine(model, _kind(properties), Choices(engine, threads, asked(amp)), provider)
+    scan, affine = read_image(image, contrast)
     if label is None:
-        result: NDArray[Any] = segment(session, properties, scan, affine)
+        result: NDArray[Any] = segment(network, properties, scan, affine)
     else:
         voxels = _label_on(Path(label), scan.shape, affine, structures)
-        result = translate(session, properties, scan, affine, voxels, style, structures)
+        result = translate(network, properties, scan, affine, voxels, style, structures)
     with replacing(output) as temporary:
         nib.save(nib.Nifti1Image(result, affine), temporary)
+
+
+def _kind(properties: Mapping[str, Any]) -> str:
+    if properties["task"] == TRANSLATION:
+        return TRANSLATOR
+    return SEGMENTER_2D if len(properties["patch_size"]) == 2 else SEGMENTER_3D
 
 
 def _label_on(
     path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], structures: Mapping[str, int]
 ) -> NDArray[Any]:
-    check_image(path)
-    label, own = read_volume(path)
+    label, own = read_image(path)
     if label.shape != shape or not np.allclose(own, affine, atol=1e-3):
         raise InputError(path, "lies on another grid than its image", "resample it to the grid of its image")
     unknown = np.setdiff1d(label, [0, *structures.values()])

@@ -1,41 +1,38 @@
 """A segmenter's ONNX file on a scan, as ``vs_cochlea_seg/configs/inference.yaml`` does it. Plan space is z, y, x."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tanq_monai.deploy.engines import Engine
 from tanq_monai.deploy.runtime.resampling import Volume, resample
 from tanq_monai.segmentation.windows import gaussian_weight, padding_to, window_places
 from tanq_monai.transforms.plan_space import Placement, PlanSpace, crop_and_normalize
 from tanq_monai.transforms.splines import Interpolation
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
 OVERLAP = 0.5  # of neighbouring windows, nnU-Net's
 
 
 def segment(
-    session: "InferenceSession",
-    properties: Mapping[str, Any],
-    scan: NDArray[Any],
-    affine: NDArray[np.float64],
+    engine: Engine, properties: Mapping[str, Any], scan: NDArray[Any], affine: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
     """Labels (x, y, z) of a scan (x, y, z).
 
     Args:
-        session: of the file.
+        engine: that runs the file.
         properties: of the file.
         scan: any unit and number type.
         affine: voxel to mm, (4, 4).
     """
     space = plan_space(properties)
     image, placement = _to_plan_space(scan, affine, space)
-    logits = sliding_window(session, image, properties["patch_size"], len(properties["classes"]))
+    network = SlidingWindow(engine, properties["patch_size"], len(properties["classes"]))
     label = np.zeros(placement.full_shape, dtype=np.uint8)
-    label[placement.slices] = label_map(logits, placement, space)
+    box = label[placement.slices]
+    for slab in _slabs(image, network.window, space):
+        box[slab] = label_map(network(image[slab]), box[slab].shape, placement.spacing, space)
     return np.ascontiguousarray(np.transpose(label, np.argsort([axis - 1 for axis in space.array_axes[1:]])))
 
 
@@ -50,33 +47,51 @@ def plan_space(properties: Mapping[str, Any]) -> PlanSpace:
     )
 
 
-def sliding_window(session: "InferenceSession", image: Volume, window: Sequence[int], classes: int) -> Volume:
-    """Gaussian-weighted mean of the logits (K, z, y, x) of overlapping windows; two numbers are windows of slices."""
-    widths = padding_to(image.shape, window)
-    padded = np.pad(image, widths)
-    weight = gaussian_weight(window)
-    total: Volume = np.zeros((classes, *padded.shape), dtype=np.float32)
-    for place in window_places(padded.shape, window, OVERLAP):
-        logits = session.run(None, {"image": padded[place][None, None]})[0][0]
-        total[(slice(None), *place)] += logits * weight
-    total /= _weights(padded.shape, weight)
-    inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, image.shape, strict=True))
-    return total[(slice(None), *inner)]
+class SlidingWindow:
+    """Gaussian-weighted mean of the logits of overlapping windows.
+
+    Args:
+        engine: of the network.
+        window: its size in voxels, (z, y, x); or (y, x) for slices.
+        classes: K.
+    """
+
+    def __init__(self, engine: Engine, window: Sequence[int], classes: int) -> None:
+        self.engine, self.window, self.classes = engine, tuple(window), classes
+        self.weight = gaussian_weight(window)
+
+    def __call__(self, image: Volume) -> Volume:
+        """Logits (K, z, y, x) of (z, y, x)."""
+        widths = padding_to(image.shape, self.window)
+        padded = np.pad(image, widths) if np.any(widths) else image
+        total: Volume = np.zeros((self.classes, *padded.shape), dtype=np.float32)
+        weights = np.zeros(padded.shape, dtype=np.float32)
+        for place in window_places(padded.shape, self.window, OVERLAP):
+            logits = self.engine({"image": padded[place][None, None]})[0]
+            logits *= self.weight
+            total[(slice(None), *place)] += logits
+            weights[place] += self.weight
+        total /= weights
+        inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, image.shape, strict=True))
+        return total[(slice(None), *inner)]
 
 
-def label_map(logits: Volume, placement: Placement, space: PlanSpace) -> NDArray[np.uint8]:
-    """The class with the highest logit in the box of the scan (z, y, x), of which one at a time is held."""
-    best: Volume = np.full(placement.shape, -np.inf, dtype=np.float32)
-    label = np.zeros(placement.shape, dtype=np.uint8)
-    target = space.target_spacing(placement.spacing)
+def label_map(logits: Volume, shape: Sequence[int], spacing: Sequence[float], space: PlanSpace) -> NDArray[np.uint8]:
+    """The class with the highest logit on a grid of ``shape`` and ``spacing`` (z, y, x); one at a time is held."""
+    best: Volume = np.full(shape, -np.inf, dtype=np.float32)
+    label = np.zeros(shape, dtype=np.uint8)
     for number, channel in enumerate(logits):
-        _keep_better(best, label, number, resample(channel, placement.shape, target, placement.spacing, space.logits))
+        values = resample(channel, shape, space.target_spacing(tuple(spacing)), spacing, space.logits)
+        label[values > best] = number
+        np.maximum(best, values, out=best)
     return label
 
 
-def _keep_better(best: Volume, label: NDArray[np.uint8], number: int, values: Volume) -> None:
-    label[values > best] = number
-    np.maximum(best, values, out=best)
+def _slabs(image: Volume, window: Sequence[int], space: PlanSpace) -> list[slice]:
+    """What can be finished by itself: every slice where the network sees slices, which lie as those of the scan do."""
+    if len(window) == 2 and space.logits.order <= 1:  # overshoot of higher splines is clipped by volume
+        return [slice(z, z + 1) for z in range(len(image))]
+    return [slice(None)]
 
 
 def _to_plan_space(
@@ -85,12 +100,3 @@ def _to_plan_space(
     crop, placement = crop_and_normalize(scan, affine, space)
     target = space.target_spacing(placement.spacing)
     return resample(crop, placement.new_shape(space), placement.spacing, target, space.image), placement
-
-
-def _weights(shape: Sequence[int], weight: Volume) -> Volume:
-    """The sum of the weights of all windows, of slices those of one plane."""
-    plane = shape[len(shape) - weight.ndim :]
-    weights = np.zeros(tuple(plane), dtype=np.float32)
-    for place in window_places(plane, weight.shape, OVERLAP):
-        weights[place] += weight
-    return weights

@@ -1,24 +1,22 @@
 """A translator's ONNX file on a scan, as ``tanq_translation/configs/inference.yaml`` does it."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tanq_monai.deploy.engines import Engine
 from tanq_monai.errors import InputError
 from tanq_monai.transforms.geometry import SliceGrid, plan_slices
 from tanq_monai.transforms.intensity import from_unit_range, scale_to_unit_range
 from tanq_monai.transforms.labels import REGIONS, to_regions
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
 BLANK = -1.0  # of an image in [-1, 1]: what lies outside the scan
 
 
 def translate(
-    session: "InferenceSession",
+    engine: Engine,
     properties: Mapping[str, Any],
     scan: NDArray[Any],
     affine: NDArray[np.float64],
@@ -29,7 +27,7 @@ def translate(
     """Pseudo-hrT2 (x, y, z) in [0, 1] of a ceT1 scan (x, y, z); 0 outside the translated slab.
 
     Args:
-        session: of the file.
+        engine: that runs the file.
         properties: of the file.
         scan: any unit and number type.
         affine: voxel to mm, RAS (4, 4).
@@ -43,11 +41,11 @@ def translate(
     number = _style_number(properties["styles"], style)
     pixels, pixel_mm, slab_mm = (properties[name] for name in ("pixels", "spacing", "slab_mm"))
     grid = plan_slices(scan, affine, pixels, pixel_mm, label, slab_mm)
-    return grid.to_volume(_translated(session, grid, scan, label, number, structures))
+    return grid.to_volume(_translated(engine, grid, scan, label, number, structures))
 
 
 def _translated(
-    session: "InferenceSession",
+    engine: Engine,
     grid: SliceGrid,
     scan: NDArray[Any],
     label: NDArray[Any],
@@ -60,7 +58,7 @@ def _translated(
     translated = np.zeros_like(images)
     for z in np.flatnonzero((images > BLANK).any(axis=(1, 2))):
         inputs = {"image": np.stack([images[z], regions[z]])[None], "style": np.array([style])}
-        translated[z] = from_unit_range(session.run(None, inputs)[0][0, 0])
+        translated[z] = from_unit_range(engine(inputs)[0, 0])
     return translated
 
 

@@ -7,16 +7,14 @@ import shutil
 import socket
 import stat
 import struct
-import subprocess
-import sys
 import time
 import zipfile
 import zlib
 
 import pytest
 from made_up_zoo import CONFIG, QuietHandler, make_bundle, publish, serving, snapshot, zip_of
+from typed import mistakes, run_command
 
-from tanq_monai.cli import main
 from tanq_monai.deploy.zoo import source
 from tanq_monai.deploy.zoo.fetch import fetch_bundle
 from tanq_monai.deploy.zoo.index import as_numbers
@@ -455,8 +453,7 @@ def test_a_server_that_dies_halfway_is_told(zoo, installed, monkeypatch):
 
 
 def fetch_command(*arguments):
-    command = [sys.executable, "-m", "tanq_monai", "fetch", NAME, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_command("fetch", NAME, *arguments)
 
 
 def test_the_command_tells_a_dead_server_in_one_line_with_exit_code_1(installed):
@@ -484,30 +481,22 @@ def test_the_command_tells_a_forbidden_call_in_one_line_and_shows_the_progress(z
     assert snapshot(installed) == before
 
 
-def test_the_command_prints_the_folder(zoo, tmp_path, monkeypatch, capsys):
-    words = ["fetch", NAME, "--zoo", str(zoo), "--version", "0.2.0", "--output-dir", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["tanq_monai", *words])
-    main()
-    assert capsys.readouterr().out.strip() == str(tmp_path / "vs_cochlea_seg_v0.2.0")
+def test_the_command_prints_the_folder(zoo, tmp_path):
+    done = fetch_command("--zoo", zoo, "--version", "0.2.0", "--output-dir", tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'vs_cochlea_seg_v0.2.0'}\n")
 
 
-def test_a_version_that_was_read_as_a_number_is_refused_and_taken_when_quoted_twice(tmp_path, monkeypatch, capsys):
+def test_a_version_that_was_read_as_a_number_is_refused_and_taken_when_quoted_twice(tmp_path):
     zoo = tmp_path / "zoo"
     zoo.mkdir()
     publish(zoo, *(bundle_zip(zoo, version) for version in ("0.1", "0.10")))
 
-    def run(version):
-        words = ["fetch", NAME, "--zoo", str(zoo), "--version", version, "--output-dir", str(tmp_path / "bundles")]
-        monkeypatch.setattr(sys, "argv", ["tanq_monai", *words])
-        main()
-
-    with pytest.raises(SystemExit) as stopped:
-        run("0.10")
+    words = ("--zoo", zoo, "--output-dir", tmp_path / "bundles")
     told = "error: --version 0.1: was read as a number, and 0.10 as 0.1; quote it twice, e.g. --version \"'0.1'\""
-    assert stopped.value.code == told
+    assert mistakes(fetch_command(*words, "--version", "0.10")) == [told]
     assert not (tmp_path / "bundles").exists()
-    run("'0.10'")
-    assert capsys.readouterr().out.strip() == str(tmp_path / "bundles" / "vs_cochlea_seg_v0.10")
+    done = fetch_command(*words, "--version", "'0.10'")
+    assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'bundles' / 'vs_cochlea_seg_v0.10'}\n")
 
 
 def test_no_list_of_bundles_is_endless(zoo, tmp_path, monkeypatch):

@@ -1,0 +1,279 @@
+"""Both engines against torch, which one is chosen, and what users may get wrong about them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from bundles import CHOICES, segmenter_bundle, translator_bundle
+from tanq_monai.deploy.bundle_network import read_network
+from tanq_monai.deploy.engine_network import Bfloat16Network, EngineNetwork, kind_of, on_engine
+from tanq_monai.deploy.engines import (
+    SEGMENTER_2D,
+    SEGMENTER_3D,
+    TRANSLATOR,
+    Choices,
+    OnnxRuntime,
+    choose_engine,
+    open_engine,
+    read_properties,
+)
+from tanq_monai.deploy.engines.choice import FASTEST
+from tanq_monai.deploy.engines.on_openvino import OpenVino, has_bfloat16
+from tanq_monai.deploy.export import export_onnx
+from tanq_monai.deploy.runtime.__main__ import main
+from tanq_monai.errors import InputError
+from tanq_monai.networks import CycleGanGenerator
+from tanq_monai.precision import cpu_has_bfloat16
+
+KINDS = {"2d": SEGMENTER_2D, "3d_fullres": SEGMENTER_3D, "translation": TRANSLATOR}
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory):
+    """Slices, volumes, translation, with their ONNX files."""
+    root = tmp_path_factory.mktemp("engines")
+    made = {name: segmenter_bundle(root / name, name) for name in ("2d", "3d_fullres")}
+    made["translation"] = translator_bundle(root / "translation")
+    for folder in made.values():
+        export_onnx(folder)
+    return made
+
+
+def inputs_of(name, batch, seed=0):
+    """What the network of a bundle takes: images, of a translator with structures and styles."""
+    noise = torch.randn(
+        batch, 1, *((16, 48, 32) if name == "3d_fullres" else (64, 48)), generator=torch.Generator().manual_seed(seed)
+    )
+    if name != "translation":
+        return {"image": noise}
+    structures = torch.zeros_like(noise)
+    structures[0, 0, 8:20, 8:24], structures[-1, 0, 30:40, 20:36] = 1, 2
+    return {
+        "image": torch.cat([noise.clamp(-1, 1), structures], dim=1),
+        "style": torch.arange(batch) % len(CHOICES["styles"]),
+    }
+
+
+def on(bundle, engine, **choices):
+    return on_engine(read_network(bundle), bundle / "models" / "model.pt", engine=engine, **choices)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_bundles_network_computes_the_same_on_every_engine(bundles, name, engine):
+    network, other = read_network(bundles[name]), on(bundles[name], engine, threads=1, amp=False)
+    assert isinstance(other, EngineNetwork)
+    for batch in (1, 3):
+        inputs = inputs_of(name, batch, seed=batch)
+        with torch.no_grad():
+            torch.testing.assert_close(other(*inputs.values()), network(*inputs.values()), rtol=0, atol=3e-4)
+
+
+@pytest.mark.parametrize("engine", [OnnxRuntime, OpenVino])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_computes_the_same_on_every_engine(bundles, name, engine):
+    run = engine(bundles[name] / "models" / "model.onnx", threads=1)
+    inputs = inputs_of(name, 2)
+    with torch.no_grad():
+        expected = read_network(bundles[name])(*inputs.values()).numpy()
+    np.testing.assert_allclose(run({key: value.numpy() for key, value in inputs.items()}), expected, rtol=0, atol=3e-4)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_output_stays_as_it_is_when_the_network_runs_again(bundles, engine):
+    network = on(bundles["2d"], engine)
+    first = network(torch.ones(1, 1, 32, 32))
+    kept = first.clone()
+    network(torch.zeros(1, 1, 32, 32))
+    assert torch.equal(first, kept)
+
+
+def test_auto_takes_the_fastest_of_its_table_that_is_there(monkeypatch):
+    engines = ("openvino", "onnxruntime", "torch")
+    for kind, order in FASTEST.items():
+        assert sorted(order) == sorted(engines)
+        for number in range(3):
+            with monkeypatch.context() as patch:
+                for name in order[:number]:
+                    patch.setitem(sys.modules, name, None)
+                assert choose_engine(Choices(), kind, engines) == order[number]
+
+
+def test_auto_passes_over_an_engine_without_the_precision_that_is_asked_for():
+    possible = ("onnxruntime", "torch")
+    assert choose_engine(Choices(bfloat16=True), TRANSLATOR, possible) == "torch"
+    assert choose_engine(Choices(bfloat16=False), TRANSLATOR, possible) == "onnxruntime"
+
+
+def test_the_kind_of_a_network_is_seen(bundles):
+    for name, kind in KINDS.items():
+        assert kind_of(read_network(bundles[name])) == kind
+    assert kind_of(CycleGanGenerator(width=4, blocks=1)) == TRANSLATOR
+
+
+def test_without_any_engine_a_bundle_runs_on_torch(bundles, monkeypatch):
+    network = read_network(bundles["2d"])
+    for name in ("openvino", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert on_engine(network, bundles["2d"] / "models" / "model.pt", amp=False) is network
+
+
+def test_auto_runs_a_translator_on_onnx_runtime_only_with_a_file_of_its_weights(bundles, tmp_path):
+    network, file = read_network(bundles["translation"]), tmp_path / "model.onnx"
+    assert on_engine(network, tmp_path / "model.pt", amp=False) is network
+    file.write_bytes((bundles["translation"] / "models" / "model.onnx").read_bytes())
+    chosen = on_engine(network, tmp_path / "model.pt", amp=False)
+    assert isinstance(chosen.engine, OnnxRuntime)
+    with torch.no_grad():
+        next(network.parameters())[0] += 1e-6
+    assert on_engine(network, tmp_path / "model.pt", amp=False) is network
+    with pytest.raises(InputError, match=r"model\.onnx: is of other weights than the model\.pt beside it"):
+        on_engine(network, tmp_path / "model.pt", engine="onnxruntime")
+    file.unlink()
+    with pytest.raises(InputError, match=r"model\.onnx: is missing; export it with"):
+        on_engine(network, tmp_path / "model.pt", engine="onnxruntime")
+
+
+def test_on_another_device_auto_is_torch(bundles):
+    network = read_network(bundles["2d"])
+    assert on_engine(network, bundles["2d"] / "models" / "model.pt", device="meta") is network
+    with pytest.raises(InputError, match=r"^engine openvino: is for CPUs, not for meta; choose auto, or device cpu$"):
+        on_engine(network, bundles["2d"] / "models" / "model.pt", device="meta", engine="openvino")
+
+
+@pytest.mark.parametrize("name", ["2d", "3d_fullres"])
+def test_torch_in_bfloat16_labels_as_in_float32(bundles, name):
+    network, short = read_network(bundles[name]), Bfloat16Network(read_network(bundles[name]))
+    image = inputs_of(name, 1)["image"]
+    with torch.no_grad():
+        expected, found = network(image), short(image)
+    assert found.dtype == torch.bfloat16
+    assert (found.argmax(dim=1) == expected.argmax(dim=1)).double().mean() > 0.98
+    assert not torch.equal(found.float(), expected)
+    assert short.encoder is short.network.encoder
+
+
+def test_both_ask_the_processor_alike():
+    assert has_bfloat16() == cpu_has_bfloat16()
+
+
+@pytest.mark.parametrize(("engine", "package"), [("onnxruntime", "onnxruntime"), ("openvino", "openvino")])
+def test_an_engine_that_is_not_installed_is_told(bundles, monkeypatch, engine, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    told = f"^engine {engine}: is not installed; install {engine}, or choose auto$"
+    with pytest.raises(InputError, match=told):
+        on(bundles["2d"], engine)
+    with pytest.raises(InputError, match=told):
+        open_engine(bundles["2d"] / "models" / "model.onnx", SEGMENTER_2D, Choices(engine))
+
+
+def test_no_engine_at_all_is_told(monkeypatch):
+    for name in ("openvino", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(InputError, match=r"^engine: none of openvino, onnxruntime is installed; pip install openvino$"):
+        choose_engine(Choices(), SEGMENTER_2D, ("onnxruntime", "openvino"))
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"engine": "warp"}, "engine warp: is none; choose auto or one of torch, openvino, onnxruntime"),
+        ({"threads": 0}, "threads 0: is no number of threads; give 1 or more, or leave it out"),
+        ({"threads": -2}, "threads -2: is no number of threads; give 1 or more, or leave it out"),
+        ({"threads": 1.5}, "threads 1.5: is no number of threads; give 1 or more, or leave it out"),
+        ({"amp": "bf16"}, "amp: 'bf16' is no choice; give auto, true or false"),
+    ],
+)
+def test_choices_that_are_none_are_told(bundles, choices, told):
+    with pytest.raises(InputError, match=f"^{told}$"):
+        on_engine(read_network(bundles["2d"]), bundles["2d"] / "models" / "model.pt", **choices)
+
+
+def test_an_engine_that_runs_no_such_network_is_told(tmp_path):
+    network = CycleGanGenerator(width=4, blocks=1)
+    assert on_engine(network, tmp_path / "model.pt", amp=False) is network
+    with pytest.raises(InputError, match=r"^engine openvino: runs no such network; choose auto or one of torch$"):
+        on_engine(network, tmp_path / "model.pt", engine="openvino")
+
+
+@pytest.mark.skipif(cpu_has_bfloat16(), reason="this processor computes in bfloat16")
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_precision_that_the_processor_lacks_is_told(bundles, engine):
+    told = "^amp: this processor has neither AMX nor AVX512-BF16; give auto or false$"
+    with pytest.raises(InputError, match=told):
+        on(bundles["2d"], engine, amp=True)
+    if engine == "openvino":
+        with pytest.raises(InputError, match=told):
+            OpenVino(bundles["2d"] / "models" / "model.onnx", threads=1, bfloat16=True)
+
+
+def test_an_engine_that_lacks_the_precision_is_told():
+    with pytest.raises(InputError, match=r"^engine onnxruntime: computes in float32 alone; "):
+        choose_engine(Choices("onnxruntime", bfloat16=True), SEGMENTER_2D, ("onnxruntime",))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--threads", "0"), "threads 0: is no number of threads; give 1 or more, or leave it out"),
+        (("--threads", "two"), "--threads two: is no number; give 1 or more, or leave it out"),
+        (("--engine", "torch"), "engine torch: runs no such network; choose auto or one of openvino, onnxruntime"),
+        (("--amp", "half"), "amp: 'half' is no choice; give auto, true or false"),
+        (
+            ("--engine", "openvino", "--provider", "cuda"),
+            "engine openvino: runs no such network; choose auto or one of",
+        ),
+    ],
+)
+def test_the_runtime_tells_mistakes_in_one_line(bundles, tmp_path, words, told):
+    output = tmp_path / "out.nii.gz"
+    files = (
+        "--model",
+        bundles["2d"] / "models" / "model.onnx",
+        "--image",
+        tmp_path / "scan.nii.gz",
+        "--output",
+        output,
+    )
+    with pytest.raises(SystemExit, match=f"^error: {told}.*$"):
+        main([*map(str, files), *words])
+    assert not output.exists()
+
+
+def test_openvino_leaves_no_id_in_the_home_folder_and_tells_nobody(bundles, tmp_path):
+    model = str(bundles["2d"] / "models" / "model.onnx")
+    program = f"""
+import sys
+from tanq_monai.deploy.engines import SEGMENTER_2D, Choices, open_engine
+open_engine({model!r}, SEGMENTER_2D, Choices("openvino"))
+assert "openvino" in sys.modules
+assert not any(name.startswith("openvino_telemetry.") for name in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], env=os.environ | {"HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_properties_are_read_as_onnx_runtime_reads_them(bundles):
+    for folder in bundles.values():
+        file = folder / "models" / "model.onnx"
+        texts = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map
+        assert read_properties(file) == {name: json.loads(text) for name, text in texts.items()}
+
+
+def test_files_that_say_nothing_are_told(bundles, tmp_path):
+    whole = (bundles["2d"] / "models" / "model.onnx").read_bytes()
+    for content in (whole[:1000], whole[:-5], b"plain text, and no protobuf at all", b"\xff" * 40):
+        (tmp_path / "model.onnx").write_bytes(content)
+        with pytest.raises(InputError, match=r"model\.onnx: cannot be opened \(.*\); export it again"):
+            read_properties(tmp_path / "model.onnx")
+    (tmp_path / "model.onnx").write_bytes(b"")
+    with pytest.raises(InputError, match=r"model\.onnx: does not say what it is"):
+        read_properties(tmp_path / "model.onnx")
+    with pytest.raises(InputError, match="is a folder"):
+        read_properties(tmp_path)
