@@ -75,7 +75,7 @@ class Results:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, Row] = {}
-        if path.exists():
+        if path.is_file():
             with path.open(newline="", encoding="utf-8") as stream:
                 self.rows = {row["name"]: Row(**row) for row in csv.DictReader(stream)}  # type: ignore[arg-type]
 
@@ -93,7 +93,9 @@ class Results:
         return [m for m in mutants if m.name in self.rows and self.rows[m.name].result in results]
 
 
-def mutation(tree: str, junit: str, output: str, names: str = "", fast: float = 5.0, check: bool = False) -> None:
+def mutation(
+    tree: str, junit: str, output: str, names: str = "", fast: float = 5.0, hints: str = "", check: bool = False
+) -> None:
     """Run the table.
 
     Args:
@@ -102,6 +104,7 @@ def mutation(tree: str, junit: str, output: str, names: str = "", fast: float = 
         output: CSV file.
         names: only mutants with this in their name.
         fast: seconds of the longest test that is run for each mutant by itself.
+        hints: output of another run, whose killing test is tried first for each mutant.
         check: only see whether all mutants fit the tree.
     """
     mutants = [mutant for mutant in read_mutants() if names in mutant.name]
@@ -112,12 +115,14 @@ def mutation(tree: str, junit: str, output: str, names: str = "", fast: float = 
                 pass
         if check:
             return
-        suite, results = Suite(Path(junit), copy), Results(Path(output))
+        suite, results, hinted = Suite(Path(junit), copy), Results(Path(output)), Results(Path(hints)).rows
         if not results.rows:
             _see_that_fast_tests_pass(copy, suite, {mutant.package for mutant in mutants}, fast)
         for mutant in mutants:
             if mutant.name not in results.rows:
-                _run_alone(copy, mutant, suite.tests_of(mutant.package, fast, mutant.file), results)
+                tests = suite.tests_of(mutant.package, fast, mutant.file)
+                first = hinted[mutant.name].test if mutant.name in hinted else ""
+                _run_alone(copy, mutant, [[first]] * (first in tests) + [tests], results)
         _run_together(copy, suite, results.of(mutants, OPEN), results)
     _tell_table(mutants, results)
 
@@ -162,9 +167,13 @@ def _see_that_fast_tests_pass(copy: Copy, suite: Suite, packages: set[str], fast
     tell(f"{outcome.passed} of {len(tests)} fast tests pass without any mutant in {outcome.seconds:.0f} s")
 
 
-def _run_alone(copy: Copy, mutant: Mutant, tests: Sequence[str], results: Results) -> None:
+def _run_alone(copy: Copy, mutant: Mutant, runs: Sequence[Sequence[str]], results: Results) -> None:
+    """One run after the other until one fails."""
     with holding(copy, [mutant]):
-        outcome = run_tests(copy, tests, LIMIT)
+        for tests in runs:
+            outcome = run_tests(copy, tests, LIMIT)
+            if outcome.failed:
+                break
     results.put(mutant, _result(outcome, OPEN), outcome.failed or "", outcome.seconds)
 
 
