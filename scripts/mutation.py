@@ -23,7 +23,6 @@ from benchmarks.measure import machine, tell
 from forked_tests import Copy, Outcome, Suite, run_tests
 
 TABLE = Path(__file__).with_name("mutants.yaml")
-FAST = 5.0  # seconds of a test that is run for every mutant of its package
 LIMIT = 60  # seconds of such a test with a mutant
 KILLED, TIMED_OUT, OPEN, SURVIVED = "killed", "killed by timeout", "open", "survived"
 
@@ -76,7 +75,7 @@ class Results:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, Row] = {}
-        if path.exists():
+        if path.is_file():
             with path.open(newline="", encoding="utf-8") as stream:
                 self.rows = {row["name"]: Row(**row) for row in csv.DictReader(stream)}  # type: ignore[arg-type]
 
@@ -94,7 +93,9 @@ class Results:
         return [m for m in mutants if m.name in self.rows and self.rows[m.name].result in results]
 
 
-def mutation(tree: str, junit: str, output: str, names: str = "", check: bool = False) -> None:
+def mutation(
+    tree: str, junit: str, output: str, names: str = "", fast: float = 5.0, hints: str = "", check: bool = False
+) -> None:
     """Run the table.
 
     Args:
@@ -102,6 +103,8 @@ def mutation(tree: str, junit: str, output: str, names: str = "", check: bool = 
         junit: of a run of its whole suite as it is, which says what tests there are and how long they take.
         output: CSV file.
         names: only mutants with this in their name.
+        fast: seconds of the longest test that is run for each mutant by itself.
+        hints: output of another run, whose killing test is tried first for each mutant.
         check: only see whether all mutants fit the tree.
     """
     mutants = [mutant for mutant in read_mutants() if names in mutant.name]
@@ -112,12 +115,14 @@ def mutation(tree: str, junit: str, output: str, names: str = "", check: bool = 
                 pass
         if check:
             return
-        suite, results = Suite(Path(junit), copy), Results(Path(output))
+        suite, results, hinted = Suite(Path(junit), copy), Results(Path(output)), Results(Path(hints)).rows
         if not results.rows:
-            _see_that_fast_tests_pass(copy, suite, {mutant.package for mutant in mutants})
+            _see_that_fast_tests_pass(copy, suite, {mutant.package for mutant in mutants}, fast)
         for mutant in mutants:
             if mutant.name not in results.rows:
-                _run_alone(copy, suite, mutant, results)
+                tests = suite.tests_of(mutant.package, fast, mutant.file)
+                first = hinted[mutant.name].test if mutant.name in hinted else ""
+                _run_alone(copy, mutant, [[first]] * (first in tests) + [tests], results)
         _run_together(copy, suite, results.of(mutants, OPEN), results)
     _tell_table(mutants, results)
 
@@ -154,17 +159,21 @@ def holding(copy: Copy, mutants: Sequence[Mutant]) -> Iterator[None]:
             paths[file].write_text(source, encoding="utf-8")
 
 
-def _see_that_fast_tests_pass(copy: Copy, suite: Suite, packages: set[str]) -> None:
-    tests = [test for package in sorted(packages) for test in suite.tests_of(package, FAST)]
+def _see_that_fast_tests_pass(copy: Copy, suite: Suite, packages: set[str], fast: float) -> None:
+    tests = [test for package in sorted(packages) for test in suite.tests_of(package, fast)]
     outcome = run_tests(copy, tests)
     if outcome.failed:
         raise SystemExit(f"{copy.log.read_text()}\nerror: {outcome.failed}: fails without any mutant")
     tell(f"{outcome.passed} of {len(tests)} fast tests pass without any mutant in {outcome.seconds:.0f} s")
 
 
-def _run_alone(copy: Copy, suite: Suite, mutant: Mutant, results: Results) -> None:
+def _run_alone(copy: Copy, mutant: Mutant, runs: Sequence[Sequence[str]], results: Results) -> None:
+    """One run after the other until one fails."""
     with holding(copy, [mutant]):
-        outcome = run_tests(copy, suite.tests_of(mutant.package, FAST, mutant.file), LIMIT)
+        for tests in runs:
+            outcome = run_tests(copy, tests, LIMIT)
+            if outcome.failed:
+                break
     results.put(mutant, _result(outcome, OPEN), outcome.failed or "", outcome.seconds)
 
 
