@@ -14,11 +14,15 @@ from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransfo
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.random import OneOfTransform, RandomTransform
 
+from tanq_monai.adaptation.settings import SIZES
 from tanq_monai.data.cases import find_labelled
+from tanq_monai.demo.pipeline import demo_steps
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.batches import EpochLoader, blur_one_way, seed_draws
 from tanq_monai.segmentation.engine import LATEST, NnUNetEngine
 from tanq_monai.segmentation.nnunet import Settings, set_up_nnunet
+from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
+from tanq_monai.steps import BUNDLES
 
 STEPS = 3
 SETTINGS = {
@@ -184,3 +188,23 @@ def test_no_blur_times_itself_wherever_it_stands():
     nested = [RandomTransform(blurs[0]), OneOfTransform([RandomTransform(blurs[1])]), ComposeTransforms([blurs[2]])]
     blur_one_way(ComposeTransforms(nested))
     assert not any(blur.benchmark for blur in blurs)
+
+
+def trainings_and_seeds(steps):
+    """The seed of every step that trains, by its name."""
+    words = {step.name: step.arguments for step in steps if "train" in step.name}
+    return {name: given[given.index("--seed") + 1] for name, given in words.items()}
+
+
+def test_every_training_of_self_training_gets_its_seed(tmp_path):
+    choices = RoundChoices({"2d": {}, "3d_fullres": {}}, folds=(0, 1), seed=7)
+    rounds = SelfTraining(Data("translated", "labels", "target"), tmp_path, choices, bundle=BUNDLES / "vs_cochlea_seg")
+    for number in (0, 1):
+        names = [f"round_{number}_train_{name}_fold_{fold}" for name in ("2d", "3d_fullres") for fold in (0, 1)]
+        assert trainings_and_seeds(rounds.steps_of(number)) == dict.fromkeys(names, "7")
+
+
+def test_every_training_of_the_demo_gets_its_seed(tmp_path):
+    steps = [step for of_title in demo_steps(tmp_path, SIZES["tiny"], 7).values() for step in of_title]
+    names = {"train_no_adaptation", "train_tanq", "train_cyclegan", "train_self_training", "train_supervised"}
+    assert trainings_and_seeds(steps) == dict.fromkeys(names, "7")
