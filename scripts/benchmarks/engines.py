@@ -16,7 +16,7 @@ from benchmarks.prediction import BUNDLE, write_models
 from benchmarks.steps import made_up_slices
 from tanq_monai.data.model_choices import write_choices
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
-from tanq_monai.deploy.engine_network import EngineNetwork, kind_of, on_engine
+from tanq_monai.deploy.engine_network import Bfloat16Network, EngineNetwork, kind_of, on_engine
 from tanq_monai.deploy.engines.choice import is_installed
 from tanq_monai.deploy.export import write_unchecked
 from tanq_monai.errors import InputError
