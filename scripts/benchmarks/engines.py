@@ -1,5 +1,7 @@
 """Every engine and number type that is installed, on every kind of network, against torch in float32."""
 
+import contextlib
+import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -92,14 +94,11 @@ def _slice(size: int, bundle: Path) -> Inputs:
 def _networks(bundle: Path, threads: int) -> dict[str, nn.Module]:
     """A bundle's network by engine and type, those that there are; the first is what the others are compared with."""
     networks: dict[str, nn.Module] = {}
-    for engine in ENGINES:
-        for amp, kind in ((False, "float32"), (True, "bfloat16")):
-            try:
-                networks[f"{engine} {kind}"] = on_engine(
-                    read_network(bundle), bundle / WEIGHTS, engine=engine, threads=threads, amp=amp
-                )
-            except InputError as error:
-                tell(f"{engine} {kind}: {error}")
+    types = {"float32": False} | ({"bfloat16": True} if cpu_has_bfloat16() else {})
+    for engine, (name, amp) in itertools.product(ENGINES, types.items()):
+        network = read_network(bundle)
+        with contextlib.suppress(InputError):  # not installed, or float32 alone
+            networks[f"{engine} {name}"] = on_engine(network, bundle / WEIGHTS, engine=engine, threads=threads, amp=amp)
     return networks
 
 
@@ -131,20 +130,15 @@ def _labels(bundle: Path, threads: int, seed: int) -> None:
     crop, placement = crop_and_normalize(scans.images["hrT2"], scans.grid.affine, space)
     target = space.target_spacing(placement.spacing)
     image = resample(torch.from_numpy(crop)[None], placement.new_shape(space), placement.spacing, target, space.image)
+    networks = _networks(bundle, threads)
+    networks.setdefault("torch bfloat16", Bfloat16Network(read_network(bundle)))  # slow here, but labels can be told
     with torch.inference_mode():
-        labels = {
-            way: inferer(image[None], network)[0].argmax(dim=0).numpy()
-            for way, network in _networks(bundle, threads).items()
-        }
+        logits = {way: inferer(image[None], network)[0] for way, network in networks.items()}
+    labels = {way: of.argmax(dim=0).numpy() for way, of in logits.items()}
     first, *others = labels
     for way in others:
         for structure, value in STRUCTURES.items():
-            agreement = dice(labels[way] == value, labels[first] == value)
-            report(
-                f"segmenter, shipped, {way}, Dice of {structure} to torch float32",
-                agreement,
-                bar=DICE_BAR,
-                at_least=True,
-            )
+            what = f"segmenter, shipped, {way}, Dice of {structure} to torch float32"
+            report(what, dice(labels[way] == value, labels[first] == value), bar=DICE_BAR, at_least=True)
     sizes = {structure: int(np.sum(labels[first] == value)) for structure, value in STRUCTURES.items()}
     tell(f"virtual patient of size small: {sizes} voxels")
