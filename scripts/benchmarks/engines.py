@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.measure import alternate, machine, report, tell
@@ -122,23 +123,25 @@ def _measure(name: str, bundle: Path, inputs_of: Callable[[Path], Inputs], threa
     tell(f"{name} ({kind_of(read_network(bundle))}): auto takes {chosen}, the fastest was {fastest}")
 
 
-def _labels(bundle: Path, threads: int, seed: int) -> None:
-    """Dice of the labels of a virtual patient, with the shipped weights."""
+def _labels(bundle: Path, threads: int, seed: int, patients: int = 4) -> None:
+    """Dice of the labels of virtual patients, voxels pooled, with the shipped weights."""
     plans = bundle / "models" / "plans.json"
     space, inferer = space_from_plans(plans), PlanInferer(patch_size_from_plans(plans))
-    scans = scan_case(Case("test", 0), "small", seed=seed)
-    crop, placement = crop_and_normalize(scans.images["hrT2"], scans.grid.affine, space)
-    target = space.target_spacing(placement.spacing)
-    image = resample(torch.from_numpy(crop)[None], placement.new_shape(space), placement.spacing, target, space.image)
     networks = _networks(bundle, threads)
     networks.setdefault("torch bfloat16", Bfloat16Network(read_network(bundle)))  # slow here, but labels can be told
-    with torch.inference_mode():
-        logits = {way: inferer(image[None], network)[0] for way, network in networks.items()}
-    labels = {way: of.argmax(dim=0).numpy() for way, of in logits.items()}
+    found: dict[str, list[NDArray[np.int64]]] = {way: [] for way in networks}
+    for number in range(patients):
+        scans = scan_case(Case("test", number), "small", seed=seed)
+        crop, placement = crop_and_normalize(scans.images["hrT2"], scans.grid.affine, space)
+        shape, target = placement.new_shape(space), space.target_spacing(placement.spacing)
+        image = resample(torch.from_numpy(crop)[None], shape, placement.spacing, target, space.image)
+        with torch.inference_mode():
+            for way, network in networks.items():
+                found[way].append(inferer(image[None], network)[0].argmax(dim=0).flatten().numpy())
+    labels = {way: np.concatenate(parts) for way, parts in found.items()}
     first, *others = labels
-    for way in others:
-        for structure, value in STRUCTURES.items():
-            what = f"segmenter, shipped, {way}, Dice of {structure} to torch float32"
-            report(what, dice(labels[way] == value, labels[first] == value), bar=DICE_BAR, at_least=True)
+    for way, (structure, value) in itertools.product(others, STRUCTURES.items()):
+        what = f"segmenter, shipped, {way}, Dice of {structure} to torch float32"
+        report(what, dice(labels[way] == value, labels[first] == value), bar=DICE_BAR, at_least=True)
     sizes = {structure: int(np.sum(labels[first] == value)) for structure, value in STRUCTURES.items()}
-    tell(f"virtual patient of size small: {sizes} voxels")
+    tell(f"{patients} virtual patients of size small: {sizes} voxels")
