@@ -16,7 +16,7 @@ FASTEST = {
     SEGMENTER_3D: (OPENVINO, ONNX_RUNTIME, TORCH),
     TRANSLATOR: (ONNX_RUNTIME, TORCH, OPENVINO),
 }
-# Where bfloat16 changes nothing that matters (labels: Dice .998 or more to float32), and is taken without being asked for.
+# Where bfloat16 is taken without being asked for: results hold (labels: Dice to float32's .998 or more).
 HOLDS_IN_BFLOAT16 = ((OPENVINO, SEGMENTER_2D), (TORCH, TRANSLATOR))
 WITH_BFLOAT16 = (OPENVINO, TORCH)  # ONNX Runtime computes in the number type of the file, and ours are float32
 
