@@ -1,5 +1,7 @@
 """Every engine and number type that is installed, on every kind of network, against torch in float32."""
 
+import contextlib
+import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.measure import alternate, machine, report, tell
@@ -16,7 +19,7 @@ from benchmarks.prediction import BUNDLE, write_models
 from benchmarks.steps import made_up_slices
 from tanq_monai.data.model_choices import write_choices
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
-from tanq_monai.deploy.engine_network import EngineNetwork, kind_of, on_engine
+from tanq_monai.deploy.engine_network import Bfloat16Network, EngineNetwork, kind_of, on_engine
 from tanq_monai.deploy.engines.choice import is_installed
 from tanq_monai.deploy.export import write_unchecked
 from tanq_monai.errors import InputError
@@ -92,14 +95,11 @@ def _slice(size: int, bundle: Path) -> Inputs:
 def _networks(bundle: Path, threads: int) -> dict[str, nn.Module]:
     """A bundle's network by engine and type, those that there are; the first is what the others are compared with."""
     networks: dict[str, nn.Module] = {}
-    for engine in ENGINES:
-        for amp, kind in ((False, "float32"), (True, "bfloat16")):
-            try:
-                networks[f"{engine} {kind}"] = on_engine(
-                    read_network(bundle), bundle / WEIGHTS, engine=engine, threads=threads, amp=amp
-                )
-            except InputError as error:
-                tell(f"{engine} {kind}: {error}")
+    types = {"float32": False} | ({"bfloat16": True} if cpu_has_bfloat16() else {})
+    for engine, (name, amp) in itertools.product(ENGINES, types.items()):
+        network = read_network(bundle)
+        with contextlib.suppress(InputError):  # not installed, or float32 alone
+            networks[f"{engine} {name}"] = on_engine(network, bundle / WEIGHTS, engine=engine, threads=threads, amp=amp)
     return networks
 
 
@@ -123,28 +123,25 @@ def _measure(name: str, bundle: Path, inputs_of: Callable[[Path], Inputs], threa
     tell(f"{name} ({kind_of(read_network(bundle))}): auto takes {chosen}, the fastest was {fastest}")
 
 
-def _labels(bundle: Path, threads: int, seed: int) -> None:
-    """Dice of the labels of a virtual patient, with the shipped weights."""
+def _labels(bundle: Path, threads: int, seed: int, patients: int = 4) -> None:
+    """Dice of the labels of virtual patients, voxels pooled, with the shipped weights."""
     plans = bundle / "models" / "plans.json"
     space, inferer = space_from_plans(plans), PlanInferer(patch_size_from_plans(plans))
-    scans = scan_case(Case("test", 0), "small", seed=seed)
-    crop, placement = crop_and_normalize(scans.images["hrT2"], scans.grid.affine, space)
-    target = space.target_spacing(placement.spacing)
-    image = resample(torch.from_numpy(crop)[None], placement.new_shape(space), placement.spacing, target, space.image)
-    with torch.inference_mode():
-        labels = {
-            way: inferer(image[None], network)[0].argmax(dim=0).numpy()
-            for way, network in _networks(bundle, threads).items()
-        }
+    networks = _networks(bundle, threads)
+    networks.setdefault("torch bfloat16", Bfloat16Network(read_network(bundle)))  # slow here, but labels can be told
+    found: dict[str, list[NDArray[np.int64]]] = {way: [] for way in networks}
+    for number in range(patients):
+        scans = scan_case(Case("test", number), "small", seed=seed)
+        crop, placement = crop_and_normalize(scans.images["hrT2"], scans.grid.affine, space)
+        shape, target = placement.new_shape(space), space.target_spacing(placement.spacing)
+        image = resample(torch.from_numpy(crop)[None], shape, placement.spacing, target, space.image)
+        with torch.inference_mode():
+            for way, network in networks.items():
+                found[way].append(inferer(image[None], network)[0].argmax(dim=0).flatten().numpy())
+    labels = {way: np.concatenate(parts) for way, parts in found.items()}
     first, *others = labels
-    for way in others:
-        for structure, value in STRUCTURES.items():
-            agreement = dice(labels[way] == value, labels[first] == value)
-            report(
-                f"segmenter, shipped, {way}, Dice of {structure} to torch float32",
-                agreement,
-                bar=DICE_BAR,
-                at_least=True,
-            )
+    for way, (structure, value) in itertools.product(others, STRUCTURES.items()):
+        what = f"segmenter, shipped, {way}, Dice of {structure} to torch float32"
+        report(what, dice(labels[way] == value, labels[first] == value), bar=DICE_BAR, at_least=True)
     sizes = {structure: int(np.sum(labels[first] == value)) for structure, value in STRUCTURES.items()}
-    tell(f"virtual patient of size small: {sizes} voxels")
+    tell(f"{patients} virtual patients of size small: {sizes} voxels")

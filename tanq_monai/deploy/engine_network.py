@@ -22,6 +22,7 @@ from tanq_monai.deploy.engines import (
     open_openvino,
     read_properties,
 )
+from tanq_monai.deploy.engines.choice import HOLDS_IN_BFLOAT16
 from tanq_monai.deploy.engines.on_openvino import import_openvino
 from tanq_monai.deploy.torchscript import traced
 from tanq_monai.errors import InputError
@@ -101,7 +102,8 @@ def on_engine(
         engine: auto, torch, onnxruntime or openvino; auto: the fastest for such a network that is there, see
             :data:`tanq_monai.deploy.engines.choice.FASTEST`.
         threads: that compute; None: one for every core.
-        amp: on a CPU bfloat16, as in :func:`tanq_monai.precision.use_amp`.
+        amp: on a CPU bfloat16; auto: where the processor has it and the results hold, see
+            :data:`tanq_monai.deploy.engines.choice.HOLDS_IN_BFLOAT16`.
 
     Raises:
         InputError: when the engine is not there, there is no file of these weights for it, or it lacks the precision.
@@ -124,7 +126,8 @@ def on_engine(
         return EngineNetwork(OnnxRuntime(onnx_file, choices.num_threads, "cpu"), kind)
     if threads is not None:
         torch.set_num_threads(threads)
-    return Bfloat16Network(network) if short else network
+    holds = choices.bfloat16 or (TORCH, kind) in HOLDS_IN_BFLOAT16
+    return Bfloat16Network(network) if short and holds else network
 
 
 def members_on_engine(networks: nn.ModuleList, ensemble: Ensemble, **choices: Any) -> nn.ModuleList:

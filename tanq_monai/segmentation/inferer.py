@@ -11,7 +11,7 @@ import torch
 from monai.inferers import SlidingWindowInferer
 from torch.nn.functional import pad
 
-from tanq_monai.segmentation.windows import Place, gaussian_weight, padding_to, window_places
+from tanq_monai.segmentation.windows import Place, gaussian_weight, padding_to, summed_weights, window_places
 
 Network = Callable[..., torch.Tensor]
 
@@ -54,7 +54,8 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
                 total = torch.zeros((len(volume), logits.shape[1], *padded.shape[2:]), device=padded.device)
             for place, one in zip(batch, logits.chunk(len(batch)), strict=True):
                 total[(slice(None), slice(None), *place)] += one * weight
-        total /= self._weights(padded.shape[2:], weight)
+        for z, weights in enumerate(summed_weights(padded.shape[2:], weight.cpu().numpy(), self.overlap)):
+            total[:, :, z] /= torch.from_numpy(weights).to(total.device)
         return total[(slice(None), slice(None), *inner)]
 
     def _mirrored(self, windows: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -64,14 +65,6 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
             logits = network(windows.flip(axes) if axes else windows, *args, **kwargs).float()
             total = logits if not axes else total.add_(logits.flip(axes))
         return total.div_(len(self.flips)) if len(self.flips) > 1 else total
-
-    def _weights(self, shape: Sequence[int], weight: torch.Tensor) -> torch.Tensor:
-        """The sum of the weights of all windows, of slices those of one plane."""
-        plane = shape[len(shape) - len(self.window) :]
-        weights = torch.zeros(tuple(plane), device=weight.device)
-        for place in window_places(plane, self.window, self.overlap):
-            weights[place] += weight
-        return weights
 
 
 def _batches(places: Sequence[Place], size: int) -> Iterator[Sequence[Place]]:

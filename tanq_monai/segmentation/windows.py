@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,33 @@ def gaussian_weight(window: Sequence[int]) -> NDArray[np.float32]:
     rounded: NDArray[np.float32] = weight.astype(np.float16).astype(np.float32)
     rounded[rounded == 0] = rounded[rounded > 0].min()
     return rounded
+
+
+def summed_weights(shape: Sequence[int], weight: NDArray[np.float32], overlap: float) -> Iterator[NDArray[np.float32]]:
+    """Plane by plane along z, so that no volume of it is held: the sum (y, x) of the weights of all windows.
+
+    Args:
+        shape: of the volume, (z, y, x).
+        weight: of a window, (z, y, x); or (y, x) for windows of slices.
+        overlap: of neighbouring windows.
+    """
+    places = window_places(shape[len(shape) - weight.ndim :], weight.shape, overlap)
+    for z in range(shape[0]):
+        if z == 0 or weight.ndim == 3:
+            plane = np.zeros(tuple(shape[1:]), dtype=np.float32)
+            for place, part in _parts_in_plane(z, places, weight):
+                plane[place] += part
+        yield plane
+
+
+def _parts_in_plane(
+    z: int, places: Sequence[Place], weight: NDArray[np.float32]
+) -> Iterator[tuple[Place, NDArray[np.float32]]]:
+    for place in places:
+        if weight.ndim == 2:
+            yield place, weight
+        elif isinstance(place[0], slice) and place[0].start <= z < place[0].stop:
+            yield place[1:], weight[z - place[0].start]
 
 
 def padding_to(shape: Sequence[int], window: Sequence[int]) -> list[tuple[int, int]]:

@@ -35,7 +35,7 @@ def test_the_metadata_say_what_the_evaluation_found(bundle):
 def test_the_weights_are_small_plain_and_fit_the_network_without_further_choices(bundle):
     path = BUNDLES / bundle / "models" / "model.pt"
     weights = torch.load(path, weights_only=True)
-    network = workflow(bundle, "inference", device="$torch.device('cpu')").parser.get_parsed_content("network")
+    network = workflow(bundle, "inference", device="$torch.device('cpu')").parser.get_parsed_content("network_def")
     assert path.stat().st_size < 20e6
     assert {name: value.shape for name, value in weights.items()} == {
         name: value.shape for name, value in network.state_dict().items()

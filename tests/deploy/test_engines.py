@@ -167,6 +167,14 @@ def test_torch_in_bfloat16_labels_as_in_float32(bundles, name):
     assert short.encoder is short.network.encoder
 
 
+@pytest.mark.parametrize(
+    ("name", "amp", "short"), [("2d", "auto", False), ("2d", True, True), ("translation", "auto", True)]
+)
+def test_torch_takes_bfloat16_by_itself_only_where_results_hold(bundles, monkeypatch, name, amp, short):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True}, raising=False)
+    assert isinstance(on(bundles[name], "torch", amp=amp), Bfloat16Network) is short
+
+
 def test_both_ask_the_processor_alike():
     assert has_bfloat16() == cpu_has_bfloat16()
 

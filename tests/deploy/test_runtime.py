@@ -125,19 +125,20 @@ def test_the_translator_alone_translates_as_the_bundle_does(bundles, tiny_phanto
 
 
 @pytest.mark.parametrize("network", ["2d", "translation"])
-def test_the_bundle_on_onnx_runtime_does_what_it_does_on_torch(bundles, network, tiny_phantom, tmp_path):
+def test_the_bundle_does_on_every_engine_what_it_does_on_torch(bundles, network, tiny_phantom, tmp_path):
     scans = tiny_phantom / ("training_source" if network == "translation" else "validation")
-    for engine in ("torch", "onnxruntime"):
+    for engine in ("torch", "onnxruntime", "openvino"):
         flow = infer(bundles[network], dataset_dir=str(scans), output_dir=str(tmp_path / engine), engine=engine, **CPU)
     assert flow.check_properties() == []
     written = sorted((tmp_path / "torch").iterdir())
     assert len(written) == len(list(scans.glob("*_hrT2.nii.gz" if network == "2d" else "*_ceT1.nii.gz")))
     for path in written:
-        ours, expected = voxels(tmp_path / "onnxruntime" / path.name), voxels(path)
-        if network == "2d":
-            assert np.mean(ours == expected) > 0.9999
-        else:
-            np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
+        for engine in ("onnxruntime", "openvino"):
+            ours, expected = voxels(tmp_path / engine / path.name), voxels(path)
+            if network == "2d":
+                assert np.mean(ours == expected) > 0.9999
+            else:
+                np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4)
 
 
 def test_a_dicom_series_is_labelled_as_the_same_scan_as_nifti(bundles, tiny_phantom, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.deploy.engines.choice import HOLD_IN_BFLOAT16, ONNX_RUNTIME, OPENVINO, Choices, choose_engine
+from tanq_monai.deploy.engines.choice import HOLDS_IN_BFLOAT16, ONNX_RUNTIME, OPENVINO, Choices, choose_engine
 from tanq_monai.deploy.engines.on_onnxruntime import OnnxRuntime, is_for_gpu
 from tanq_monai.deploy.engines.on_openvino import OpenVino, has_bfloat16
 
@@ -51,5 +51,5 @@ def open_openvino(model: Any, kind: str, choices: Choices) -> OpenVino:
     """
     short = choices.bfloat16
     if short is None:
-        short = kind in HOLD_IN_BFLOAT16 and has_bfloat16()
+        short = (OPENVINO, kind) in HOLDS_IN_BFLOAT16 and has_bfloat16()
     return OpenVino(model, choices.num_threads, short)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tanq_monai.deploy.engines import Engine
 from tanq_monai.deploy.runtime.resampling import Volume, resample
-from tanq_monai.segmentation.windows import gaussian_weight, padding_to, window_places
+from tanq_monai.segmentation.windows import gaussian_weight, padding_to, summed_weights, window_places
 from tanq_monai.transforms.plan_space import Placement, PlanSpace, crop_and_normalize
 from tanq_monai.transforms.splines import Interpolation
 
@@ -65,13 +65,12 @@ class SlidingWindow:
         widths = padding_to(image.shape, self.window)
         padded = np.pad(image, widths) if np.any(widths) else image
         total: Volume = np.zeros((self.classes, *padded.shape), dtype=np.float32)
-        weights = np.zeros(padded.shape, dtype=np.float32)
         for place in window_places(padded.shape, self.window, OVERLAP):
             logits = self.engine({"image": padded[place][None, None]})[0]
             logits *= self.weight
             total[(slice(None), *place)] += logits
-            weights[place] += self.weight
-        total /= weights
+        for z, weights in enumerate(summed_weights(padded.shape, self.weight, OVERLAP)):
+            total[:, z] /= weights
         inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, image.shape, strict=True))
         return total[(slice(None), *inner)]
 
