@@ -17,9 +17,7 @@ from once import once
 if TYPE_CHECKING:
     from tanq_monai.deploy.export import Parity
 
-if (
-    "PYTEST_XDIST_WORKER" in os.environ
-):  # one of as many as there are cores
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of as many as there are cores
     os.environ["OMP_NUM_THREADS"] = "1"  # here, and in the programs that tests start
 
 
