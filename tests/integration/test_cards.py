@@ -114,12 +114,10 @@ def test_the_segmenters_card(tiny_phantom, tmp_path, monkeypatch):
         card.repeat("train", fold=fold, configuration="2d", **SLICES)
 
     (place / "INPUT").mkdir()
-    for name in files(place / "IMAGES"):
-        shutil.copy(place / "IMAGES" / name, place / "INPUT" / name.replace("_hrT2", "_0000"))
+    name = files(place / "IMAGES")[0]  # nnU-Net takes its time
+    shutil.copy(place / "IMAGES" / name, place / "INPUT" / name.replace("_hrT2", "_0000"))
     card.run_program("nnUNetv2_predict", "-device", "cpu", "-npp", "0", "-nps", "0")
-    assert {name for name in files(place / "OUTPUT") if name.endswith(".nii.gz")} == {
-        name.replace("_Label", "") for name in scans
-    }
+    assert [file for file in files(place / "OUTPUT") if file.endswith(".nii.gz")] == [scans[0].replace("_Label", "")]
 
     card.run("inference")
     assert files(place / "OUT") == scans

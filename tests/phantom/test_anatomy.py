@@ -10,7 +10,7 @@ from tanq_monai.phantom import LONDON_FLASH, Patient, draw_patient, ideal_scan, 
 from tanq_monai.phantom.anatomy import patient as patient_module
 
 SPACING = np.array([0.5, 0.5, 1.5])
-SEEDS = range(6)
+SEEDS = range(4)
 VS_LIMITS = {"volume": (238.9, 6776), "extent": ([11.16, 7.716, 5.0], [27.76, 25.77, 25.5])}
 VS_OFFSETS = ([4.471, 3.769, 0.7876], [17.3, 12.07, 6.672])  # medial, posterior, superior
 COCHLEA_LIMITS = {"volume": (32.5, 92.5), "extent": ([4.895, 3.704, 3.0], [7.578, 6.485, 6.0])}
