@@ -1,0 +1,54 @@
+"""Which commands a round of self-training is made of, and what of the round before they are given."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from bundle_workflow import BUNDLES
+
+from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
+from tanq_monai.steps import Step
+
+
+def options_of(step: Step) -> dict[str, str]:
+    return {name[2:]: value for name, value in pairwise(step.arguments) if name.startswith("--")}
+
+
+def steps(folder: Path, number: int, **choices: object) -> dict[str, dict[str, str]]:
+    """Options of a round's steps, by the names that they have within it."""
+    data = Data(*(str(folder / name) for name in ("translated", "labels", "target")))
+    rounds = RoundChoices({"2d": {}}, folds=["all"], **choices)
+    line = SelfTraining(data, folder / "run", rounds, bundle=BUNDLES / "vs_cochlea_seg")
+    return {step.name.removeprefix(f"round_{number}_"): options_of(step) for step in line.steps_of(number)}
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_round_learns_from_the_refined_labels_of_the_round_before(tmp_path: Path, number: int) -> None:
+    run, made = tmp_path / "run", steps(tmp_path, number)
+    assert list(made) == ["refine", "train_2d_fold_all", "select", "segment"]
+    own, before = run / f"round_{number}", run / f"round_{number - 1}"
+    assert made["refine"]["dataset_dir"] == str(before / "predictions")
+    assert made["refine"]["output_dir"] == str(own / "pseudo_labels")
+    training = made["train_2d_fold_all"]
+    assert (training["target_dir"], training["pseudo_label_dir"]) == (
+        str(tmp_path / "target"),
+        str(own / "pseudo_labels"),
+    )
+    assert (training["dataset_dir"], training["label_dir"]) == (str(tmp_path / "translated"), str(tmp_path / "labels"))
+    assert made["segment"]["dataset_dir"] == str(tmp_path / "target")
+    assert made["segment"]["output_dir"] == str(own / "predictions")
+    assert made["segment"]["ensemble_dir"] == str(own / "models")
+
+
+def test_round_0_knows_no_labels_of_real_scans(tmp_path: Path) -> None:
+    made = steps(tmp_path, 0)
+    assert list(made) == ["train_2d_fold_all", "select", "segment"]
+    assert not {"target_dir", "pseudo_label_dir", "case_weights"} & made["train_2d_fold_all"].keys()
+
+
+def test_translations_are_weighed_by_what_the_models_of_the_round_before_make_of_them(tmp_path: Path) -> None:
+    made, run = steps(tmp_path, 2, use_feedback=True), tmp_path / "run"
+    assert made["segment_translated"]["ensemble_dir"] == str(run / "round_1" / "models")
+    assert made["segment_translated"]["dataset_dir"] == str(tmp_path / "translated")
+    assert made["weigh"]["prediction_dir"] == made["segment_translated"]["output_dir"]
+    assert made["train_2d_fold_all"]["case_weights"] == str(run / "round_2" / "feedback" / "weights.csv")
