@@ -14,6 +14,8 @@ from tanq_monai.data.raw_dataset import identifier
 from tanq_monai.segmentation.engine import export_model
 from tanq_monai.segmentation.nnunet import Settings, set_up_nnunet
 
+pytestmark = pytest.mark.slow  # nnU-Net asks the program `hostname` where it runs
+
 CPU = torch.device("cpu")
 SETTINGS = Settings(
     configuration="2d",
