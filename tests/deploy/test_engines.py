@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 
-from bundles import CHOICES, segmenter_bundle, translator_bundle
+from bundles import CHOICES
 from tanq_monai.deploy.bundle_network import read_network
 from tanq_monai.deploy.engine_network import Bfloat16Network, EngineNetwork, kind_of, on_engine
 from tanq_monai.deploy.engines import (
@@ -25,7 +25,6 @@ from tanq_monai.deploy.engines import (
 )
 from tanq_monai.deploy.engines.choice import FASTEST
 from tanq_monai.deploy.engines.on_openvino import OpenVino, has_bfloat16
-from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.runtime.__main__ import main
 from tanq_monai.errors import InputError
 from tanq_monai.networks import CycleGanGenerator
@@ -35,14 +34,9 @@ KINDS = {"2d": SEGMENTER_2D, "3d_fullres": SEGMENTER_3D, "translation": TRANSLAT
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory):
+def bundles(exported):
     """Slices, volumes, translation, with their ONNX files."""
-    root = tmp_path_factory.mktemp("engines")
-    made = {name: segmenter_bundle(root / name, name) for name in ("2d", "3d_fullres")}
-    made["translation"] = translator_bundle(root / "translation")
-    for folder in made.values():
-        export_onnx(folder)
-    return made
+    return {name: folder for name, (folder, _) in exported.items()}
 
 
 def inputs_of(name, batch, seed=0):
@@ -262,6 +256,7 @@ def test_the_runtime_tells_mistakes_in_one_line(bundles, tmp_path, words, told):
     assert not output.exists()
 
 
+@pytest.mark.slow
 def test_openvino_leaves_no_id_in_the_home_folder_and_tells_nobody(bundles, tmp_path):
     model = str(bundles["2d"] / "models" / "model.onnx")
     program = f"""
