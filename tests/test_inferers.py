@@ -136,7 +136,7 @@ def test_the_affine_of_a_scan_stays_with_its_translation():
 
 def test_under_autocast_the_network_computes_in_bfloat16_and_the_translation_is_float32():
     volume, network, seen = stack(32, 32, 2), tanq(), []
-    network.head.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    network.down1.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         translated = SliceTranslator()(volume, network)
     assert seen == [torch.bfloat16]

@@ -30,6 +30,7 @@ from tanq_monai.networks import CycleGanGenerator, TanqGenerator
 from tanq_monai.precision import asked, use_amp
 from tanq_monai.segmentation.ensemble import Ensemble
 
+PLANNED = "dynamic_network_architectures."  # where the networks of nnU-Net's plans come from
 DIGEST = "weights"  # property of an ONNX file: the digest of those that it is made of
 
 
@@ -110,9 +111,10 @@ def on_engine(
     """
     short, kind = use_amp(amp, device), kind_of(network)
     choices = Choices(engine, threads, asked(amp))
-    if torch.device(device).type != "cpu":
+    if torch.device(device).type != "cpu" or kind is None:
         if engine not in (AUTO, TORCH):
-            raise InputError(f"engine {engine}", f"is for CPUs, not for {device}", "choose auto, or device cpu")
+            what = f"not for {type(network).__name__}" if kind is None else f"on CPUs, not on {device}"
+            raise InputError(f"engine {engine}", f"runs the bundles' own networks {what}", "choose auto")
         return network
     onnx_file = Path(model_file).with_suffix(".onnx")
     problem = _problem_with(onnx_file, network)
@@ -141,10 +143,12 @@ def members_on_engine(networks: nn.ModuleList, ensemble: Ensemble, **choices: An
     )
 
 
-def kind_of(network: nn.Module) -> str:
-    """By which ``auto`` decides."""
+def kind_of(network: nn.Module) -> str | None:
+    """By which ``auto`` decides; None for a network that somebody has put in the place of the bundles' own."""
     if isinstance(network, TanqGenerator | CycleGanGenerator):
         return TRANSLATOR
+    if not type(network).__module__.startswith(PLANNED):
+        return None
     dimensions = max(weight.ndim for weight in network.parameters()) - 2
     return SEGMENTER_2D if dimensions == 2 else SEGMENTER_3D
 

@@ -145,6 +145,7 @@ def test_fewer_than_two_slices_with_structures_are_refused(tmp_path):
     assert image.exists()
 
 
+@pytest.mark.slow
 def test_scans_that_a_worker_of_the_loader_cannot_use_are_told_in_one_line_each(scans, tmp_path):
     array = scan()
     array[0, 0, 0] = np.nan

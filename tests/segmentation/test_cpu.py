@@ -78,7 +78,7 @@ def test_norms_that_are_not_nnunets_stay():
 
 
 @pytest.fixture(scope="module")
-def run(tiny_phantom, tmp_path_factory):
+def run(tiny_phantom, tmp_path_factory, slow):
     """Cases and a folder that is prepared for 2D."""
     return find_labelled(tiny_phantom / "training_source").cases, tmp_path_factory.mktemp("run")
 

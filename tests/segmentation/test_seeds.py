@@ -81,7 +81,7 @@ def same(one, other):
 
 
 @pytest.fixture(scope="module")
-def trained(cases, tmp_path_factory):
+def trained(cases, tmp_path_factory, slow):
     """The weights of three epochs with seed 0, and nnU-Net's preparation for more."""
     run = tmp_path_factory.mktemp("run")
     training = engine(cases, run)
@@ -151,7 +151,7 @@ def drawn(batches):
     return [float(value) for b in batches for value in (*b["data"], *b["keys"], b["target"])]
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_batch_has_its_own_draws_wherever_it_is_made(num_workers):
     first, second = (drawn(loader(epoch=epoch, num_workers=num_workers)) for epoch in (0, 1))
     values = first + second
@@ -160,12 +160,14 @@ def test_every_batch_has_its_own_draws_wherever_it_is_made(num_workers):
     assert not set(drawn(loader(seed=1))) & set(values)
 
 
+@pytest.mark.slow
 def test_what_the_step_draws_follows_from_its_number_too():
     steps = [float(torch.rand(1)) for _ in loader(num_workers=0)]
     assert len(set(steps)) == 2
     assert [float(torch.rand(1)) for _ in loader(num_workers=1)] == steps
 
 
+@pytest.mark.slow
 def test_processes_that_load_end_with_an_epoch_that_is_broken_off():
     batches = iter(loader(num_workers=1))
     next(batches)
