@@ -34,7 +34,7 @@ def tiny_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> "dict[str, tuple[Path, Parity]]":
+def exported(tmp_path_factory: pytest.TempPathFactory, slow: None) -> "dict[str, tuple[Path, Parity]]":
     """Small bundles with their ONNX files, and parities, of 2d, 3d_fullres and translation."""
     from deploy.bundles import segmenter_bundle, translator_bundle
 
@@ -50,7 +50,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> "dict[str, tuple[Path,
 
 @pytest.fixture(scope="session")
 def slow() -> None:
-    """Requested by fixtures that train or start a process: the tests that use them are then marked slow."""
+    """Requested by fixtures that train, export or start a process: the tests that use them are then marked slow."""
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 from tanq_monai.data.model_choices import read_choices
 from tanq_monai.data.weights import digest
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
-from tanq_monai.deploy.engine_network import DIGEST, EngineNetwork, kind_of
-from tanq_monai.deploy.engines import ONNX_RUNTIME, Choices, open_engine
+from tanq_monai.deploy.engine_network import DIGEST, EngineNetwork
+from tanq_monai.deploy.engines import ONNX_RUNTIME, SEGMENTER_2D, SEGMENTER_3D, TRANSLATOR, Choices, open_engine
 from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.deploy.runtime.run import SEGMENTATION, TRANSLATION
@@ -68,12 +68,14 @@ class Export:
 
     Attributes:
         network: what is written.
+        kind: of it, for the engines.
         signature: of it.
         properties: of the file, before JSON.
         outputs: results on a virtual patient, of a network called as the original; and the agreement of two of them.
     """
 
     network: nn.Module
+    kind: str
     signature: Signature
     properties: Mapping[str, Any]
     outputs: Callable[[nn.Module], Tensor]
@@ -117,10 +119,9 @@ def write_unchecked(bundle: str | Path, path: Path) -> tuple[nn.Module, Export]:
 
 
 def _compare(made: Export, network: nn.Module, path: Path) -> Parity:
-    kind = kind_of(network)
-    engine = open_engine(path, kind, Choices(ONNX_RUNTIME), "cpu")
+    engine = open_engine(path, made.kind, Choices(ONNX_RUNTIME), "cpu")
     with torch.no_grad():
-        expected, found = (made.outputs(each) for each in (network, EngineNetwork(engine, kind)))
+        expected, found = (made.outputs(each) for each in (network, EngineNetwork(engine, made.kind)))
     return Parity(float((found - expected).abs().max()), made.agreement(found, expected))
 
 
@@ -134,6 +135,7 @@ def _segmenter(network: nn.Module, folder: Path) -> Export:
     image = resample(torch.from_numpy(crop)[None], placement.new_shape(space), placement.spacing, target, space.image)
     return Export(
         network,
+        SEGMENTER_2D if len(window) == 2 else SEGMENTER_3D,
         Signature(
             inputs={"image": torch.zeros(2, 1, *(2 * stride for stride in strides))},
             output="logits",
@@ -165,6 +167,7 @@ def _translator(generator: TanqGenerator, folder: Path) -> Export:
     styles = torch.arange(len(slices)) % len(choices["styles"])
     return Export(
         GraphGenerator(generator),
+        TRANSLATOR,
         Signature(
             inputs={"image": torch.zeros(2, 2, 32, 48), "style": torch.zeros(2, dtype=torch.long)},
             output="translation",
