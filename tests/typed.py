@@ -6,13 +6,11 @@ What only a process has, such as signals and pipes, is tested in processes: see 
 import io
 import runpy
 import shlex
-import signal
 import subprocess
 import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import SimpleNamespace
@@ -53,28 +51,6 @@ def ended(program: Callable[[], object]) -> Done:
         err.write(f"{code}\n")
         code = 1
     return Done(code or 0, out.getvalue(), err.getvalue())
-
-
-@contextmanager
-def ctrl_c_when(seen: Callable[[str], object]) -> Iterator[None]:
-    """Somebody presses Ctrl-C as soon as ``seen`` likes what :func:`ended` has printed on stderr so far."""
-    over = threading.Event()
-
-    def press() -> None:
-        while not over.wait(0.01):
-            if isinstance(sys.stderr, io.StringIO) and seen(sys.stderr.getvalue()):
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-                return
-
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread = threading.Thread(target=press)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-        signal.signal(signal.SIGINT, handler)
 
 
 def options(choices: dict[str, object]) -> list[str]:
