@@ -22,8 +22,8 @@ from bundle_workflow import BUNDLES
 
 from tanq_monai import cli, steps
 
-# MONAI's runs set logging up anew, at which absl, which came with TensorBoard, closes the stream that it has unless that
-# is Python's own: here it would be pytest's.
+# MONAI's runs set logging up anew. At that absl, which came with TensorBoard, closes the stream that it has, but not
+# Python's own: here it would be pytest's.
 absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
 FILES = {"meta_file": "configs/metadata.json", "logging_file": "configs/logging.conf"}
 
