@@ -132,7 +132,8 @@ def tell(line: str) -> None:
 def _last_line(tree: Path, arguments: Sequence[str]) -> str:
     """Of what Python prints when it takes the package from ``tree``."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tree), str(SCRIPTS)])}
-    process = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=False)
+    command = [sys.executable, *arguments]  # whose own folder comes before all others
+    process = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     if process.returncode:
         raise RuntimeError(f"exit code {process.returncode}: {' '.join(arguments)}\n{process.stderr}")
     return process.stdout.splitlines()[-1]
