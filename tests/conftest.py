@@ -21,6 +21,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of as many as there are cores
     os.environ["OMP_NUM_THREADS"] = "1"  # here, and in the programs that tests start
 
 
+CLIENTS = ("zoo", "label", "deploy")  # marks of tests with real clients
+
+
 @pytest.fixture(scope="session")
 def tiny_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with 4 source, 4 target and 2 test patients at size tiny, seed 0."""
@@ -56,7 +59,7 @@ def slow() -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if "slow" in getattr(item, "fixturenames", ()):
+        if "slow" in getattr(item, "fixturenames", ()) or any(map(item.get_closest_marker, CLIENTS)):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("gpu") and not _has_gpu():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device, here is none"))
