@@ -113,8 +113,8 @@ def on_engine(
     choices = Choices(engine, threads, asked(amp))
     if torch.device(device).type != "cpu" or kind is None:
         if engine not in (AUTO, TORCH):
-            what = f"not for {type(network).__name__}" if kind is None else f"on CPUs, not on {device}"
-            raise InputError(f"engine {engine}", f"runs the bundles' own networks {what}", "choose auto")
+            what = f"not a {type(network).__name__}" if kind is None else f"on CPUs, not on {device}"
+            raise InputError(f"engine {engine}", f"runs the bundles' own networks, {what}", "choose auto")
         return network
     onnx_file = Path(model_file).with_suffix(".onnx")
     problem = _problem_with(onnx_file, network)
