@@ -146,7 +146,7 @@ def test_on_another_device_auto_is_torch(bundles):
     network = read_network(bundles["2d"])
     assert on_engine(network, bundles["2d"] / "models" / "model.pt", device="meta") is network
     with pytest.raises(
-        InputError, match="^engine openvino: runs the bundles' own networks, on CPUs, not on meta; choose auto$"
+        InputError, match=r"^engine openvino: runs the bundles' own networks, on CPUs, not on meta; choose auto$"
     ):
         on_engine(network, bundles["2d"] / "models" / "model.pt", device="meta", engine="openvino")
 
@@ -155,7 +155,7 @@ def test_a_network_that_is_none_of_the_bundles_own_stays_on_torch(tmp_path):
     network = torch.nn.Conv2d(1, 3, 1)
     assert on_engine(network, tmp_path / "model.pt") is network
     with pytest.raises(
-        InputError, match="^engine onnxruntime: runs the bundles' own networks, not a Conv2d; choose auto"
+        InputError, match=r"^engine onnxruntime: runs the bundles' own networks, not a Conv2d; choose auto"
     ):
         on_engine(network, tmp_path / "model.pt", engine="onnxruntime")
 
