@@ -13,22 +13,26 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-r
 CLIENTS := not label and not deploy and not zoo
 
 # Linters and $(1) side by side; in the end how long that took.
-with_linters = @began=$$(date +%s); $(MAKE) --no-print-directory --jobs 2 linters $(1) && how=passed || how=FAILED; \
+with_linters = @began=$$(date +%s); $(MAKE) --no-print-directory --jobs 3 linters $(1) && how=passed || how=FAILED; \
     echo "make $@ $$how after $$(($$(date +%s) - began)) s"; test $$how = passed
 
-.PHONY: check test quick-tests all-tests linters test-zoo test-label test-deploy demo clean
+.PHONY: check test quick-tests all-tests long-tests linters test-zoo test-label test-deploy demo clean
 
 check: .venv/ready
 	$(call with_linters,quick-tests)
 
 test: .venv/ready
-	$(call with_linters,all-tests)
+	$(call with_linters,all-tests long-tests)
 
 quick-tests:
 	$(PYTEST) -m "not slow and $(CLIENTS)"
 
 all-tests:
-	$(PYTEST)
+	$(PYTEST) --ignore tests/integration
+
+# Whole trainings, in one process of their own beside the workers: nnU-Net's programs within a test end a worker of xdist.
+long-tests:
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/integration
 
 linters:
 	$(BIN)/ruff check .
