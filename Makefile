@@ -16,23 +16,26 @@ CLIENTS := not label and not deploy and not zoo
 with_linters = @began=$$(date +%s); $(MAKE) --no-print-directory --jobs 3 linters $(1) && how=passed || how=FAILED; \
     echo "make $@ $$how after $$(($$(date +%s) - began)) s"; test $$how = passed
 
-.PHONY: check test quick-tests all-tests long-tests linters test-zoo test-label test-deploy demo clean
+.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy demo clean
 
 check: .venv/ready
 	$(call with_linters,quick-tests)
 
 test: .venv/ready
-	$(call with_linters,all-tests long-tests)
+	$(call with_linters,heavy-tests other-tests)
 
 quick-tests:
 	$(PYTEST) -m "not slow and $(CLIENTS)"
 
-all-tests:
-	$(PYTEST) --ignore tests/integration
+# In two plain processes beside each other: what starts processes has ended workers of xdist.
+HEAVY := tests/bundles tests/deploy tests/integration
+HALF := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
-# Whole trainings, in one process of their own beside the workers: nnU-Net's programs within a test end a worker of xdist.
-long-tests:
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/integration
+heavy-tests:
+	$(HALF) $(HEAVY)
+
+other-tests:
+	$(HALF) $(addprefix --ignore=,$(HEAVY))
 
 linters:
 	$(BIN)/ruff check .
