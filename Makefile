@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # What is installed is compiled at once, and what runs is kept compiled: else every start of Python compiles torch and MONAI
-# anew where PYTHONDONTWRITEBYTECODE is set, 15 seconds of its 20.
+# anew where PYTHONDONTWRITEBYTECODE is set.
 export UV_COMPILE_BYTECODE := 1
 export PYTHONDONTWRITEBYTECODE :=
 # Processes that share the tests, with one thread and up to 2 GB each.
