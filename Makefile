@@ -27,7 +27,7 @@ test: .venv/ready
 quick-tests:
 	$(PYTEST) -m "not slow and $(CLIENTS)"
 
-# In two plain processes beside each other: what starts processes has ended workers of xdist.
+# In two plain processes beside each other: under xdist a worker ended without a word, for a reason that was not found.
 HEAVY := tests/bundles tests/deploy tests/integration
 HALF := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
