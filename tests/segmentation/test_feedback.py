@@ -1,5 +1,6 @@
 """A frozen segmenter's view of slices and its loss on them."""
 
+import json
 import shutil
 
 import numpy as np
@@ -155,6 +156,13 @@ def test_a_model_folder_becomes_a_feedback_with_its_plan(tmp_path):
         feedback.segmenter(feedback.view.images(images)), feedback.view.labels(labels)
     )
     torch.testing.assert_close(feedback(images, labels), expected)
+
+
+def test_rows_and_columns_are_those_of_the_plan(tmp_path):
+    plan = json.loads((slice_segmenter(tmp_path / "model") / "plans.json").read_text())
+    plan["configurations"]["2d"] |= {"spacing": [0.5, 0.8], "patch_size": [32, 16]}
+    (tmp_path / "model" / "plans.json").write_text(json.dumps(plan))
+    assert feedback_from_folder(tmp_path / "model", pixel_mm=0.25).view == SliceView(0.25, (0.5, 0.8), (32, 16))
 
 
 def test_segmenters_of_other_slices_and_of_volumes_are_refused(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
 
+from tanq_monai.deploy.runtime.resampling import resample as resample_array
 from tanq_monai.transforms.resampling import resample
 from tanq_monai.transforms.splines import Interpolation, thick_axis
 
@@ -28,6 +29,28 @@ def test_resampling_equals_nnunet(spacing, new_spacing, order):
 def test_a_constant_volume_stays_constant():
     volume = torch.full((1, 4, 6, 5), 7.0)
     np.testing.assert_allclose(resample(volume, (6, 9, 4), THICK_Z, THIN, Interpolation()), 7.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("by_array", [False, True])
+def test_splines_go_no_further_than_the_values_they_go_through(by_array):
+    """And of thick slices than those of the slice."""
+    step = np.zeros((3, 12, 12), np.float32)
+    step[:, 6:] = np.float32([1, 4, 1])[:, None, None]
+
+    def resized(new_spacing, spacing):
+        shape = [round(n * a / b) for n, a, b in zip(step.shape, spacing, new_spacing, strict=True)]
+        if by_array:
+            return resample_array(step, shape, spacing, new_spacing, Interpolation())
+        return resample(torch.from_numpy(step)[None], shape, spacing, new_spacing, Interpolation())[0].numpy()
+
+    whole = resized((1.0, 0.4, 0.4), (1.0, 1.0, 1.0))
+    assert (whole.min(), whole.max()) == (0, 4)
+    thick = resized((5.0, 0.4, 0.4), (5.0, 1.0, 1.0))
+    assert thick.min(axis=(1, 2)).tolist() == [0, 0, 0]
+    assert thick.max(axis=(1, 2)).tolist() == [1, 4, 1]
+    assert (
+        resample_data_or_seg_to_shape(step[None], (3, 30, 30), (5, 1, 1), (5, 0.4, 0.4), order=3, order_z=0).max() == 4
+    )
 
 
 def test_the_same_shape_gives_the_very_same_values():
