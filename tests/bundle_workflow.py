@@ -21,14 +21,18 @@ METADATA_SCHEMA = {
 
 
 def workflow(bundle: str, config: str, *overlays: str, **override: object) -> ConfigWorkflow:
-    """The initialized workflow of ``bundles/{bundle}/configs/{config}.yaml`` and overlays, choices overridden."""
+    """The initialized workflow of ``bundles/{bundle}/configs/{config}.yaml`` and overlays, choices overridden.
+
+    In float32 unless told otherwise: what is compared is the same on every processor.
+    """
     configs = BUNDLES / bundle / "configs"
+    chosen = {"amp": False} if "\namp:" in (configs / f"{config}.yaml").read_text() else {}
     flow = ConfigWorkflow(
         config_file=[str(configs / f"{name}.yaml") for name in (config, *overlays)],
         meta_file=str(configs / "metadata.json"),
         logging_file=str(configs / "logging.conf"),
         workflow_type="train" if config.startswith("train") else "inference",
-        **({"bundle_root": str(BUNDLES / bundle)} | override),
+        **({"bundle_root": str(BUNDLES / bundle)} | chosen | override),
     )
     flow.initialize()
     return flow
