@@ -21,13 +21,12 @@ import pandas as pd
 import torch
 
 from tanq_monai.adaptation.settings import demo_settings
-from tanq_monai.data.checks import check_output_dir
-from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
-from tanq_monai.files import replacing
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.files import check_output_dir, replacing
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, psnr, ssim
+from tanq_monai.scans.volume import read_volume
 from tanq_monai.steps import Step, StepRunner, bundle_step
+from tanq_monai.structures import STRUCTURES
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import from_unit_range, scale_to_unit_range
 

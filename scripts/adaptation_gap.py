@@ -17,9 +17,9 @@ import torch
 
 from tanq_monai.adaptation import Adaptation, Scans
 from tanq_monai.adaptation.settings import SEGMENTER, SELF_TRAINING, Settings
-from tanq_monai.data.checks import check_output_dir
 from tanq_monai.demo.pipeline import phantom_step, plain_segmenter
 from tanq_monai.errors import print_mistakes_in_one_line
+from tanq_monai.files import check_output_dir
 from tanq_monai.steps import StepRunner
 
 # Dice by segmenter and structure, and whether it must lie above.

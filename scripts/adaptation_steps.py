@@ -19,13 +19,13 @@ import torch
 
 from tanq_monai.adaptation import Adaptation, Scans
 from tanq_monai.adaptation.settings import demo_settings
-from tanq_monai.data.checks import check_output_dir
 from tanq_monai.demo.pipeline import phantom_step, plain_segmenter
 from tanq_monai.errors import print_mistakes_in_one_line
-from tanq_monai.files import replacing
-from tanq_monai.metrics import STRUCTURES, summarize
+from tanq_monai.files import check_output_dir, replacing
+from tanq_monai.metrics import summarize
 from tanq_monai.metrics.comparison import compare
 from tanq_monai.steps import Step, StepRunner
+from tanq_monai.structures import STRUCTURES
 
 VIEWS = {"cyclegan": ("cyclegan",), "tanq": ("tanq",), "multi_view": ("tanq", "cyclegan")}
 # Rows after the translations alone: choices of self_training.yaml, each a step more than the one before.

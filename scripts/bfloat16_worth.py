@@ -22,10 +22,9 @@ import torch
 
 from tanq_monai.adaptation import Adaptation, Scans
 from tanq_monai.adaptation.settings import Settings, demo_settings
-from tanq_monai.data.checks import check_output_dir
 from tanq_monai.demo.pipeline import phantom_step
 from tanq_monai.errors import print_mistakes_in_one_line
-from tanq_monai.files import replacing
+from tanq_monai.files import check_output_dir, replacing
 from tanq_monai.precision import cpu_has_bfloat16
 from tanq_monai.steps import Step, StepRunner
 

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tanq_monai.data.cases import find_labelled
-from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import print_mistakes_in_one_line
-from tanq_monai.metrics import STRUCTURES, dice
+from tanq_monai.metrics import dice
+from tanq_monai.scans.folder import find_labelled
+from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.feedback import SegmenterFeedback, feedback_from_folder
+from tanq_monai.structures import STRUCTURES
 from tanq_monai.transforms.geometry import plan_slices
 
 OWN = "own inference"

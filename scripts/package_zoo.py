@@ -17,7 +17,6 @@ from typing import Any
 import fire
 
 import tanq_monai
-from tanq_monai.data.checks import check_output_dir
 from tanq_monai.deploy.archives import write_zip
 from tanq_monai.deploy.bundle_network import WEIGHTS
 from tanq_monai.deploy.export import export_onnx
@@ -25,7 +24,7 @@ from tanq_monai.deploy.rendering import rendered_json
 from tanq_monai.deploy.torchscript import export_torchscript
 from tanq_monai.deploy.zoo.source import INDEX
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
-from tanq_monai.files import write_json
+from tanq_monai.files import check_output_dir, write_json
 from tanq_monai.steps import BUNDLE_NAMES, BUNDLES
 
 RENDERED = ("inference", "train")  # what monai.bundle.load finds, and only as JSON

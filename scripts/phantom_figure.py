@@ -13,7 +13,6 @@ import matplotlib
 import nibabel as nib
 import numpy as np
 
-from tanq_monai.data.volumes import read_volume
 from tanq_monai.phantom import (
     LONDON_CISS,
     LONDON_FLASH,
@@ -24,6 +23,7 @@ from tanq_monai.phantom import (
     make_grid,
     render,
 )
+from tanq_monai.scans.volume import read_volume
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

@@ -15,8 +15,8 @@ import fire
 
 from tanq_monai.adaptation import Adaptation, Scans
 from tanq_monai.adaptation.settings import demo_settings
-from tanq_monai.data.checks import check_output_dir
 from tanq_monai.errors import print_mistakes_in_one_line
+from tanq_monai.files import check_output_dir
 from tanq_monai.steps import Step, StepRunner, bundle_step
 
 SEGMENTER = "vs_cochlea_seg"

@@ -133,7 +133,8 @@ def evaluate(
         assd: directed, the mean of the two directed means; or pooled, the mean over both surfaces.
         seed: of the bootstrap intervals.
     """
-    from tanq_monai.metrics import STRUCTURES, evaluate_folder
+    from tanq_monai.metrics import evaluate_folder
+    from tanq_monai.structures import STRUCTURES
 
     evaluation = evaluate_folder(
         str(pred),
@@ -172,7 +173,7 @@ def adapt(
         styles: parts of file names that tell looks of hrT2 apart (sites, sequences), e.g. '["ldn", "etz"]'.
     """
     from tanq_monai.adaptation import run_adaptation
-    from tanq_monai.metrics import STRUCTURES
+    from tanq_monai.structures import STRUCTURES, parse_structures
 
     done = run_adaptation(
         str(dataset_dir),
@@ -180,7 +181,7 @@ def adapt(
         str(size),
         _whole(seed, "--seed"),
         None if truth_dir is None else str(truth_dir),
-        STRUCTURES if structures is None else _label_values(structures, "--structures"),
+        STRUCTURES if structures is None else parse_structures(structures, "--structures"),
         [str(style) for style in styles or ()],
     )
     sys.stdout.write(f"Research only. Labels: {done.labels}, to look through: {done.report}\n")
@@ -194,10 +195,10 @@ def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | No
         output_dir: the new bundle.
         structures: names and label values that it must have, e.g. '{"VS": 1, "cochlea": 2}', which is the default.
     """
-    from tanq_monai.metrics import STRUCTURES
     from tanq_monai.segmentation.import_nnunet import import_nnunet as make_bundle
+    from tanq_monai.structures import STRUCTURES, parse_structures
 
-    known = STRUCTURES if structures is None else _label_values(structures, "--structures")
+    known = STRUCTURES if structures is None else parse_structures(structures, "--structures")
     for name, checkpoint in make_bundle(str(results), str(output_dir), known).items():
         sys.stdout.write(f"{name}: {checkpoint.parent.name}/{checkpoint.name}\n")
     sys.stdout.write(f"{output_dir} runs with configs/ensemble.yaml, without postprocessing of nnU-Net's\n")
@@ -241,15 +242,15 @@ def report(
             VS 1, cochlea 2.
         title: of the page.
     """
-    from tanq_monai.metrics import STRUCTURES
     from tanq_monai.report import write_report
+    from tanq_monai.structures import STRUCTURES, parse_structures
 
     write_report(
         str(scans),
         str(pred),
         str(output),
         truth_dir=None if truth is None else str(truth),
-        structures=STRUCTURES if structures is None else _label_values(structures, "--structures"),
+        structures=STRUCTURES if structures is None else parse_structures(structures, "--structures"),
         title=None if title is None else str(title),
     )
 
@@ -304,16 +305,6 @@ def _print(lines: Sequence[str]) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
-
-
-def _label_values(value: object, option: str) -> dict[str, int]:
-    """Names and label values, each used once and above 0."""
-    values = list(value.values()) if isinstance(value, dict) else []
-    whole = all(isinstance(number, int) and not isinstance(number, bool) and 0 < number < 256 for number in values)
-    if not isinstance(value, dict) or not values or not whole or len(set(values)) < len(values):
-        remedy = """write e.g. '{"VS": 1, "cochlea": 2}'"""
-        raise InputError(f"{option} {value}", "does not name label values from 1 to 255, each once", remedy)
-    return {str(name): number for name, number in value.items()}
 
 
 def _whole(value: object, option: str) -> int:

@@ -88,3 +88,17 @@ def file_stamps(paths: Iterable[str | Path]) -> list[list[Any]]:
     """Name, size and time of every file, sorted: what changes when one of them does."""
     files = sorted(str(Path(path).resolve()) for path in paths)
     return [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]
+
+
+def check_output_dir(path: str | Path) -> Path:
+    """Make the folder ``path`` and return it; raise where it cannot be written to."""
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(path, f"cannot be made a folder ({error.strerror})", "choose another output folder") from error
+    try:
+        with tempfile.TemporaryFile(dir=path):
+            return path
+    except OSError as error:
+        raise InputError(path, "cannot be written to", "choose another output folder") from error

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from benchmarks.measure import PeakMemory, in_own_process, machine, report, tell
 from tanq_monai.data.batches import Batches
-from tanq_monai.data.cases import find_images, find_labelled
 from tanq_monai.data.slices import SliceSize, SliceStore, UnpairedSlices
 from tanq_monai.phantom import write_dataset
+from tanq_monai.scans.folder import find_images, find_labelled
 
 SECONDS_BAR = 60.0
 MEMORY_BAR = 1.1  # of many scans, over that of few
@@ -69,4 +69,4 @@ def _read(folder: Path, batches: int) -> tuple[float, float]:
 
 def _cases(folder: Path, domain: str) -> list[dict[str, str]]:
     find = find_labelled if domain == "training_source" else find_images
-    return find(folder / domain, contents=False).cases
+    return find(folder / domain).cases

@@ -10,9 +10,10 @@ from medpy.metric import binary
 from numpy.typing import NDArray
 
 from benchmarks.measure import alternate, machine, report, tell
-from tanq_monai.metrics import STRUCTURES, evaluate_case, label_values, voxel_spacing
-from tanq_monai.metrics.labels import LabelVolume
+from tanq_monai.metrics import evaluate_case, voxel_spacing
 from tanq_monai.metrics.scoring import Truth, score_labels
+from tanq_monai.scans.labels import LabelVolume
+from tanq_monai.structures import STRUCTURES, label_values
 
 SPEED_BAR = 10.0  # times MedPy's
 DIFFERENCE_BAR = 1e-6

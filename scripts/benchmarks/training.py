@@ -49,7 +49,9 @@ def training(
     for part in [parts] if isinstance(parts, str) else parts:
         PARTS[part](Path(against), step, repeats, steps)
     tell(f"n = {repeats} processes of each commit in turn, the fastest of {steps} steps after a first; medians")
-    tell(f"batch {batch}, {size} x {size}, width {width}, seed {seed}; here {'bfloat16' if step.amp else 'float32'}, there float32")
+    tell(
+        f"batch {batch}, {size} x {size}, width {width}, seed {seed}; here {'bfloat16' if step.amp else 'float32'}, there float32"
+    )
     tell(f"{threads} threads, {machine()}, torch {torch.__version__}")
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from tanq_monai.adaptation.settings import Settings, settings_of
-from tanq_monai.data.checks import check_output_dir
 from tanq_monai.errors import InputError
-from tanq_monai.metrics import STRUCTURES
-from tanq_monai.segmentation.plausibility import roles_of
+from tanq_monai.files import check_output_dir
 from tanq_monai.steps import Step, StepRunner, bundle_step
+from tanq_monai.structures import STRUCTURES, roles_of
 
 TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
 # Names of the folders in crossMoDA 2022 and 2023, and in 2021.

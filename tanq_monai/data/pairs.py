@@ -15,23 +15,21 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from tanq_monai.data.cases import Case, Scan, check_contents, find_labelled
-from tanq_monai.data.images import check_header, check_image
-from tanq_monai.data.names import TARGET_DOMAIN
-from tanq_monai.data.raw_dataset import ENDING
 from tanq_monai.data.slices import STEPS, Slices, SliceStore, check_crop, crop_and_flip
-from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.scans.folder import Case, Listing, find_labelled
+from tanq_monai.scans.grid import Grid
+from tanq_monai.scans.labels import read_labels
+from tanq_monai.scans.naming import ENDING, TARGET_DOMAIN
+from tanq_monai.scans.volume import Volume, read_grid, read_volume
+from tanq_monai.structures import STRUCTURES, numbered
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import scale_to_unit_range
 from tanq_monai.transforms.labels import to_regions
 from tanq_monai.transforms.magnitude import to_magnitude
 
-_SAME_MM = 1e-3  # grids that differ by less are one
 
-
-def find_pairs(folder: str | Path, structures: Mapping[str, int] = STRUCTURES) -> Scan:
+def find_pairs(folder: str | Path, structures: Mapping[str, int] = STRUCTURES) -> Listing:
     """The patients of ``folder`` with ``{case}_hrT2``, ``{case}_Label``, on its grid, and ``{case}_ceT1.nii.gz``.
 
     Args:
@@ -44,12 +42,12 @@ def find_pairs(folder: str | Path, structures: Mapping[str, int] = STRUCTURES) -
     Raises:
         InputError: when the folder does not exist or holds no hrT2.
     """
-    hr_t2 = find_labelled(folder, suffixes=TARGET_DOMAIN, contents=False, structures=structures)
-    scan = Scan(problems=hr_t2.problems)
+    hr_t2 = find_labelled(folder, suffixes=TARGET_DOMAIN, structures=structures)
+    scan = Listing(problems=hr_t2.problems)
     for case in hr_t2.cases:
         path = Path(folder) / f"{case['case']}_ceT1{ENDING}"
         try:
-            check_header(path)
+            read_grid(path)
             scan.cases.append(case | {"ceT1": str(path)})
         except InputError as error:
             scan.problems.append(error)
@@ -64,15 +62,13 @@ class PairStore(SliceStore):
     """
 
     def _cut(self, case: Case) -> NDArray[np.int16]:
-        check_contents(case, self.size.structures)
-        check_image(Path(case["ceT1"]))
-        target, affine = read_volume(case["image"])
-        source = _on_grid(*read_volume(case["ceT1"]), target.shape, affine)
+        target = read_volume(case["image"])
+        source = _on_grid(read_volume(case["ceT1"]), target.grid)
         if not source.any():
             raise InputError(case["ceT1"], "shows nothing where hrT2 lies", "give scans of one session")
-        label = read_volume(case["label"])[0]
-        grid = plan_slices(source, affine, self.size.pixels, self.size.pixel_mm, label, self.size.slab_mm)
-        ce_t1, hr_t2 = (scale_to_unit_range(grid.to_slices(image)) * STEPS for image in (source, target))
+        label = read_labels(case["label"], numbered(self.size.structures), target.grid, "its image").labels
+        grid = plan_slices(source, target.affine, self.size.pixels, self.size.pixel_mm, label, self.size.slab_mm)
+        ce_t1, hr_t2 = (scale_to_unit_range(grid.to_slices(image)) * STEPS for image in (source, target.voxels))
         regions = to_regions(grid.to_slices(label, mode="nearest"), self.size.structures)
         return np.rint(np.stack([ce_t1, regions, hr_t2], axis=1)).astype(np.int16)
 
@@ -141,14 +137,12 @@ def vary(image: Tensor, variation: Variation, rng: np.random.Generator) -> Tenso
     return magnitude.abs().clamp(max=1) * 2 - 1  # noise of a magnitude image has no sign
 
 
-def _on_grid(
-    volume: NDArray[np.generic], affine: NDArray[np.float64], shape: tuple[int, ...], wanted: NDArray[np.float64]
-) -> NDArray[np.generic]:
-    """``volume`` at the voxels of the grid ``wanted``, linearly; 0 outside. Unchanged where it has that grid."""
-    if volume.shape == shape and np.allclose(affine, wanted, atol=_SAME_MM):
-        return volume
-    index = np.linalg.inv(affine) @ wanted
+def _on_grid(volume: Volume, wanted: Grid) -> NDArray[np.generic]:
+    """The voxels of ``volume`` at those of another grid, linearly; 0 outside. Unchanged where it has that grid."""
+    if volume.grid.is_same(wanted):
+        return volume.voxels
+    index = np.linalg.inv(volume.affine) @ wanted.affine
     resampled: NDArray[np.float32] = ndimage.affine_transform(
-        volume.astype(np.float32), index[:3, :3], index[:3, 3], output_shape=shape, order=1
+        volume.voxels.astype(np.float32), index[:3, :3], index[:3, 3], output_shape=wanted.shape, order=1
     )
     return resampled

@@ -17,14 +17,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
-from tanq_monai.data.cases import Case, check_contents, problems_of, style_of
-from tanq_monai.data.volumes import read_grid, read_volume
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import replacing
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.scans.folder import Case, problems_of, style_of
+from tanq_monai.scans.labels import read_labels
+from tanq_monai.scans.volume import read_grid, read_volume
+from tanq_monai.structures import STRUCTURES, numbered, region_values
 from tanq_monai.transforms.geometry import plan_slices, slice_heights
 from tanq_monai.transforms.intensity import scale_to_unit_range
-from tanq_monai.transforms.labels import region_values, to_regions
+from tanq_monai.transforms.labels import to_regions
 
 Heights = NDArray[np.floating]
 STEPS = 32767  # of the image on disk, int16: finer than any scanner's 12 bits
@@ -85,7 +86,7 @@ class SliceStore:
         cases: dicts with ``case``, ``image`` and perhaps ``label``; without label the label map is 0.
         size: of the slices, and what their labels are.
         folder: keeps a file for each scan; one that fits neither scan nor size any more is not used again.
-        styles: parts of the cases' names, see :func:`tanq_monai.data.cases.style_of`.
+        styles: parts of the cases' names, see :func:`tanq_monai.scans.folder.style_of`.
 
     Raises:
         InputError: for a header that cannot be read, or a name without style; when a slice is asked for, for a scan or
@@ -96,7 +97,8 @@ class SliceStore:
         self, cases: Sequence[Case], size: SliceSize, folder: str | Path, styles: Sequence[str] = ("",)
     ) -> None:
         self.cases, self.size, self.folder = list(cases), size, Path(folder)
-        heights = [slice_heights(*read_grid(case["image"]), size.slab_mm) for case in self.cases]
+        grids = [read_grid(case["image"]) for case in self.cases]
+        heights = [slice_heights(grid.shape, grid.affine, size.slab_mm) for grid in grids]
         self.heights = np.concatenate(heights)
         self.styles = np.repeat([style_of(case["case"], styles) for case in self.cases], [len(h) for h in heights])
         self._first = [0, *accumulate(len(h) for h in heights)]
@@ -120,9 +122,11 @@ class SliceStore:
         """
         found = 0
         for case in self.cases:
-            check_contents(case, self.size.structures)
-            label = np.asanyarray(read_volume(case["label"])[0])
-            found += int((label > 0).any(axis=(0, 1)).sum())
+            label, grid = read_labels(
+                case["label"], numbered(self.size.structures), read_grid(case["image"]), "its image"
+            )
+            upright, _ = grid.turned(label, "LPS")
+            found += int((upright > 0).any(axis=(0, 1)).sum())
             if found >= slices:
                 return
         folder = Path(self.cases[0]["label"]).parent
@@ -244,10 +248,11 @@ def _partners(wanted: Heights, heights: Heights, rng: np.random.Generator) -> ND
 
 def _cut(case: Case, size: SliceSize) -> NDArray[np.int16]:
     """The slices of a scan as they lie on disk, (Z, 2, H, W)."""
-    check_contents(case, size.structures)
-    array, affine = read_volume(case["image"])
-    label = read_volume(case["label"])[0] if "label" in case else None
-    grid = plan_slices(array, affine, size.pixels, size.pixel_mm, label, size.slab_mm)
-    image = scale_to_unit_range(grid.to_slices(array)) * STEPS
+    scan = read_volume(case["image"])
+    label = None
+    if "label" in case:
+        label = read_labels(case["label"], numbered(size.structures), scan.grid, "its image").labels
+    grid = plan_slices(scan.voxels, scan.affine, size.pixels, size.pixel_mm, label, size.slab_mm)
+    image = scale_to_unit_range(grid.to_slices(scan.voxels)) * STEPS
     labels = np.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")
     return np.rint(np.stack([image, to_regions(labels, size.structures)], axis=1)).astype(np.int16)

@@ -5,10 +5,9 @@ from pathlib import Path
 import nibabel as nib
 import pandas as pd
 
-from tanq_monai.data.cases import case_of
-from tanq_monai.data.raw_dataset import ENDING
 from tanq_monai.demo.pictures import segmentation_figure, training_figure, translation_figure
 from tanq_monai.demo.report import Picture
+from tanq_monai.scans.naming import ENDING, case_of
 
 PICTURES_PER_SECTION = 3
 

@@ -10,9 +10,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.report.axial import Volume, Window
 from tanq_monai.report.contours import colours_of, contours
+from tanq_monai.structures import STRUCTURES
 
 COLOURS = colours_of(STRUCTURES)
 BACKGROUND, TEXT = "#0b0d10", "#e8eaed"

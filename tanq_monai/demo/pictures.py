@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tanq_monai.demo.panels import COLOURS, TEXT, dark_figure, frame, legend, outline, png, show
-from tanq_monai.metrics import STRUCTURES, dice
+from tanq_monai.metrics import dice
 from tanq_monai.report.axial import EARS_MM, Volume, Window, ears, grey_limits, largest_slices, places, turned_to_lps
+from tanq_monai.structures import STRUCTURES
 
 CLOSE_MM = {"VS": (46.0, 46.0), "cochlea": (24.0, 24.0)}
 CLOSE_SCALE_MM = {"VS": 10, "cochlea": 5}

@@ -12,7 +12,6 @@ import torch
 
 from tanq_monai.adaptation import SEGMENTER, Adaptation, Scans
 from tanq_monai.adaptation.settings import Settings, demo_settings
-from tanq_monai.data.checks import check_output_dir
 from tanq_monai.demo.album import draw_album
 from tanq_monai.demo.report import (
     NO_ADAPTATION,
@@ -22,7 +21,7 @@ from tanq_monai.demo.report import (
     gap_closed,
     write_report,
 )
-from tanq_monai.files import replacing
+from tanq_monai.files import check_output_dir, replacing
 from tanq_monai.steps import Step, StepRunner, bundle_step
 
 # Folder of the labels of the test scans, by the segmenter's title; the scores lie beside it.

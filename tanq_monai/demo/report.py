@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.report.page import write_page
+from tanq_monai.structures import STRUCTURES
 
 NO_ADAPTATION = "no adaptation (trained on ceT1)"
 TRANSLATED = "translations (trained on pseudo-hrT2 of TANQ and CycleGAN)"

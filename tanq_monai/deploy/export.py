@@ -34,9 +34,10 @@ from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.phantom import Case, scan_case
 from tanq_monai.segmentation.inferer import PlanInferer
 from tanq_monai.segmentation.plans import patch_size_from_plans, read_labels, space_from_plans, strides_from_plans
+from tanq_monai.structures import REGIONS
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import PERCENTILE, scale_to_unit_range
-from tanq_monai.transforms.labels import REGIONS, to_regions
+from tanq_monai.transforms.labels import to_regions
 from tanq_monai.transforms.plan_space import crop_and_normalize
 from tanq_monai.transforms.resampling import resample
 
@@ -151,6 +152,7 @@ def _segmenter(network: nn.Module, folder: Path) -> Export:
             "normalization": {"scheme": "z-score of the non-zero box", "nonzero_only": space.nonzero_only},
             "patch_size": window,
             "transpose": space.transpose,
+            "orientation": space.orientation,
             "interpolation": {"image": asdict(space.image), "logits": asdict(space.logits)},
         },
         lambda each: PlanInferer(window)(image[None], each),

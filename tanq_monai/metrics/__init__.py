@@ -5,13 +5,13 @@ from tanq_monai.metrics.dice import dice
 from tanq_monai.metrics.evaluation import Evaluation, evaluate_folder
 from tanq_monai.metrics.scoring import evaluate_case
 from tanq_monai.metrics.statistics import bootstrap_interval, paired_statistics, summarize, summarize_sites
-from tanq_monai.metrics.structures import STRUCTURES, Structures, label_values
 from tanq_monai.metrics.surface_distance import (
     EMPTY_PREDICTION_MM,
     average_surface_distance,
     surface_indices,
     voxel_spacing,
 )
+from tanq_monai.structures import STRUCTURES, Structures, label_values
 
 __all__ = [
     "EMPTY_PREDICTION_MM",

@@ -1,6 +1,7 @@
 """Scores of a folder of predictions, summarised, and compared with other predictions of the same cases."""
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +12,13 @@ import pandas as pd
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import replacing
 from tanq_monai.metrics.comparison import compare
-from tanq_monai.metrics.scoring import LABEL_SUFFIX, Score, Values, read_truth, score_prediction
+from tanq_monai.metrics.scoring import Score, Values, read_truth, score_prediction
 from tanq_monai.metrics.statistics import summarize_sites
-from tanq_monai.metrics.structures import STRUCTURES, Structures, label_values
 from tanq_monai.metrics.surface_distance import EMPTY_PREDICTION_MM, Definition
 from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, summary_cells
+from tanq_monai.scans.folder import find_labels
+from tanq_monai.scans.naming import ENDING, LABEL
+from tanq_monai.structures import STRUCTURES, Structures, label_values
 
 _ASSD = {"directed": "mean of the two directed means", "pooled": "pooled mean over both surfaces"}
 
@@ -149,46 +152,39 @@ def evaluate_folder(
     if definition not in get_args(Definition):
         raise InputError(f"assd {definition}", "is no definition", f"choose one of {', '.join(get_args(Definition))}")
     values = label_values(structures)
-    truths = _truths(Path(truth_dir))
-    folders = [_existing(folder) for folder in (prediction_dir, against_dir) if folder is not None]
+    truths = find_labels(truth_dir)
+    if not truths:
+        raise InputError(truth_dir, f"holds no *_{LABEL}{ENDING}", "give the folder with the true labels")
+    folders = [(Path(f), find_labels(f)) for f in (prediction_dir, against_dir) if f is not None]
     tables, mistakes = _score(folders, truths, values, definition)
     if tables[0].empty:
         raise InputErrors(mistakes)
     if tables[0]["dice"].isna().all():
         listed = ", ".join(values)
         raise InputError(truth_dir, f"has no {listed} in any case", "give another truth, or other structures")
-    names = _short_names(folders) if len(folders) > 1 else Evaluation.names
+    names = _short_names([folder for folder, _ in folders]) if len(folders) > 1 else Evaluation.names
     return Evaluation(tables[0], tuple(mistakes), definition, tables[1] if tables[1:] else None, names, seed)
 
 
-def _existing(folder: str | Path) -> Path:
-    if not Path(folder).is_dir():
-        raise InputError(folder, "there is no such folder", "give the folder that holds the label files")
-    return Path(folder)
-
-
-def _truths(folder: Path) -> list[Path]:
-    truths = sorted(_existing(folder).glob(f"*{LABEL_SUFFIX}"))
-    if not truths:
-        raise InputError(folder, f"holds no *{LABEL_SUFFIX}", "give the folder with the true labels")
-    return truths
-
-
 def _score(
-    folders: list[Path], truths: list[Path], values: Values, definition: Definition
+    folders: Sequence[tuple[Path, Mapping[str, Path]]],
+    truths: Mapping[str, Path],
+    values: Values,
+    definition: Definition,
 ) -> tuple[list[pd.DataFrame], list[InputError]]:
     """One table of scores per folder; every truth is read once."""
     rows: list[list[Score]] = [[] for _ in folders]
     mistakes: list[InputError] = []
-    for path in truths:
+    for case, path in truths.items():
         try:
             truth = read_truth(path, values)
         except InputError as mistake:
             mistakes.append(mistake)
             continue
-        for folder, found in zip(folders, rows, strict=True):
+        for (folder, predictions), found in zip(folders, rows, strict=True):
             try:
-                found.extend(score_prediction(folder / path.name, truth, values, definition))
+                prediction = predictions.get(case, folder / f"{case}_{LABEL}{ENDING}")
+                found.extend(score_prediction(prediction, truth, values, definition))
             except InputError as mistake:
                 mistakes.append(mistake)
     columns = [field.name for field in fields(Score)]

@@ -8,12 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from tanq_monai.metrics.dice import dice
-from tanq_monai.metrics.labels import LabelVolume, check_same_grid, read_labels
 from tanq_monai.metrics.statistics import site_of
-from tanq_monai.metrics.structures import STRUCTURES, Structures, label_values, mask_of
 from tanq_monai.metrics.surface_distance import Definition, average_surface_distance, voxel_indices, voxel_spacing
-
-LABEL_SUFFIX = "_Label.nii.gz"
+from tanq_monai.scans.labels import LabelMap, read_labels
+from tanq_monai.scans.naming import case_of
+from tanq_monai.structures import STRUCTURES, Structures, label_values, mask_of
 
 Labels = npt.NDArray[np.uint8]
 Values = Mapping[str, tuple[int, ...]]
@@ -58,7 +57,7 @@ class Truth:
     """
 
     case: str
-    volume: LabelVolume
+    volume: LabelMap
 
 
 def read_truth(path: Path, values: Values) -> Truth:
@@ -67,7 +66,7 @@ def read_truth(path: Path, values: Values) -> Truth:
     Raises:
         InputError: when the file is missing or unusable.
     """
-    return Truth(path.name.removesuffix(LABEL_SUFFIX), read_labels(path, known=_known(values)))
+    return Truth(case_of(path), read_labels(path, _known(values)))
 
 
 def score_prediction(path: Path, truth: Truth, values: Values, definition: Definition) -> list[Score]:
@@ -76,12 +75,11 @@ def score_prediction(path: Path, truth: Truth, values: Values, definition: Defin
     Raises:
         InputError: when the file is missing or unusable, or not on the grid of the truth.
     """
-    prediction = read_labels(path, known=_known(values))
-    check_same_grid(prediction, truth.volume.labels.shape, truth.volume.affine, path=path, other="the truth")
+    prediction = read_labels(path, _known(values), truth.volume.grid, "the truth")
     return score_labels(prediction.labels, truth, values, definition)
 
 
-def score_labels(found: Labels, truth: Truth, values: Values, definition: Definition) -> list[Score]:
+def score_labels(found: Labels, truth: Truth, values: Values, definition: Definition = "directed") -> list[Score]:
     """Score the label map ``found`` (X, Y, Z), which lies on the grid of the truth, one row per structure."""
     affine = truth.volume.affine
     spacing, voxel_mm3 = voxel_spacing(affine), float(abs(np.linalg.det(affine[:3, :3])))

@@ -11,7 +11,8 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from tanq_monai.metrics import STRUCTURES, voxel_spacing
+from tanq_monai.metrics import voxel_spacing
+from tanq_monai.structures import STRUCTURES
 
 EARS_MM = (104.0, 64.0)  # both cochleae lie 68-71 mm apart
 COCHLEAE_APART_MM = 30  # one is 6 mm wide, so a wider label holds two

@@ -5,20 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 
-from tanq_monai.data.cases import Case, check_contents
-from tanq_monai.data.images import check_image
-from tanq_monai.data.raw_dataset import ENDING
-from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError
-from tanq_monai.metrics import evaluate_case
-from tanq_monai.metrics.labels import check_same_grid, read_labels
-from tanq_monai.metrics.scoring import Score
+from tanq_monai.metrics.scoring import Score, Truth, score_labels
 from tanq_monai.report.axial import Volume, turned_to_lps
 from tanq_monai.report.plausibility import Judgement, judge
 from tanq_monai.report.stack import Stack, make_stack
+from tanq_monai.scans.folder import Case
+from tanq_monai.scans.grid import Grid
+from tanq_monai.scans.labels import read_labels, read_share
+from tanq_monai.scans.naming import ENDING
+from tanq_monai.scans.volume import read_volume
+from tanq_monai.structures import label_values
 
 
 @dataclass(frozen=True)
@@ -105,16 +104,16 @@ def report_case(
     prediction = prediction_dir / f"{name}_Label{ENDING}"
     if not prediction.is_file():
         raise InputError(prediction, "is missing, the prediction of this scan", "predict it or take the scan out")
-    check_contents(case)
-    voxels, affine = read_volume(case["image"])
-    scan = turned_to_lps(nib.Nifti1Image(voxels.astype(np.float32), affine))
-    found = _labels(prediction, scan=(voxels.shape, affine), structures=structures)
+    volume = read_volume(case["image"])
+    scan = turned_to_lps(volume.grid.image(volume.voxels.astype(np.float32)))
+    labels = read_labels(prediction, structures.values(), volume.grid)
+    found = turned_to_lps(volume.grid.image(labels.labels))
     true, scores = None, []
     if truth_dir is not None:
-        truth = truth_dir / prediction.name
-        true = _labels(truth, scan=(voxels.shape, affine), structures=structures)
-        scores = evaluate_case(prediction, truth, structures=structures)
-    sure = _confidence(prediction_dir / f"{name}_Confidence{ENDING}", prediction, structures)
+        truth = read_labels(truth_dir / prediction.name, structures.values(), volume.grid)
+        true = turned_to_lps(volume.grid.image(truth.labels))
+        scores = score_labels(labels.labels, Truth(name, truth), label_values(structures))
+    sure = _confidence(prediction_dir / f"{name}_Confidence{ENDING}", volume.grid)
     figures = _figures(found, structures, sure, scores)
     stack = make_stack(scan, found, true, structures)
     return ReportedCase(name, figures, judge(found, structures), scores, stack)
@@ -145,22 +144,9 @@ def sorted_by_plausibility(cases: Sequence[ReportedCase]) -> list[ReportedCase]:
     return sorted(cases, key=doubtfulness)
 
 
-def _labels(path: Path, *, scan: tuple[tuple[int, ...], np.ndarray], structures: Mapping[str, int]) -> Volume:
-    """A label map on the grid of the scan (shape, affine), turned to LPS."""
-    labels = read_labels(path, known=frozenset({0, *structures.values()}))
-    check_same_grid(labels, *scan, path=path, other="its scan")
-    return turned_to_lps(nib.Nifti1Image(labels.labels, labels.affine))
-
-
-def _confidence(path: Path, prediction: Path, structures: Mapping[str, int]) -> Volume | None:
-    """The confidence on the grid of the prediction, turned to LPS, where there is one."""
-    if not path.is_file():
-        return None
-    check_image(path)
-    image = nib.load(path)
-    labels = read_labels(prediction, known=frozenset({0, *structures.values()}))
-    check_same_grid(labels, image.shape, image.affine, path=prediction, other=f"its {path.name}")
-    return turned_to_lps(image)
+def _confidence(path: Path, grid: Grid) -> Volume | None:
+    """The confidence of a prediction on the grid of its scan, turned to LPS, where there is one."""
+    return turned_to_lps(grid.image(read_share(path, grid, "its scan"))) if path.is_file() else None
 
 
 def _figures(

@@ -7,15 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-from tanq_monai.data.cases import find_images
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.metrics import STRUCTURES, summarize
+from tanq_monai.metrics import summarize
 from tanq_monai.phantom.check import published
 from tanq_monai.report.axial import EARS_MM
 from tanq_monai.report.cases import ReportedCase, report_case, sorted_by_plausibility, sorted_by_truth
 from tanq_monai.report.contours import colours_of
 from tanq_monai.report.page import resource, write_page
 from tanq_monai.report.stack import SCALE_MM, UNITS
+from tanq_monai.scans.folder import find_images
+from tanq_monai.structures import STRUCTURES
 
 
 def write_report(
@@ -47,7 +48,7 @@ def write_report(
     for folder in (predictions, *([] if truth is None else [truth])):
         if not folder.is_dir():
             raise InputError(folder, "is not a folder", "give the folder that holds the label files")
-    found = find_images(scan_dir, contents=False)
+    found = find_images(scan_dir)
     problems, cases = list(found.problems), []
     for case in found.cases:
         try:

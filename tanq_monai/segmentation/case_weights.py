@@ -22,12 +22,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tanq_monai.data.cases import Case
-from tanq_monai.data.raw_dataset import ENDING, identifier
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import replacing
-from tanq_monai.metrics import STRUCTURES, dice
-from tanq_monai.metrics.labels import check_same_grid, read_labels
+from tanq_monai.metrics import dice
+from tanq_monai.scans.folder import Case
+from tanq_monai.scans.labels import read_labels
+from tanq_monai.scans.naming import ENDING
+from tanq_monai.scans.raw_dataset import identifier
+from tanq_monai.structures import STRUCTURES
 
 COLUMNS = ["case", "patient", "view", "structure", "dice"]
 FAR = 0.5  # of the median over all: below it a Dice is far below the others
@@ -153,9 +155,8 @@ def _ratio(values: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArr
 
 
 def _dice_of(truth_path: Path, prediction_path: Path, structures: Mapping[str, int]) -> dict[str, float]:
-    known = frozenset({0, *structures.values()})
-    truth, prediction = read_labels(truth_path, known=known), read_labels(prediction_path, known=known)
-    check_same_grid(prediction, truth.labels.shape, truth.affine, path=prediction_path, other="the true label")
+    truth = read_labels(truth_path, structures.values())
+    prediction = read_labels(prediction_path, structures.values(), truth.grid, "the true label")
     return {name: dice(prediction.labels == value, truth.labels == value) for name, value in structures.items()}
 
 

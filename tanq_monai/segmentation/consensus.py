@@ -67,7 +67,7 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
             for number, member in enumerate(members):
                 logits = inferer(windows, member, *args, **kwargs)[0]
                 if self.uncertainty and len(members) > 1:
-                    _vote(votes, onto_scan(label_map(logits, image.meta, space), image.meta, space))
+                    _vote(votes, onto_scan(label_map(logits, image.meta, space), image.meta))
                 mean = mean.add_(logits) if number else logits
             probabilities = _softmax_on_scan(mean.div_(len(members)), image.meta, space, torch.empty_like(total))
             if self.uncertainty and len(members) == 1:
@@ -103,7 +103,7 @@ class SplitUncertaintyd(MapTransform):  # type: ignore[misc]
 def _softmax_on_scan(logits: Tensor, meta: Mapping[str, Any], space: PlanSpace, out: Tensor) -> Tensor:
     """Probabilities (K, x, y, z), written to ``out``; outside the non-zero box of the scan all is background."""
     for number, values in enumerate(class_maps(logits, meta, space)):
-        out[number] = onto_scan(values, meta, space, outside=-torch.inf if number else 0)
+        out[number] = onto_scan(values, meta, outside=-torch.inf if number else 0)
     out -= out.amax(dim=0)
     out.exp_()
     return out.div_(out.sum(dim=0))

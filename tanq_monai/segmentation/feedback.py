@@ -17,7 +17,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.losses.segmentation import dice_and_cross_entropy
 from tanq_monai.segmentation.inferer import PlanInferer
 from tanq_monai.segmentation.plans import network_from_plans, patch_size_from_plans, read_json, space_from_plans
-from tanq_monai.transforms.labels import REGIONS, region_values
+from tanq_monai.structures import REGIONS, region_values
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import torch
 from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import InputError
 from tanq_monai.files import write_json
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.checkpoints import plain_weights, read_checkpoint
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, network_from_plans, read_json, read_labels
 from tanq_monai.segmentation.selection import model_name
 from tanq_monai.steps import BUNDLES
+from tanq_monai.structures import STRUCTURES
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 TEMPLATE = BUNDLES / "vs_cochlea_seg"

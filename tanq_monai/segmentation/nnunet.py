@@ -17,17 +17,17 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 from torch import distributed as dist
 
-from tanq_monai.data.raw_dataset import identifier
 from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import InputError
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.ranks import first_rank_first, rank, share_first_weights
+from tanq_monai.scans.raw_dataset import identifier
 from tanq_monai.segmentation.batches import Batch, blur_one_way, seed_draws
 from tanq_monai.segmentation.checkpoints import unwrapped
 from tanq_monai.segmentation.cpu import suit_cpu
 from tanq_monai.segmentation.folders import RunFolders
 from tanq_monai.segmentation.plans import check_model_folder, read_json
 from tanq_monai.segmentation.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
+from tanq_monai.structures import STRUCTURES
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from tanq_monai.transforms.splines import Interpolation
 
 Json = dict[str, Any]
 TRAINED = "trained_configuration"
+ORIENTATION = "orientation"  # ours, in a plan: where the axes of the training scans pointed; LPS where it is not there
 MIRROR_AXES = "inference_allowed_mirroring_axes"
 _SUPPORTED = {
     "normalization_schemes": ["ZScoreNormalization"],  # one channel
@@ -81,6 +82,7 @@ def space_from_plans(plans_file: str | Path, configuration: str | None = None) -
         nonzero_only=bool(config["use_mask_for_norm"][0]),
         image=_interpolation(config["resampling_fn_data_kwargs"]),
         logits=_interpolation(config["resampling_fn_probabilities_kwargs"]),
+        orientation=str(plan.get(ORIENTATION, "LPS")),
     )
 
 

@@ -3,7 +3,7 @@
 Volumes are (I, J, K), positions are in the axes of the affine (x left-right), mm.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import cos, radians
@@ -78,14 +78,6 @@ class RefinementRules:
             raise InputError("min_cochleae", f"is {self.min_cochleae}", "give 0, 1 or 2")
 
 
-class Roles(NamedTuple):
-    """Label values: the parts of the VS, the cochlea, and nnU-Net's ignore label."""
-
-    vs: tuple[int, ...]
-    cochlea: int
-    ignore: int
-
-
 class Component(NamedTuple):
     """A connected piece: its number in the map of components, mm3, confidence-weighted mm3, and centroid (3,), mm."""
 
@@ -93,19 +85,6 @@ class Component(NamedTuple):
     volume: float
     weight: float
     center: Vector
-
-
-def roles_of(structures: Mapping[str, int]) -> Roles:
-    """Which structure is which, by name: ``cochlea``; all that begins with ``VS`` are one tumor.
-
-    Raises:
-        InputError: when the cochlea or the VS is missing, or there is something else.
-    """
-    vs = tuple(value for name, value in structures.items() if name.startswith("VS"))
-    if "cochlea" not in structures or not vs or len(vs) + 1 != len(structures):
-        remedy = "name one cochlea, and VS or its parts so that they begin with VS"
-        raise InputError("structures", f"are {', '.join(structures)}", remedy)
-    return Roles(vs, structures["cochlea"], max(structures.values()) + 1)
 
 
 def find_components(

@@ -3,7 +3,7 @@
 import contextlib
 import multiprocessing
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -11,23 +11,26 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
-import nibabel as nib
 import numpy as np
 from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from tanq_monai.data.raw_dataset import DESCRIPTION, ENDING, LABELS, describe_dataset, identifier, write_label
-from tanq_monai.errors import InputError
+from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import file_stamps, write_json
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.scans.labels import read_labels
+from tanq_monai.scans.naming import CHANNEL, ENDING
+from tanq_monai.scans.raw_dataset import DESCRIPTION, IMAGES, LABELS, describe_dataset, identifier
+from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
 from tanq_monai.segmentation.overrides import override_plan
 from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, check_names, read_json
+from tanq_monai.structures import STRUCTURES, numbered
 
 Case = Mapping[str, Any]
 Json = dict[str, Any]
 FOLDS = 5
+ORIENTATION = "LPS"  # of the axes of all scans of a training, as crossMoDA stores them
 
 
 @dataclass(frozen=True)
@@ -103,18 +106,31 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
 
 
 def write_raw_dataset(cases: Sequence[Case], folder: Path, structures: Mapping[str, int] = STRUCTURES) -> None:
-    """nnU-Net's raw data set: images stay where they are, labels (float64 in crossMoDA) become uint8.
+    """nnU-Net's raw data set. Images stay where they are, where nnU-Net would read them as we do; labels become uint8.
 
-    The ignore label is declared where a case has it (``ignore``).
+    nnU-Net takes axes as they are stored, and spacings from a field of the header of their own. Where the axes point
+    elsewhere than those of crossMoDA, or the field disagrees with the affine, the data set gets a copy. The ignore
+    label is declared where a case has it (``ignore``).
+
+    Raises:
+        InputErrors: when an image or label cannot be used.
+        InputError: when a structure is in no label.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    (folder / LABELS).mkdir(parents=True)
-    dataset = {}
-    for case in cases:
-        label = folder / LABELS / f"{identifier(case)}{ENDING}"
-        write_label(Path(case["label"]), Path(case["image"]), label)
-        dataset[identifier(case)] = str(Path(case["image"]).resolve()), f"{LABELS}/{label.name}"
     ignore = any(case.get("ignore") for case in cases)
+    known, present, dataset, problems = numbered(structures, ignore), set(), {}, []
+    for case in cases:
+        try:
+            dataset[identifier(case)], found = _write_case(case, folder, known)
+            present |= found
+        except InputError as problem:
+            problems.append(problem)
+    if problems:
+        raise InputErrors(problems)
+    absent = [name for name, value in structures.items() if value not in present]
+    if absent:  # its class would be trained to be nowhere
+        remedy = "add cases that have it, or take it out of structures"
+        raise InputError("structures", f"no label of any case holds {', '.join(absent)}", remedy)
     write_json(describe_dataset(dataset, structures, ignore=ignore), folder / DESCRIPTION)
 
 
@@ -146,7 +162,6 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
     """Raw data set, fingerprint, plan and split."""
     shutil.rmtree(folders.preprocessed, ignore_errors=True)
     write_raw_dataset(cases, folders.raw, wish.structures)
-    _check_structures(folders.raw / LABELS, wish.structures)
     extract_fingerprints([1], num_processes=max(1, num_processes), verbose=False)
     plan_experiments([1])
     if wish.plan is not None:
@@ -156,13 +171,21 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
         write_json(splits_by_patient(cases), folders.preprocessed / "splits_final.json")
 
 
-def _check_structures(labels: Path, structures: Mapping[str, int]) -> None:
-    """Every structure is there in one case at least: else its class would be trained to be nowhere."""
-    present = {int(v) for path in labels.glob(f"*{ENDING}") for v in np.unique(nib.load(path).dataobj)}
-    absent = [name for name, value in structures.items() if value not in present]
-    if absent:
-        remedy = "add cases that have it, or take it out of structures"
-        raise InputError("structures", f"no label of any case holds {', '.join(absent)}", remedy)
+def _write_case(case: Case, folder: Path, known: Collection[int]) -> tuple[tuple[str, str], set[int]]:
+    """Image and label as ``dataset.json`` names them, and the values that the label holds."""
+    name, path = identifier(case), Path(case["image"])
+    volume = read_volume(path)
+    labels = read_labels(case["label"], known, volume.grid, "its image").labels
+    turned, grid = volume.grid.turned(labels, ORIENTATION)
+    label = f"{LABELS}/{name}{ENDING}"
+    grid.save(turned, folder / label)
+    as_stored = path.name.endswith(ENDING) and grid is volume.grid
+    if as_stored and np.allclose(grid.pixdim, grid.spacing, rtol=1e-3):
+        image = str(path.resolve())
+    else:
+        image = f"{IMAGES}/{name}_{CHANNEL}{ENDING}"
+        grid.save(volume.grid.turned(volume.voxels, ORIENTATION)[0].astype(np.float32), folder / image)
+    return (image, label), set(np.unique(labels).tolist())
 
 
 def _preprocess(folders: RunFolders, wish: PlanWish, num_processes: int) -> None:

@@ -5,23 +5,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from tanq_monai.data.checks import check_output_dir
-from tanq_monai.data.images import check_image
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import replacing
-from tanq_monai.metrics import STRUCTURES
-from tanq_monai.metrics.labels import LabelVolume, check_same_grid, read_labels
-from tanq_monai.segmentation.plausibility import RefinementRules, roles_of
+from tanq_monai.files import check_output_dir, replacing
+from tanq_monai.scans.labels import read_labels, read_share
+from tanq_monai.segmentation.plausibility import RefinementRules
 from tanq_monai.segmentation.predictions import AGREEMENT, CONFIDENCE, LABEL
 from tanq_monai.segmentation.refinement import Prediction, Refinement, refine
 from tanq_monai.segmentation.refinement_report import ACCEPTED, WAITS, RefinedStructure, RefinementReport
 from tanq_monai.segmentation.refinement_worth import Worth, worth_of_case
+from tanq_monai.structures import STRUCTURES, roles_of
 
 TABLE, WORTH = "refinement.csv", "refinement_worth.csv"
 _STAGE = ".refining"
@@ -125,8 +121,7 @@ def _refine_cases(
             mistakes.append(mistake)
             continue
         if not done.reasons:
-            with replacing(stage / f"{case}{LABEL}") as temporary:
-                nib.save(nib.Nifti1Image(done.labels, prediction.affine), temporary)
+            prediction.grid.save(done.labels, stage / f"{case}{LABEL}")
     if mistakes:
         raise InputErrors(mistakes)
     return rows, worths
@@ -134,32 +129,20 @@ def _refine_cases(
 
 def _read(folder: Path, case: str, structures: Mapping[str, int]) -> Prediction:
     path = folder / f"{case}{LABEL}"
-    label = read_labels(path, known=frozenset({0, *structures.values(), roles_of(structures).ignore}))
-    confidence, agreement = (_read_share(folder / f"{case}{end}", label, path) for end in (CONFIDENCE, AGREEMENT))
-    return Prediction(label.labels, confidence, agreement, label.affine)
+    label, grid = read_labels(path, [*structures.values(), roles_of(structures).ignore])
+    confidence, agreement = (read_share(folder / f"{case}{end}", grid, path.name) for end in (CONFIDENCE, AGREEMENT))
+    return Prediction(label, confidence, agreement, grid)
 
 
 def _read_plain(folder: Path, case: str, structures: Mapping[str, int]) -> tuple[Prediction, Refinement]:
     """A prediction of which nothing is known but its labels, and the refinement that does nothing."""
-    label = read_labels(folder / f"{case}{LABEL}", known=frozenset({0, *structures.values()}))
-    sure = np.broadcast_to(np.float32(1), label.labels.shape)
-    nothing = np.broadcast_to(np.int32(0), label.labels.shape)
-    return Prediction(label.labels, sure, sure, label.affine), Refinement(label.labels, nothing, ())
-
-
-def _read_share(path: Path, label: LabelVolume, label_path: Path) -> NDArray[np.float32]:
-    check_image(path)
-    image = nib.load(path)
-    check_same_grid(label, image.shape, image.affine, path=label_path, other=path.name)
-    share: NDArray[np.float32] = image.get_fdata(dtype=np.float32, caching="unchanged")
-    if share.min() < 0 or share.max() > 1 + 1e-3:
-        problem = f"holds values from {share.min():g} to {share.max():g}"
-        raise InputError(path, problem, "give shares from 0 to 1, e.g. by predicting again with uncertainty: true")
-    return share
+    label, grid = read_labels(folder / f"{case}{LABEL}", structures.values())
+    sure, nothing = np.broadcast_to(np.float32(1), label.shape), np.broadcast_to(np.int32(0), label.shape)
+    return Prediction(label, sure, sure, grid), Refinement(label, nothing, ())
 
 
 def _rows(case: str, prediction: Prediction, done: Refinement, structures: Mapping[str, int]) -> list[RefinedStructure]:
-    voxel_mm3 = float(abs(np.linalg.det(prediction.affine[:3, :3])))
+    voxel_mm3 = float(abs(np.linalg.det(prediction.grid.affine[:3, :3])))
     rows = []
     for name, value in structures.items():
         predicted = prediction.labels == value
@@ -189,8 +172,7 @@ def _worth(
     path = Path(truth_dir or "") / f"{case}{LABEL}"
     if truth_dir is None or not path.is_file():
         return []
-    truth = read_labels(path, known=frozenset({0, *structures.values()}))
-    check_same_grid(truth, prediction.labels.shape, prediction.affine, path=path, other="its prediction")
+    truth = read_labels(path, structures.values(), prediction.grid, "its prediction")
     ignored = done.labels == roles_of(structures).ignore
     verdict = WAITS if done.reasons else ACCEPTED
     return [

@@ -9,19 +9,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tanq_monai.scans.grid import Grid
 from tanq_monai.segmentation.plausibility import (
     Component,
     Interval,
     Mask,
     RefinementRules,
-    Roles,
-    Vector,
     apart,
     are_opposite,
     choose_cochleae,
     choose_vs,
     find_components,
 )
+from tanq_monai.structures import Roles
 
 _HALF_STEP = 0.5 / 255  # agreement and confidence are stored in 255 steps
 
@@ -33,13 +33,13 @@ class Prediction(NamedTuple):
         labels: (I, J, K), the label that won; may hold the ignore label, which stays.
         confidence: mean probability of the label that won, [0, 1].
         agreement: share of the members that voted for it, [0, 1].
-        affine: (4, 4), voxel index to mm.
+        grid: where the voxels lie.
     """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.floating]
     agreement: NDArray[np.floating]
-    affine: Vector
+    grid: Grid
 
 
 class Refinement(NamedTuple):
@@ -91,7 +91,7 @@ def refine(prediction: Prediction, rules: RefinementRules, roles: Roles) -> Refi
 def _keep(mask: Mask, prediction: Prediction, rules: RefinementRules, cochlea: _Kept | None = None) -> _Kept:
     """The cochleae in ``mask``, or, given those, the VS."""
     join_mm = rules.join_mm if cochlea is None else 0.0
-    ids, found = find_components(mask, prediction.confidence, prediction.affine, join_mm)
+    ids, found = find_components(mask, prediction.confidence, prediction.grid.affine, join_mm)
     chosen = choose_cochleae(found, rules) if cochlea is None else choose_vs(found, cochlea.chosen, rules)
     numbers = {one.number for one in chosen}
     return _Kept(ids, chosen, tuple(one for one in found if one.number not in numbers))
@@ -131,7 +131,7 @@ def _volume_reasons(
 ) -> Iterator[str]:
     """Too large without its uncertain voxels, or too small even with them."""
     name, interval, join_mm = rule
-    ids, components = find_components(predicted, prediction.confidence, prediction.affine, join_mm)
+    ids, components = find_components(predicted, prediction.confidence, prediction.grid.affine, join_mm)
     volumes = {one.number: one.volume for one in components}
     for one in kept.chosen:
         whole = sum(volumes[n] for n in np.unique(ids[kept.ids == one.number]))

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import dice
-from tanq_monai.metrics.labels import read_labels
+from tanq_monai.scans.labels import read_labels, read_share
 from tanq_monai.segmentation.predictions import CONFIDENCE, LABEL
 
 
@@ -51,13 +50,15 @@ def measure_round(
 def _rows(
     path: Path, last: Path | None, truth: str | Path | None, structures: Mapping[str, int]
 ) -> list[dict[str, str | float]]:
-    known = frozenset({0, *structures.values()})
-    labels, affine = read_labels(path, known=known)
-    before = None if last is None else read_labels(last / path.name, known=known).labels
+    known = structures.values()
+    labels, grid = read_labels(path, known)
+    before = None if last is None else read_labels(last / path.name, known, grid, "the label of this round").labels
     true_file = None if truth is None else Path(truth) / path.name
-    true = None if true_file is None or not true_file.exists() else read_labels(true_file, known=known).labels
-    confidence = np.asarray(nib.load(path.with_name(path.name.replace(LABEL, CONFIDENCE))).dataobj)
-    voxel_mm3 = float(abs(np.linalg.det(affine[:3, :3])))
+    true = None
+    if true_file is not None and true_file.exists():
+        true = read_labels(true_file, known, grid, "the label of this round").labels
+    confidence = read_share(path.with_name(path.name.replace(LABEL, CONFIDENCE)), grid, path.name)
+    voxel_mm3 = float(abs(np.linalg.det(grid.affine[:3, :3])))
     rows: list[dict[str, str | float]] = []
     for name, value in structures.items():
         mask = labels == value

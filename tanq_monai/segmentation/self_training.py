@@ -12,19 +12,17 @@ from typing import Any
 
 import pandas as pd
 
-from tanq_monai.data.checks import check_output_dir
-from tanq_monai.data.names import SOURCE, TARGET_DOMAIN
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing, write_json
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.files import check_output_dir, replacing, write_json
+from tanq_monai.scans.naming import SOURCE, TARGET_DOMAIN
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.folders import DATASET, PLANS
-from tanq_monai.segmentation.plausibility import roles_of
 from tanq_monai.segmentation.predictions import LABEL
 from tanq_monai.segmentation.preparation import FOLDS
 from tanq_monai.segmentation.rounds import measure_round
 from tanq_monai.segmentation.selection import check_folds, model_name
 from tanq_monai.steps import RUN_OPTIONS, Step, StepRunner, bundle_step
+from tanq_monai.structures import STRUCTURES, roles_of
 
 Choices = Mapping[str, Any]
 

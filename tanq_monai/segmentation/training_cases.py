@@ -11,16 +11,16 @@ from typing import Any
 
 import pandas as pd
 
-from tanq_monai.data.cases import Scan, case_of, find_labelled, problems_of
-from tanq_monai.data.names import TARGET_DOMAIN
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import file_stamps
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.scans.folder import Listing, find_labelled, problems_of
+from tanq_monai.scans.naming import TARGET_DOMAIN, case_of
+from tanq_monai.structures import STRUCTURES
 
 
 def find_pseudo_labelled(
     target_dir: str | Path | None, label_dir: str | Path | None, structures: Mapping[str, int] = STRUCTURES
-) -> Scan | None:
+) -> Listing | None:
     """Scans of ``target_dir`` that have labels in ``label_dir``, voxels to ignore among them; None without target_dir.
 
     Raises:
@@ -36,7 +36,7 @@ def find_pseudo_labelled(
 
 
 def training_cases(
-    labelled: Scan, pseudo_labelled: Scan | None = None, weights_file: str | Path | None = None
+    labelled: Listing, pseudo_labelled: Listing | None = None, weights_file: str | Path | None = None
 ) -> list[dict[str, Any]]:
     """All cases of a training.
 

@@ -10,8 +10,8 @@ from monai.utils.enums import CommonKeys as Keys
 
 from tanq_monai.data.batches import Batches
 from tanq_monai.ranks import is_first_rank
+from tanq_monai.structures import REGIONS
 from tanq_monai.trainers.rows import add_row
-from tanq_monai.transforms.labels import REGIONS
 from tanq_monai.transforms.magnitude import to_magnitude
 
 

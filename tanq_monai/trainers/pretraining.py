@@ -10,9 +10,9 @@ from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor
 from torch.nn import functional as F
 
+from tanq_monai.structures import REGIONS
 from tanq_monai.trainers.base import TranslatorTrainer
 from tanq_monai.trainers.tanq import weighted_cross_entropy
-from tanq_monai.transforms.labels import REGIONS
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from tanq_monai.metrics.translation import (
     ssim,
     surroundings,
 )
-from tanq_monai.transforms.labels import REGIONS
+from tanq_monai.structures import REGIONS
 from tanq_monai.transforms.magnitude import to_magnitude
 
 Translate = Callable[[Tensor, Tensor], Tensor]

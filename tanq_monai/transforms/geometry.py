@@ -11,6 +11,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from tanq_monai.scans.grid import reorientation, turned_back
+
 Array = NDArray[np.floating]
 Voxels = NDArray[np.generic]
 Slices = NDArray[np.float32]
@@ -56,8 +58,8 @@ class SliceGrid:
         columns = (np.arange(width) - self.center[0]) * self.spacing[0] / self.pixel_mm + middle
         canonical = np.zeros((depth, height, width), dtype=np.float32)
         canonical[self.slab[0] : self.slab[1]] = _sample(slices, rows, columns, "bilinear")
-        inverse = nib.orientations.ornt_transform([[0, 1], [1, 1], [2, 1]], self.orientation)
-        return np.ascontiguousarray(nib.orientations.apply_orientation(canonical.transpose(2, 1, 0), inverse))
+        stored = nib.orientations.apply_orientation(canonical.transpose(2, 1, 0), turned_back(self.orientation))
+        return np.ascontiguousarray(stored)
 
     def _canonical(self, volume: Voxels) -> Voxels:
         oriented: Voxels = nib.orientations.apply_orientation(volume, self.orientation)
@@ -85,7 +87,7 @@ def plan_slices(
         label: on the grid of ``volume``.
         slab_mm: height of the slab; None for the whole volume. Without structures, the volume's middle.
     """
-    orientation = _to_lps(affine)
+    orientation = reorientation(affine, "LPS")
     oriented = nib.orientations.apply_orientation(volume, orientation)
     spacing = _reordered_spacing(affine, orientation)
     structures = None if label is None else nib.orientations.apply_orientation(label, orientation) > 0
@@ -98,17 +100,10 @@ def plan_slices(
 
 def slice_heights(shape: tuple[int, int, int], affine: Array, slab_mm: float | None = None) -> Array:
     """Height over the slab's middle, in mm, of every slice that :func:`plan_slices` plans; from lowest to highest."""
-    orientation = _to_lps(affine)
+    orientation = reorientation(affine, "LPS")
     depth, spacing = shape[int(np.flatnonzero(orientation[:, 0] == 2)[0])], _reordered_spacing(affine, orientation)[2]
     count = _count(depth, spacing, slab_mm)
     return (np.arange(count) - (count - 1) / 2) * spacing
-
-
-def _to_lps(affine: Array) -> Array:
-    """nibabel's orientation transform from the stored axes to (x left, y posterior, z superior)."""
-    axes = nib.orientations.axcodes2ornt(("L", "P", "S"))
-    transform: Array = nib.orientations.ornt_transform(nib.orientations.io_orientation(affine), axes)
-    return transform
 
 
 def _count(depth: int, spacing: float, slab_mm: float | None) -> int:

@@ -6,31 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.errors import InputError
-
-REGIONS: Mapping[str, int] = {"VS": 1, "cochlea": 2}
-"""Of the translator: what its norms, its SegDecoder, its losses and measures tell apart, besides the rest, 0."""
-
-
-def region_values(structures: Mapping[str, int]) -> dict[int, int]:
-    """The region of every label value: a structure belongs to the one whose name its own begins with.
-
-    ``VS intrameatal`` and ``VS extrameatal`` are both VS: on hrT2 they look alike.
-
-    Args:
-        structures: names and label values.
-
-    Raises:
-        InputError: when a structure's name begins with none of :data:`REGIONS`.
-    """
-    values = {}
-    for name, value in structures.items():
-        regions = [number for region, number in REGIONS.items() if name.startswith(region)]
-        if not regions:
-            remedy = f"let its name begin with {' or '.join(REGIONS)}"
-            raise InputError("structures", f"{name!r} is of no region of the translator", remedy)
-        values[value] = regions[0]
-    return values
+from tanq_monai.structures import REGIONS, region_values
 
 
 def to_regions(labels: NDArray[Any], structures: Mapping[str, int] = REGIONS) -> NDArray[np.float32]:

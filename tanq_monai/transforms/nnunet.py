@@ -1,12 +1,13 @@
 """nnU-Net's way into the network's space and back, as MONAI dictionary transforms.
 
-A MONAI volume is (C, x, y, z); nnU-Net works on (C, z, y, x), here called *plan space*: axes permuted by the
-plan, cropped to the non-zero box, z-scored and resampled to the plan's spacing (mm).
+A MONAI volume is (C, i, j, k); nnU-Net works on (C, z, y, x), here called *plan space*: axes turned as those of its
+training and permuted by the plan, cropped to the non-zero box, z-scored and resampled to the plan's spacing (mm).
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import torch
 from monai.config import KeysCollection
@@ -14,16 +15,16 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
-from tanq_monai.transforms.plan_space import PlanSpace, crop_and_normalize
+from tanq_monai.transforms.plan_space import Placement, PlanSpace, crop_and_normalize
 from tanq_monai.transforms.resampling import resample, resample_channel
 
 Item = dict[Hashable, Any]
 Meta = Mapping[str, Any]
-_BOX, _SHAPE, _SPACING = "plan_box", "plan_full_shape", "plan_input_spacing"
+_TURN, _BOX, _SHAPE, _SPACING = "plan_turn", "plan_box", "plan_full_shape", "plan_input_spacing"
 
 
 class ToPlanSpaced(MapTransform):  # type: ignore[misc]
-    """(1, x, y, z) scan -> (1, z, y, x) network input; where it came from is kept in the image's metadata.
+    """(1, i, j, k) scan -> (1, z, y, x) network input; where it came from is kept in the image's metadata.
 
     Args:
         keys: images with ``affine`` in their metadata.
@@ -49,16 +50,17 @@ class ToPlanSpaced(MapTransform):  # type: ignore[misc]
         array = resample(torch.from_numpy(crop)[None], shape, placement.spacing, target, self.space.image)
         meta = {k: v for k, v in image.meta.items() if k != "affine"}
         meta |= {
+            _TURN: torch.from_numpy(placement.turn),
             _BOX: torch.tensor(placement.box),
             _SHAPE: torch.tensor(placement.full_shape),
             _SPACING: torch.tensor(placement.spacing),
         }
-        new_affine = _affine(affine, self.space.array_axes, placement.box, placement.shape, shape)
+        new_affine = _affine(affine, placement, shape)
         return MetaTensor(array, affine=torch.from_numpy(new_affine), meta=meta)
 
 
 class FromPlanSpaced(MapTransform):  # type: ignore[misc]
-    """Network logits (K, z, y, x) -> label map (1, x, y, z), uint8, on the grid of the scan.
+    """Network logits (K, z, y, x) -> label map (1, i, j, k), uint8, on the grid of the scan.
 
     Outside the non-zero box the label is 0.
 
@@ -88,8 +90,8 @@ class FromPlanSpaced(MapTransform):  # type: ignore[misc]
         return item
 
     def _transform(self, logits: torch.Tensor, meta: Meta) -> MetaTensor:
-        label = onto_scan(label_map(logits, meta, self.space), meta, self.space)
-        kept = {k: v for k, v in meta.items() if k not in (_BOX, _SHAPE, _SPACING, "affine")}
+        label = onto_scan(label_map(logits, meta, self.space), meta)
+        kept = {k: v for k, v in meta.items() if k not in (_TURN, _BOX, _SHAPE, _SPACING, "affine")}
         return MetaTensor(label[None].cpu(), affine=torch.as_tensor(meta["original_affine"]), meta=kept)
 
 
@@ -126,12 +128,13 @@ def winner(maps: Iterator[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
     return label, best
 
 
-def onto_scan(values: torch.Tensor, meta: Meta, space: PlanSpace, outside: float = 0) -> torch.Tensor:
-    """(z, y, x) in the box of the scan -> (x, y, z) of the whole scan, ``outside`` the box as given."""
+def onto_scan(values: torch.Tensor, meta: Meta, outside: float = 0) -> torch.Tensor:
+    """(z, y, x) in the box of the scan -> (i, j, k) of the whole scan, ``outside`` the box as given."""
     whole = torch.full([int(n) for n in meta[_SHAPE]], outside, dtype=values.dtype, device=values.device)
     whole[tuple(slice(int(low), int(high)) for low, high in meta[_BOX])] = values
-    axes = [axis - 1 for axis in space.array_axes[1:]]
-    return whole.permute(*np.argsort(axes).tolist()).contiguous()
+    turn = np.asarray(torch.as_tensor(meta[_TURN]).cpu()).reshape(3, 2)
+    flipped = [int(axis) for axis, sign in turn if sign < 0]
+    return whole.flip(flipped).permute(*turn[:, 0].astype(int).tolist()).contiguous()
 
 
 def _box_shape(meta: Meta) -> list[int]:
@@ -144,18 +147,15 @@ def _resampled(logits: torch.Tensor, shape: list[int], meta: Meta, space: PlanSp
         yield resample_channel(channel.float(), shape, space.target_spacing(spacing), spacing, space.logits)
 
 
-def _affine(
-    affine: NDArray[np.floating],
-    axes: list[int],
-    box: Sequence[tuple[int, int]],
-    old: Sequence[int],
-    new: Sequence[int],
-) -> NDArray[np.floating]:
-    """Voxel of plan space -> mm: ``old`` voxel = box start + (voxel + 1/2) old / new - 1/2, axes permuted."""
-    step = np.zeros((4, 4))
-    step[3, 3] = 1
-    for row, axis in enumerate(axes[1:]):
-        scale = old[row] / new[row]
-        step[axis - 1, row] = scale
-        step[axis - 1, 3] = box[row][0] + scale / 2 - 0.5
-    return affine @ step
+def _affine(affine: NDArray[np.floating], placement: Placement, new: Sequence[int]) -> NDArray[np.floating]:
+    """Voxel of plan space -> mm: ``old`` voxel = box start + (voxel + 1/2) old / new - 1/2, then turned back."""
+    step = np.eye(4)
+    for axis, (low, old, size) in enumerate(zip((b[0] for b in placement.box), placement.shape, new, strict=True)):
+        scale = old / size
+        step[axis, axis], step[axis, 3] = scale, low + scale / 2 - 0.5
+    stored = nib.orientations.inv_ornt_aff(placement.turn, _stored_shape(placement))
+    return affine @ stored @ step
+
+
+def _stored_shape(placement: Placement) -> list[int]:
+    return [placement.full_shape[int(axis)] for axis, _ in placement.turn]

@@ -1,16 +1,19 @@
 """nnU-Net's plan space, and the way of a scan into it up to the resampling. NumPy alone.
 
-Arrays of scans are (x, y, z); plan space is (z, y, x): axes permuted by the plan, cropped to the non-zero box,
-z-scored, and resampled to the plan's spacing (mm).
+Arrays of scans are (i, j, k) as stored. They are turned to (x, y, z), which point as those of the plan's training did,
+LPS; plan space is (z, y, x): axes permuted by the plan, cropped to the non-zero box, z-scored, and resampled to the
+plan's spacing (mm).
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tanq_monai.scans.grid import reorientation, turned_back
 from tanq_monai.transforms.splines import Interpolation
 
 
@@ -24,6 +27,7 @@ class PlanSpace:
         nonzero_only: z-score within the non-zero region only.
         image: interpolation of images.
         logits: interpolation of the network's output.
+        orientation: where x, y, z pointed in the training.
     """
 
     spacing: tuple[float, ...]
@@ -31,6 +35,7 @@ class PlanSpace:
     nonzero_only: bool = False
     image: Interpolation = field(default_factory=Interpolation)
     logits: Interpolation = field(default_factory=lambda: Interpolation(order=1))
+    orientation: str = "LPS"
 
     def target_spacing(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
         """The plan's spacing for a scan of ``spacing`` (both mm, plan order), three numbers."""
@@ -44,14 +49,16 @@ class PlanSpace:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where in a scan what was cut out of it lies, in plan order.
+    """Where in a scan what was cut out of it lies.
 
     Attributes:
-        box: half-open bounds in voxels.
-        full_shape: of the scan.
-        spacing: of the scan in mm.
+        turn: nibabel's orientation transform from the stored axes to plan order.
+        box: half-open bounds in voxels, in plan order.
+        full_shape: of the scan, in plan order.
+        spacing: of the scan in mm, in plan order.
     """
 
+    turn: NDArray[np.floating]
     box: tuple[tuple[int, int], ...]
     full_shape: tuple[int, ...]
     spacing: tuple[float, ...]
@@ -66,6 +73,10 @@ class Placement:
         """Of the box, to index the scan with."""
         return tuple(slice(low, high) for low, high in self.box)
 
+    def stored(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of the whole scan in plan order, with the axes that the scan is stored with."""
+        return np.ascontiguousarray(nib.orientations.apply_orientation(values, turned_back(self.turn)))
+
     def new_shape(self, space: PlanSpace) -> list[int]:
         """Of the box in the plan's spacing."""
         target = space.target_spacing(self.spacing)
@@ -75,17 +86,19 @@ class Placement:
 def crop_and_normalize(
     scan: NDArray[Any], affine: NDArray[np.floating], space: PlanSpace
 ) -> tuple[NDArray[np.float32], Placement]:
-    """(x, y, z) -> its non-zero box (z, y, x), z-scored, still in the scan's own spacing.
+    """(i, j, k) -> its non-zero box (z, y, x), z-scored, still in the scan's own spacing.
 
     Args:
         scan: any number type.
         affine: voxel to mm, (4, 4); its column norms are the spacing.
         space: the plan's space.
     """
-    axes = [axis - 1 for axis in space.array_axes[1:]]
-    full = np.ascontiguousarray(np.transpose(scan, axes), dtype=np.float32)
-    norms = np.linalg.norm(affine[:3, :3], axis=0)
-    placement = Placement(_nonzero_box(full), full.shape, tuple(float(norms[axis]) for axis in axes))
+    turn = reorientation(affine, space.orientation)
+    turn[:, 0] = [space.array_axes[1:].index(axis + 1) for axis in turn[:, 0]]  # from x, y, z to plan order
+    full = np.ascontiguousarray(nib.orientations.apply_orientation(scan, turn), dtype=np.float32)
+    spacing = np.empty(3)
+    spacing[turn[:, 0].astype(int)] = np.linalg.norm(affine[:3, :3], axis=0)
+    placement = Placement(turn, _nonzero_box(full), full.shape, tuple(spacing.tolist()))
     cropped = full[placement.slices]
     filled = ndimage.binary_fill_holes(cropped != 0) if space.nonzero_only else None
     return z_score(cropped, filled), placement

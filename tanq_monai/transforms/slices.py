@@ -8,9 +8,10 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 
+from tanq_monai.structures import REGIONS, region_values
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import from_unit_range, scale_to_unit_range
-from tanq_monai.transforms.labels import REGIONS, region_values, to_regions
+from tanq_monai.transforms.labels import to_regions
 
 
 class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]

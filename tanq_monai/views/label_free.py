@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tanq_monai.metrics import dice
-from tanq_monai.transforms.labels import REGIONS
+from tanq_monai.structures import REGIONS
 
 AROUND_PIXELS = 12  # 5 mm at 0.41 mm per pixel
 

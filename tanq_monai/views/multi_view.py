@@ -4,16 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from tanq_monai import __version__
-from tanq_monai.data.cases import Case, Scan, check_contents
 from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 from tanq_monai.networks import TanqGenerator
+from tanq_monai.scans.folder import Case, Listing
+from tanq_monai.scans.loading import grid_in
 from tanq_monai.views.label_free import Cost, cost_table, label_free_cost
 from tanq_monai.views.output import Facts, RawDatasetWriter, VolumeFiles, source_of
 from tanq_monai.views.translation import Pass, View, VolumeTranslator
@@ -55,7 +57,7 @@ class MultiView:
                 raise InputError("used_views", f"{name!r} is unknown", f"choose of {list(views)}")
             self.passes += _passes(name, views[name], translator.device, choices)
 
-    def run(self, scan: Scan) -> None:
+    def run(self, scan: Listing) -> None:
         """Make what is missing of all cases; those that cannot be used join the scan's problems."""
         done: list[str] = []
         for case in tqdm(scan.cases, desc="translate", unit="scan"):
@@ -74,11 +76,11 @@ class MultiView:
         wanted = {f"{case['case']}_{p.name}": (p, self._facts(case, p, sources)) for p in self.passes}
         missing = {name: todo for name, todo in wanted.items() if not self._is_there(name, *todo)}
         if missing:
-            check_contents(case, self.output.structures)
             item, stack = self.translator.load(case)
         for name, (pass_, facts) in missing.items():
             translated, cost = self._translate(stack, pass_)
-            files = VolumeFiles(*self.translator.to_volume(item, translated), label=Path(case["label"]))
+            labels = np.asarray(item["label"][0], dtype=np.uint8)
+            files = VolumeFiles(self.translator.to_volume(item, translated), labels, grid_in(item["image"].meta))
             self.output.write(name, files, facts, None if cost is None else {COST: cost})
         return list(wanted)
 

@@ -7,23 +7,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.data.raw_dataset import (
-    CHANNEL,
+from tanq_monai.files import write_json
+from tanq_monai.scans.grid import Grid
+from tanq_monai.scans.naming import CHANNEL, ENDING
+from tanq_monai.scans.raw_dataset import (
     DESCRIPTION,
-    ENDING,
     IMAGES,
     LABELS,
     PROVENANCE,
     describe_dataset,
     read_provenance,
-    write_label,
 )
-from tanq_monai.files import replacing, write_json
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.structures import STRUCTURES
 
 Facts = Mapping[str, Any]
 
@@ -34,13 +32,13 @@ class VolumeFiles:
 
     Attributes:
         voxels: (i, j, k).
-        affine: voxel to mm.
-        label: file of the label map, on the same grid.
+        labels: (i, j, k).
+        grid: of both.
     """
 
     voxels: NDArray[np.float32]
-    affine: NDArray[np.float64]
-    label: Path
+    labels: NDArray[np.uint8]
+    grid: Grid
 
 
 class RawDatasetWriter:
@@ -74,9 +72,8 @@ class RawDatasetWriter:
         if self.records.pop(name, None) is not None:
             self._write_records()  # from here on the old image may be a new one
         image, label = (self.folder / path for path in _paths(name))
-        with replacing(image) as temporary:
-            nib.save(nib.Nifti1Image(files.voxels, files.affine), temporary)
-        write_label(files.label, image, label)
+        files.grid.save(files.voxels, image)
+        files.grid.save(files.labels, label)
         self.records[name] = {**facts, **(measured or {}), "date": date.today().isoformat()}
         self._write_records()
 

@@ -11,7 +11,7 @@ from monai.inferers import Inferer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tanq_monai.data.cases import Case
+from tanq_monai.scans.folder import Case
 
 Item = Mapping[Any, Any]
 Transform = Callable[[Item], Item]
@@ -65,11 +65,10 @@ class VolumeTranslator:
             output: Tensor = self.inferer(stack, function, **kwargs)
         return output
 
-    def to_volume(self, item: Item, translated: Tensor) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """A translated stack as voxels (i, j, k) in [0, 1] on the scan's grid, and its voxel-to-mm matrix."""
+    def to_volume(self, item: Item, translated: Tensor) -> NDArray[np.float32]:
+        """A translated stack as voxels (i, j, k) in [0, 1] on the scan's grid."""
         pred = MetaTensor(translated[0].cpu(), meta=item["image"].meta, applied_operations=[])
-        volume = self.postprocessing({**item, "pred": pred})["pred"]
-        return np.asarray(volume[0], dtype=np.float32), np.asarray(volume.affine, dtype=np.float64)
+        return np.asarray(self.postprocessing({**item, "pred": pred})["pred"][0], dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from bundle_workflow import BUNDLES, THREE, three_classes, workflow
 from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 from typed import mistakes, run_bundle
 
-from tanq_monai.data.cases import find_labelled
 from tanq_monai.errors import mistake_behind
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.networks import CycleGanGenerator, TanqGenerator
+from tanq_monai.scans.folder import find_labelled
+from tanq_monai.structures import STRUCTURES
 
 BUNDLE = BUNDLES / "tanq_translation"
 STYLES = ["ldn", "etz"]

@@ -6,10 +6,10 @@ import pytest
 import torch
 from files import LPS, SHAPE, THREE, scan, structures, three_classes, write_case, write_nifti
 
-from tanq_monai.data.cases import find_images, find_labelled
 from tanq_monai.data.slices import SliceSize, SliceStore
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.scans.folder import find_images, find_labelled
+from tanq_monai.structures import STRUCTURES
 
 SIZE = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=4.5)
 WHOLE = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=None)
@@ -23,7 +23,7 @@ def scans(tmp_path):
 
 
 def _store(scans, folder, size=SIZE, **choices):
-    return SliceStore(find_labelled(scans, contents=False).cases, size, folder, **choices)
+    return SliceStore(find_labelled(scans).cases, size, folder, **choices)
 
 
 def test_slices_of_all_labelled_cases_are_there(scans, tmp_path):
@@ -163,7 +163,7 @@ def test_scans_that_a_worker_of_the_loader_cannot_use_are_told_in_one_line_each(
 
 def test_a_damaged_label_is_told_before_training(tmp_path):
     _, label = write_case(tmp_path / "scans")
-    label.write_bytes(b"no label")
+    label.write_bytes(label.read_bytes()[:-20])
     with pytest.raises(InputError, match=r"_Label\.nii\.gz: cannot be read as NIfTI"):
         _store(tmp_path / "scans", tmp_path / "slices").require_structures()
 
@@ -173,7 +173,7 @@ def test_three_classes_and_the_two_they_merge_to_give_the_same_slices(tmp_path):
     for name, voxels, known in (("two", structures(), STRUCTURES), ("three", three_classes(), THREE)):
         write_nifti(write_case(tmp_path / name)[1], voxels)
         size = SliceSize(16, 0.3, 4.5, known)
-        cases = find_labelled(tmp_path / name, contents=False, structures=known).cases
+        cases = find_labelled(tmp_path / name, structures=known).cases
         stores[name] = SliceStore(cases, size, tmp_path / "slices")
     slices = {name: torch.stack([store[n] for n in range(len(store))]) for name, store in stores.items()}
     assert torch.equal(slices["two"], slices["three"])

@@ -9,13 +9,13 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-from tanq_monai.data.contrast import OWN_RULES
 from tanq_monai.data.model_choices import PAPER, write_choices
 from tanq_monai.deploy.app.bundle import find_bundle, style_of_bundle
 from tanq_monai.deploy.app.command import main
 from tanq_monai.deploy.app.mr_series import write_mr_series
 from tanq_monai.deploy.app.selection import choose_series
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
+from tanq_monai.scans.contrast import OWN_RULES
 
 AFFINE = np.diag([-0.5, -0.5, 1.5, 1.0])
 
@@ -140,10 +140,6 @@ def shrink(files):
     change(files[2], lambda image: setattr(image, "PixelSpacing", [0.4, 0.4]))
 
 
-def lose_number(files):
-    change(files[2], lambda image: delattr(image, "InstanceNumber"))
-
-
 def keep_one(files):
     for file in files[1:]:
         file.unlink()
@@ -160,10 +156,9 @@ def cut(files):
         (double, "has slice steps from 0.00 to 1.50 mm"),
         (shift, "has slice steps from 1.00 to 2.00 mm"),
         (turn, "holds slices of several orientations"),
-        (lose_position, "holds slices without position or orientation"),
-        (lose_orientation, "holds slices without position or orientation"),
+        (lose_position, "has 0 numbers as ImagePositionPatient, not 3"),
+        (lose_orientation, "has 0 numbers as ImageOrientationPatient, not 6"),
         (shrink, "holds slices of several sizes"),
-        (lose_number, "holds slices without a number"),
         (keep_one, "holds 1 DICOM slices"),
     ],
 )
@@ -213,7 +208,7 @@ def test_a_label_on_another_grid_is_refused(tmp_path, refusal, translator):
     nib.save(nib.Nifti1Image(np.zeros((8, 8, 5), np.uint8), AFFINE), label)
     given = ("--label", label, "--style", "etz")
     line = refusal(tmp_path / "study", *given, command="translate", model=translator)
-    assert "has shape (8, 8, 5), its image (8, 8, 6)" in line
+    assert "has shape (8, 8, 5), its scan (8, 8, 6)" in line
 
 
 def test_a_look_that_the_translator_does_not_know_is_refused(tmp_path, refusal, translator):

@@ -86,7 +86,7 @@ def test_a_label_that_lies_elsewhere_is_refused(translator: Path, files: tuple[P
     moved = LPS.copy()
     moved[0, 3] += 0.5
     write_nifti(label, voxels(label), moved)
-    with pytest.raises(InputError, match="lies on another grid than its image"):
+    with pytest.raises(InputError, match=r"lies up to 0\.50 mm beside its scan"):
         run(translator, image, tmp_path / "out.nii.gz", label=label, style="ldn", provider="cpu")
     assert not (tmp_path / "out.nii.gz").exists()
 

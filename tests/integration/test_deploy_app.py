@@ -20,10 +20,10 @@ from bundle_workflow import BUNDLES, workflow
 from made_up_models import write_model
 from shared_data import shared_data_folder
 
-from tanq_monai.data.volumes import read_volume
 from tanq_monai.deploy.app.mr_series import write_mr_series
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 from tanq_monai.deploy.torchscript import export_torchscript
+from tanq_monai.scans.volume import read_volume
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(900)]
 

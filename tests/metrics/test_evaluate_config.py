@@ -36,7 +36,7 @@ def test_config_and_command_give_the_same_files_and_name_the_missing_case(folder
     of_command = _command(folders, "--pred", paths[0], "--against", paths[1], "--output-dir", folders / "of_command")
     for done in (of_bundle, of_command):
         (mistake,) = mistakes(done)
-        assert "others/crossmoda2021_ldn_2_Label.nii.gz: there is no such file" in mistake
+        assert "others/crossmoda2021_ldn_2_Label.nii.gz: does not exist" in mistake
         assert (folders / "of_command" / "summary.txt").read_text() in done.stdout
     names = ["comparison.csv", "scores.csv", "summary.csv", "summary.tex", "summary.txt"]
     assert sorted(path.name for path in (folders / "of_command").iterdir()) == names
@@ -61,8 +61,8 @@ def test_the_command_alone_prints_and_writes_nothing(folders):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--pred", "nowhere"), "nowhere: there is no such folder"),
-        (("--pred", "{0}/prediction", "--against", "nowhere"), "nowhere: there is no such folder"),
+        (("--pred", "nowhere"), "nowhere: is not a folder"),
+        (("--pred", "{0}/prediction", "--against", "nowhere"), "nowhere: is not a folder"),
         (("--pred", "{0}/prediction", "--structures", "VS=1"), "structures VS=1: are no names with label values"),
         (("--pred", "{0}/prediction", "--assd", "mean"), "assd mean: is no definition"),
         (("--pred", "{0}/prediction", "--seed", "x"), "--seed x: is not a whole number"),

@@ -240,17 +240,17 @@ def _not_nifti(path):
 @pytest.mark.parametrize(
     ("spoil", "problem"),
     [
-        (lambda path: path.unlink(), "no such file"),
+        (lambda path: path.unlink(), "does not exist"),
         (_on_another_grid, "0.30 mm beside"),
         (_of_another_shape, r"shape \(15, 14, 10\), the truth \(16, 14, 10\)"),
-        (_in_4d, "three dimensions"),
+        (_in_4d, "4 dimensions"),
         (_with_nan, "NaN"),
         (_with_infinity, "NaN"),
         (_with_a_negative_label, "unknown label -1"),
         (_with_fractions, "fractions"),
         (_with_label_3, "unknown label 3"),
         (_truncated, "cannot be read"),
-        (_empty, "cannot be read"),
+        (_empty, "is empty"),
         (_not_nifti, "cannot be read"),
     ],
 )
@@ -286,7 +286,7 @@ def test_an_affine_rounded_to_float32_is_the_same_grid(folders):
 
 def test_missing_and_empty_folders_are_named(folders, tmp_path):
     prediction, truth = folders
-    with pytest.raises(InputError, match="nowhere: there is no such folder"):
+    with pytest.raises(InputError, match="nowhere: is not a folder"):
         evaluate_folder(tmp_path / "nowhere", truth)
     shutil.rmtree(truth)
     truth.mkdir()

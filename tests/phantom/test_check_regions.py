@@ -6,7 +6,6 @@ import pytest
 from scipy.spatial import KDTree
 from shared_data import shared_data_folder
 
-from tanq_monai.data.volumes import read_volume
 from tanq_monai.phantom import (
     LONDON_CISS,
     LONDON_FLASH,
@@ -20,6 +19,7 @@ from tanq_monai.phantom import (
 from tanq_monai.phantom.check import Scan, measure
 from tanq_monai.phantom.check.geometry import find_anatomy
 from tanq_monai.phantom.check.regions import References, _otsu, find_references
+from tanq_monai.scans.volume import read_volume
 
 
 def references(image: np.ndarray, label: np.ndarray, affine: np.ndarray, csf_is_bright: bool) -> References:

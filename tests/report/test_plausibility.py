@@ -3,9 +3,9 @@ import math
 import numpy as np
 import pytest
 
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.report.axial import Volume
 from tanq_monai.report.plausibility import judge
+from tanq_monai.structures import STRUCTURES
 
 THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
 

@@ -14,6 +14,7 @@ from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.report import write_report
 from tanq_monai.report.cases import Figures, ReportedCase, sorted_by_plausibility, sorted_by_truth
 from tanq_monai.report.plausibility import Judgement
+from tanq_monai.structures import parse_structures
 
 ODD = "a <b> & 'c' \"d\" #1 é%20"
 
@@ -190,7 +191,7 @@ def test_confidence_of_another_grid_is_a_mistake(folders):
     scan, _ = patient()
     image = nib.Nifti1Image(np.ones((4, 4, 4), dtype=np.float32), scan.affine)
     nib.save(image, folders.pred / "one_Confidence.nii.gz")
-    with pytest.raises(InputErrors, match=r"has shape .*its one_Confidence.nii.gz \(4, 4, 4\)"):
+    with pytest.raises(InputErrors, match=r"one_Confidence.nii.gz: has shape \(4, 4, 4\), its scan"):
         folders.page()
 
 
@@ -205,10 +206,8 @@ def test_a_folder_that_is_not_there_is_named(folders, missing):
 
 @pytest.mark.parametrize("value", [5, {}, {"VS": 0}, {"VS": 1, "cochlea": 1}, {"VS": True}, {"VS": "1"}])
 def test_structures_that_are_no_label_values_are_a_mistake(value):
-    from tanq_monai.cli import _label_values
-
-    with pytest.raises(InputError, match="does not name label values from 1 to 255, each once"):
-        _label_values(value, "--structures")
+    with pytest.raises(InputError, match="names no label values from 1 to 255, each once"):
+        parse_structures(value, "--structures")
 
 
 def _case(name, *dice, missed=False, deviation=0.0, confidence=math.nan):

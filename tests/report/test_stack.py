@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from small_head import patient
 
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.report.axial import EARS_MM, Volume, turned_to_lps
 from tanq_monai.report.stack import MAX_BYTES, MAX_SLICES, PIXELS, UNITS, make_stack, shown_slices
+from tanq_monai.structures import STRUCTURES
 
 SPACING = np.array([0.5, 0.5, 1.0])
 SHAPE = (300, 300, 40)

@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from tanq_monai.segmentation.plausibility import RefinementRules, roles_of
+from tanq_monai.scans.grid import in_scanner
+from tanq_monai.segmentation.plausibility import RefinementRules
 from tanq_monai.segmentation.refinement import Prediction, refine
+from tanq_monai.structures import roles_of
 
 AFFINE = np.array([[-1.0, 0, 0, 50], [0, -1, 0, 30], [0, 0, 1.5, -20], [0, 0, 0, 1]])
 VOXEL_MM3 = 1.5
@@ -27,7 +29,9 @@ def refined(labels, confidence=None, agreement=None, affine=AFFINE, roles=ROLES,
     sure = np.ones(labels.shape, np.float32)
     confidence = sure if confidence is None else confidence
     agreement = sure if agreement is None else agreement
-    return refine(Prediction(labels, confidence, agreement, affine), RefinementRules(**rules), roles)
+    return refine(
+        Prediction(labels, confidence, agreement, in_scanner(labels.shape, affine)), RefinementRules(**rules), roles
+    )
 
 
 def noisy_head(seed):

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import distributed as dist
 
-from tanq_monai.data.cases import find_labelled
+from tanq_monai.scans.folder import find_labelled
 from tanq_monai.segmentation.engine import NnUNetEngine
 from tanq_monai.segmentation.nnunet import Settings, set_up_nnunet
 

@@ -11,11 +11,12 @@ import pytest
 from bundle_workflow import workflow
 from slice_segmenter import slice_segmenter
 
-from tanq_monai.data.cases import find_images, find_labelled, name_by_case
-from tanq_monai.data.raw_dataset import describe_dataset
 from tanq_monai.errors import InputError, mistake_behind
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.scans.folder import find_images, find_labelled
+from tanq_monai.scans.naming import name_by_case
+from tanq_monai.scans.raw_dataset import describe_dataset
 from tanq_monai.segmentation.case_weights import COLUMNS, WeightRule, score_translations, weigh
+from tanq_monai.structures import STRUCTURES
 
 VIEWS = ("tanq", "cyclegan")
 

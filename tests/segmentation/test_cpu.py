@@ -5,7 +5,7 @@ import torch
 from monai.inferers import SimpleInferer
 from torch import nn
 
-from tanq_monai.data.cases import find_labelled
+from tanq_monai.scans.folder import find_labelled
 from tanq_monai.segmentation import nnunet as nnunet_module
 from tanq_monai.segmentation.batches import seed_draws
 from tanq_monai.segmentation.cpu import GroupNorm3d, SampleNorm2d, suit_cpu

@@ -33,7 +33,7 @@ def cases(tmp_path):
         tmp_path / "crossmoda2021_ldn_1_hrT2.nii.gz",
         tmp_path / "crossmoda2021_ldn_1_Label.nii.gz",
     )
-    nib.save(nib.Nifti1Image(np.ones((4, 4, 3), np.float32), affine), image)
+    nib.save(nib.Nifti1Image(np.arange(48, dtype=np.float32).reshape(4, 4, 3), affine), image)
     nib.save(nib.Nifti1Image(label, affine), label_path)
     return [{"case": "crossmoda2021_ldn_1", "image": str(image), "label": str(label_path)}]
 

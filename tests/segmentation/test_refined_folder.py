@@ -142,7 +142,7 @@ def _not_shares(folder):
 def _empty_file(folder):
     (folder / f"{NOISY}_Label.nii.gz").write_bytes(b"")
     (folder / f"{GOOD}_Confidence.nii.gz").write_bytes(b"")
-    return ["cannot be read as NIfTI", "Confidence.nii.gz: is empty"]
+    return ["Label.nii.gz: is empty", "Confidence.nii.gz: is empty"]
 
 
 @pytest.mark.parametrize("damage", [_without_agreement, _other_grid, _not_shares, _empty_file])

@@ -6,7 +6,8 @@ from shared_data import shared_data_folder
 
 from tanq_monai.errors import InputError
 from tanq_monai.phantom.check.published import published
-from tanq_monai.segmentation.plausibility import RefinementRules, find_components, roles_of
+from tanq_monai.segmentation.plausibility import RefinementRules, find_components
+from tanq_monai.structures import roles_of
 
 FIFTY_FIFTY = 128 / 255
 

@@ -15,9 +15,9 @@ from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.random import OneOfTransform, RandomTransform
 
 from tanq_monai.adaptation.settings import SIZES
-from tanq_monai.data.cases import find_labelled
 from tanq_monai.demo.pipeline import demo_steps
 from tanq_monai.errors import InputError
+from tanq_monai.scans.folder import find_labelled
 from tanq_monai.segmentation.batches import EpochLoader, blur_one_way, seed_draws
 from tanq_monai.segmentation.engine import LATEST, NnUNetEngine
 from tanq_monai.segmentation.nnunet import Settings, set_up_nnunet

@@ -9,8 +9,8 @@ import pytest
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from tanq_monai.data.cases import find_labelled
-from tanq_monai.data.raw_dataset import identifier
+from tanq_monai.scans.folder import find_labelled
+from tanq_monai.scans.raw_dataset import identifier
 from tanq_monai.segmentation.engine import export_model
 from tanq_monai.segmentation.nnunet import Settings, set_up_nnunet
 

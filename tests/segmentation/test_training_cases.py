@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tanq_monai.data.cases import Scan
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.scans.folder import Listing
 from tanq_monai.segmentation.training_cases import (
     are_given,
     find_pseudo_labelled,
@@ -16,7 +16,7 @@ from tanq_monai.segmentation.training_cases import (
 
 
 def scan(*names):
-    return Scan([{"case": name, "image": f"{name}.nii.gz", "label": f"{name}_Label.nii.gz"} for name in names])
+    return Listing([{"case": name, "image": f"{name}.nii.gz", "label": f"{name}_Label.nii.gz"} for name in names])
 
 
 def weights(tmp_path, text):
@@ -56,12 +56,12 @@ def test_missing_weights_and_doubled_names_and_no_pseudo_labels_are_told(tmp_pat
     with pytest.raises(InputError, match="a: is a labelled and a pseudo-labelled case"):
         training_cases(scan("a"), scan("a"))
     with pytest.raises(InputError, match="pseudo_label_dir: holds no label of a scan in target_dir"):
-        training_cases(scan("a"), Scan())
+        training_cases(scan("a"), Listing())
 
 
 def test_problems_of_either_side_stop_the_training():
     problem = InputError("x.nii.gz", "is empty", "copy it again")
-    for sides in ((Scan([], [problem]), None), (scan("a"), Scan([], [problem]))):
+    for sides in ((Listing([], [problem]), None), (scan("a"), Listing([], [problem]))):
         with pytest.raises(InputErrors, match=r"x.nii.gz: is empty"):
             training_cases(*sides)
 

@@ -11,7 +11,7 @@ def test_a_hole_counts_in_the_z_score_of_the_head_and_air_does_not() -> None:
     scan[1, 1, 1] = 0  # air at a corner of the box
     scan[4, 3, 2:4] = 0  # a vessel
     space = PlanSpace(spacing=(1.0, 1.0, 1.0), nonzero_only=True)
-    image, placement = crop_and_normalize(scan, np.eye(4), space)
+    image, placement = crop_and_normalize(scan, np.diag([-1.0, -1.0, 1.0, 1.0]), space)
     box = scan[1:8, 1:7, 1:6]
     head = np.ones(box.shape, dtype=bool)
     head[0, 0, 0] = False

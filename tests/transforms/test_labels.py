@@ -6,8 +6,8 @@ import torch
 from monai.data import MetaTensor
 
 from tanq_monai.errors import InputError
-from tanq_monai.metrics import STRUCTURES
-from tanq_monai.transforms.labels import REGIONS, region_values, to_regions
+from tanq_monai.structures import REGIONS, STRUCTURES, region_values
+from tanq_monai.transforms.labels import to_regions
 from tanq_monai.transforms.slices import ToSlicesd
 
 THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from files import LPS, write_nifti
-from monai.transforms import Compose, EnsureChannelFirstd, Invertd, LoadImaged
+from monai.transforms import Compose, EnsureChannelFirstd, Invertd
 from torch import Tensor
 
-from tanq_monai.data.cases import Scan
 from tanq_monai.inferers import SliceTranslator
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.networks.generator import empty_label
+from tanq_monai.scans.folder import Listing
+from tanq_monai.scans.loading import LoadImageCheckedd, LoadLabeld
 from tanq_monai.transforms.slices import ToSlicesd
 from tanq_monai.views import MultiView, RawDatasetWriter, View, VolumeTranslator
 
@@ -47,7 +48,12 @@ def network(tmp_path: Path) -> TanqGenerator:
 
 def multi_view(folder: Path, label_free: bool = False, report: bool = False) -> MultiView:
     preprocessing = Compose(
-        [LoadImaged(["image", "label"]), EnsureChannelFirstd(["image", "label"]), ToSlicesd(pixels=24, pixel_mm=0.5)]
+        [
+            LoadImageCheckedd("image"),
+            LoadLabeld("label"),
+            EnsureChannelFirstd(["image", "label"]),
+            ToSlicesd(pixels=24, pixel_mm=0.5),
+        ]
     )
     back = Invertd("pred", transform=preprocessing, orig_keys="image", nearest_interp=False)
     translator = VolumeTranslator(preprocessing, SliceTranslator(), back, torch.device("cpu"))
@@ -57,7 +63,7 @@ def multi_view(folder: Path, label_free: bool = False, report: bool = False) -> 
 
 def made(folder: Path, case: dict[str, str], **choices: bool) -> dict[str, np.ndarray]:
     """The translations of both styles, (X, Y, Z) in [0, 1]."""
-    scan = Scan([case])
+    scan = Listing([case])
     multi_view(folder, **choices).run(scan)
     scan.raise_problems()
     images = {style: nib.load(folder / "raw" / "imagesTr" / f"a_tanq-{style}_0000.nii.gz") for style in STYLES}

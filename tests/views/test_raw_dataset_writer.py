@@ -7,9 +7,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from files import LPS, SHAPE, scan, structures, write_nifti
+from files import LPS, SHAPE, scan, structures
 
-from tanq_monai.data.raw_dataset import is_raw_dataset
+from tanq_monai.scans.grid import in_scanner
+from tanq_monai.scans.raw_dataset import is_raw_dataset
 from tanq_monai.views.output import RawDatasetWriter, VolumeFiles, source_of
 
 FACTS = {"case": "a", "view": "tanq", "model": {"file": "model.pt", "sha256": "12"}}
@@ -17,7 +18,7 @@ FACTS = {"case": "a", "view": "tanq", "model": {"file": "model.pt", "sha256": "1
 
 @pytest.fixture
 def files(tmp_path: Path) -> VolumeFiles:
-    return VolumeFiles(scan() / 100, LPS, write_nifti(tmp_path / "a_Label.nii.gz", structures()))
+    return VolumeFiles(scan() / 100, structures().astype(np.uint8), in_scanner(SHAPE, LPS))
 
 
 @pytest.fixture
@@ -60,8 +61,8 @@ def test_while_files_change_it_is_no_finished_data_set(writer: RawDatasetWriter,
 def test_a_translation_whose_renewal_was_interrupted_does_not_count_as_there(
     writer: RawDatasetWriter, files: VolumeFiles
 ) -> None:
-    with pytest.raises(FileNotFoundError):
-        writer.write("a_tanq", VolumeFiles(files.voxels, LPS, Path("none.nii.gz")), FACTS)
+    with pytest.raises(AttributeError):
+        writer.write("a_tanq", VolumeFiles(files.voxels, None, files.grid), FACTS)
     assert "a_tanq" not in json.loads((writer.folder / "provenance.json").read_text())["files"]
     assert not RawDatasetWriter(writer.folder).has("a_tanq", FACTS)
 

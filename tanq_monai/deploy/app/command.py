@@ -9,13 +9,15 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from tanq_monai.data.checks import check_label
-from tanq_monai.data.contrast import OWN_RULES
 from tanq_monai.deploy.app.bundle import Bundle, find_bundle, style_of_bundle
 from tanq_monai.deploy.app.selection import Series, choose_series
 from tanq_monai.deploy.app.virtual_study import write_virtual_series
 from tanq_monai.errors import InputError, mistake_behind
 from tanq_monai.files import filling
+from tanq_monai.scans.contrast import OWN_RULES
+from tanq_monai.scans.labels import read_labels
+from tanq_monai.scans.volume import read_grid
+from tanq_monai.structures import STRUCTURES
 
 CONTRASTS = {"segment": ("hrT2", "vs_cochlea_seg"), "translate": ("ceT1", "tanq_translation")}
 
@@ -46,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _run(options: argparse.Namespace, series: Series, source: Path, bundle: Bundle, output: Path) -> None:
     label = Path(options.label).resolve() if options.command == "translate" else None
     if label is not None:
-        check_label(label, source)
+        read_labels(label, STRUCTURES.values(), read_grid(source), "its scan")
     if options.log_level != "DEBUG":
         os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "ERROR")
         warnings.simplefilter("ignore")  # of libraries, about themselves

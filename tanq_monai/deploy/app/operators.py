@@ -11,29 +11,28 @@ from tanq_monai.deploy.app.bundle import Bundle
 from tanq_monai.deploy.app.report import describe, write_report
 from tanq_monai.deploy.app.selection import Series
 from tanq_monai.deploy.app.translation import translate_series
+from tanq_monai.scans.dicom import affine_of, in_order
 
 
 class SeriesVolumeOperator(DICOMSeriesToVolumeOperator):  # type: ignore[misc]
-    """A series as the bundle's own reader has it: slices by instance number, pixels that may be no squares.
+    """A series as the bundle's own reader has it: its order of slices, pixels that may be no squares.
 
-    MONAI Deploy's operator sorts by position, so that a series numbered downwards reaches the network upside down, and
-    multiplies the direction of the rows with the distance between them, not with that between pixels.
+    MONAI Deploy's operator multiplies the direction of the rows with the distance between them, not with that between
+    pixels, and has an order of its own.
     """
 
     def prepare_series(self, series: Any) -> None:
         """Sort the slices of a ``DICOMSeries`` and set its geometry."""
-        series._sop_instances.sort(key=lambda slice: int(slice.get_native_sop_instance().InstanceNumber))
-        first, last = (series._sop_instances[at].get_native_sop_instance() for at in (0, -1))
-        row, column = np.array(first.ImageOrientationPatient, dtype=float).reshape(2, 3)
-        between_rows, between_columns = map(float, first.PixelSpacing)
-        corner, end = (np.array(slice.ImagePositionPatient, dtype=float) for slice in (first, last))
-        step = (end - corner) / (len(series._sop_instances) - 1)
-        lps = np.eye(4)
-        lps[:3] = np.stack([row * between_columns, column * between_rows, step, corner], axis=1)
+        instances = {id(one.get_native_sop_instance()): one for one in series._sop_instances}
+        headers = [one.get_native_sop_instance() for one in series._sop_instances]
+        slices = in_order([(Path(str(header.SOPInstanceUID)), header) for header in headers], Path("the series"))
+        series._sop_instances = [instances[id(one.header)] for one in slices]
+        affine = affine_of(slices)
+        series.nifti_affine_transform = affine
+        series.dicom_affine_transform = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+        step = series.dicom_affine_transform[:3, 2]
         series.depth_pixel_spacing = float(np.linalg.norm(step))
         series.depth_direction_cosine = (step / series.depth_pixel_spacing).tolist()
-        series.dicom_affine_transform = lps
-        series.nifti_affine_transform = np.diag([-1.0, -1.0, 1.0, 1.0]) @ lps
 
 
 class ReportOperator(Operator):  # type: ignore[misc]

@@ -12,10 +12,10 @@ from pydicom.dataset import Dataset
 
 from tanq_monai.deploy.app.findings import find
 from tanq_monai.files import replacing, write_json
-from tanq_monai.metrics import STRUCTURES
 from tanq_monai.report.axial import turned_to_lps
 from tanq_monai.report.contours import colours_of
 from tanq_monai.report.stack import make_stack
+from tanq_monai.structures import STRUCTURES
 
 RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
 _TOLD = ("PatientID", "StudyInstanceUID", "StudyDate", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription")

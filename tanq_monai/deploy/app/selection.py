@@ -1,15 +1,14 @@
 """The one series of a folder that a bundle is given."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from tanq_monai.data.contrast import look_of, read_rules, reason_against
-from tanq_monai.data.dicom import check_slices, is_dicom, read_header
 from tanq_monai.errors import InputError
+from tanq_monai.scans.contrast import look_of, read_rules, reason_against
+from tanq_monai.scans.dicom import in_order, list_series
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Series:
     """A series as it lies on disk.
 
     Args:
-        files: of its slices, in the order of their instance numbers.
+        files: of its slices, in their order.
         headers: of the same files, without pixels.
         chosen_by: the look that the rules found, or the user.
     """
@@ -42,7 +41,7 @@ def choose_series(folder: str | Path, contrast: str, rules_file: str | Path, uid
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(folder, "is not a folder", "give the folder that holds the DICOM files")
-    found = read_series(folder)
+    found = {uid: (tuple(p for p, _ in each), tuple(h for _, h in each)) for uid, each in list_series(folder).items()}
     if not found:
         raise InputError(folder, "holds no DICOM file", "give the folder that holds the DICOM files")
     if uid is None:
@@ -53,25 +52,15 @@ def choose_series(folder: str | Path, contrast: str, rules_file: str | Path, uid
         chosen_by = "the user"
     else:
         raise InputError(folder, f"holds no series {uid}", f"choose one of {_listed(found)}")
-    files, headers = found[uid]
-    check_slices(headers, folder)
-    return Series(files, headers, chosen_by)
+    slices = in_order(zip(*found[uid], strict=True), folder)
+    if slices[0].frame is not None:
+        raise InputError(
+            folder, f"holds an enhanced file ({slices[0].path.name})", "use the bundle or the runtime on it"
+        )
+    return Series(tuple(one.path for one in slices), tuple(one.header for one in slices), chosen_by)
 
 
 Found = Mapping[str, tuple[tuple[Path, ...], tuple[Dataset, ...]]]
-
-
-def read_series(folder: Path) -> Found:
-    """Files and headers of every series below ``folder`` by its UID, in the order of the instance numbers."""
-    slices: dict[str, list[tuple[Path, Dataset]]] = defaultdict(list)
-    for path in sorted(folder.rglob("*")):
-        if is_dicom(path):
-            header = read_header(path)
-            slices[str(header.get("SeriesInstanceUID", ""))].append((path, header))
-    slices.pop("", None)  # a DICOMDIR
-    for each in slices.values():
-        each.sort(key=lambda item: int(item[1].get("InstanceNumber") or 0))
-    return {uid: (tuple(path for path, _ in each), tuple(header for _, header in each)) for uid, each in slices.items()}
 
 
 def _only(folder: Path, contrast: str, looks: Mapping[str, str], found: Found, rule: Mapping[str, object]) -> str:

@@ -2,14 +2,11 @@
 
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
 
 from tanq_monai import __version__
-from tanq_monai.data.cases import case_of
-from tanq_monai.data.images import check_image
 from tanq_monai.deploy.app.mr_series import write_mr_series
 from tanq_monai.errors import InputError
 from tanq_monai.files import filling
@@ -22,6 +19,8 @@ from tanq_monai.phantom.scanner.sequences import (
     TILBURG_TSE,
     Protocol,
 )
+from tanq_monai.scans.naming import case_of
+from tanq_monai.scans.volume import read_volume
 
 PROTOCOLS = {
     protocol.name: protocol
@@ -50,11 +49,10 @@ def write_virtual_series(image: str | Path, sequence: str, folder: str | Path) -
     image = Path(image)
     if sequence not in PROTOCOLS:
         raise InputError(f"--sequence {sequence}", "is none of the phantom's", f"choose one of {', '.join(PROTOCOLS)}")
-    check_image(image)
-    scan = nib.load(image)
+    scan = read_volume(image)
     with filling(folder) as temporary:
         tags = virtual_tags(case_of(image), PROTOCOLS[sequence])
-        write_mr_series(temporary, np.asarray(scan.dataobj, dtype=np.float64), scan.affine, tags)
+        write_mr_series(temporary, scan.voxels.astype(np.float64), scan.affine, tags)
 
 
 def virtual_tags(case: str, protocol: Protocol) -> Dataset:

@@ -1,14 +1,13 @@
 """``python -m tanq_monai.deploy.runtime``; a mistake ends in one line and exit code 1."""
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tanq_monai.deploy.runtime import run
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.transforms.labels import REGIONS
+from tanq_monai.structures import STRUCTURES, parse_structures
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -26,14 +25,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", required=True, type=Path, help="NIfTI file to write")
     parser.add_argument("--label", type=Path, help="to translate: structures of the scan, NIfTI file on its grid")
     parser.add_argument("--style", help="to translate: look of hrT2, where the model knows several")
-    parser.add_argument("--structures", help="names and values of the label, as JSON")
+    parser.add_argument("--structures", default=STRUCTURES, help="names and values of the label, as JSON")
     parser.add_argument("--engine", default="auto", help="onnxruntime, openvino, or auto (default), the faster one")
     parser.add_argument("--threads", help="that compute; default: one for every core")
     parser.add_argument("--amp", default="auto", help="bfloat16: true, false, or auto (default), where it is worth it")
     parser.add_argument("--provider", default="auto", help="of ONNX Runtime: cpu, cuda, tensorrt, or auto (default)")
     try:
         options = vars(parser.parse_args(argv))
-        parsed = {"structures": _structures(options["structures"]), "threads": _threads(options["threads"])}
+        parsed = {
+            "structures": parse_structures(options["structures"], "--structures"),
+            "threads": _threads(options["threads"]),
+        }
         run(**options | parsed)
         sys.stdout.write(f"{options['output']}\n")
     except (InputError, InputErrors) as error:
@@ -41,18 +43,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         sys.exit(130)
-
-
-def _structures(text: str | None) -> Mapping[str, int]:
-    if text is None:
-        return REGIONS
-    try:
-        structures = json.loads(text)
-    except ValueError:
-        structures = None
-    if not isinstance(structures, dict) or not all(type(value) is int for value in structures.values()):
-        raise InputError(f"--structures {text}", "names no label values", """write e.g. '{"VS": 1, "cochlea": 2}'""")
-    return structures
 
 
 def _threads(text: str | None) -> int | None:

@@ -4,11 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.data.images import read_image
 from tanq_monai.deploy.engines import (
     AUTO,
     SEGMENTER_2D,
@@ -21,9 +18,11 @@ from tanq_monai.deploy.engines import (
 from tanq_monai.deploy.runtime.segmentation import segment
 from tanq_monai.deploy.runtime.translation import translate
 from tanq_monai.errors import InputError
-from tanq_monai.files import check_output_file, replacing
+from tanq_monai.files import check_output_file
 from tanq_monai.precision import asked
-from tanq_monai.transforms.labels import REGIONS
+from tanq_monai.scans.labels import read_labels
+from tanq_monai.scans.volume import read_volume
+from tanq_monai.structures import REGIONS
 
 SEGMENTATION, TRANSLATION = "segmentation", "translation"
 
@@ -69,29 +68,16 @@ def run(
     if style is not None and task == SEGMENTATION:
         raise InputError(model, f"is for {task}", "leave --style out")
     network = open_engine(model, _kind(properties), Choices(engine, threads, asked(amp)), provider)
-    scan, affine = read_image(image, contrast)
+    scan = read_volume(image, contrast)
     if label is None:
-        result: NDArray[Any] = segment(network, properties, scan, affine)
+        result: NDArray[Any] = segment(network, properties, scan.voxels, scan.affine)
     else:
-        voxels = _label_on(Path(label), scan.shape, affine, structures)
-        result = translate(network, properties, scan, affine, voxels, style, structures)
-    with replacing(output) as temporary:
-        nib.save(nib.Nifti1Image(result, affine), temporary)
+        labels = read_labels(label, structures.values(), scan.grid).labels
+        result = translate(network, properties, scan.voxels, scan.affine, labels, style, structures)
+    scan.grid.save(result, output)
 
 
 def _kind(properties: Mapping[str, Any]) -> str:
     if properties["task"] == TRANSLATION:
         return TRANSLATOR
     return SEGMENTER_2D if len(properties["patch_size"]) == 2 else SEGMENTER_3D
-
-
-def _label_on(
-    path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], structures: Mapping[str, int]
-) -> NDArray[Any]:
-    label, own = read_image(path)
-    if label.shape != shape or not np.allclose(own, affine, atol=1e-3):
-        raise InputError(path, "lies on another grid than its image", "resample it to the grid of its image")
-    unknown = np.setdiff1d(label, [0, *structures.values()])
-    if unknown.size:
-        raise InputError(path, f"holds unknown label {unknown[0]:g}", f"use only {[0, *structures.values()]}")
-    return label

@@ -18,7 +18,7 @@ OVERLAP = 0.5  # of neighbouring windows, nnU-Net's
 def segment(
     engine: Engine, properties: Mapping[str, Any], scan: NDArray[Any], affine: NDArray[np.float64]
 ) -> NDArray[np.uint8]:
-    """Labels (x, y, z) of a scan (x, y, z).
+    """Labels (i, j, k) of a scan (i, j, k).
 
     Args:
         engine: that runs the file.
@@ -33,7 +33,7 @@ def segment(
     box = label[placement.slices]
     for slab in _slabs(image, network.window, space):
         box[slab] = label_map(network(image[slab]), box[slab].shape, placement.spacing, space)
-    return np.ascontiguousarray(np.transpose(label, np.argsort([axis - 1 for axis in space.array_axes[1:]])))
+    return placement.stored(label)
 
 
 def plan_space(properties: Mapping[str, Any]) -> PlanSpace:
@@ -44,6 +44,7 @@ def plan_space(properties: Mapping[str, Any]) -> PlanSpace:
         nonzero_only=properties["normalization"]["nonzero_only"],
         image=Interpolation(**properties["interpolation"]["image"]),
         logits=Interpolation(**properties["interpolation"]["logits"]),
+        orientation=properties.get("orientation", "LPS"),
     )
 
 

@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from tanq_monai.errors import InputError
-from tanq_monai.metrics import label_values
-from tanq_monai.metrics.structures import mask_of
+from tanq_monai.structures import label_values, mask_of
 
 
 def test_a_structure_is_one_label_or_the_union_of_several():

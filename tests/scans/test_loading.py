@@ -5,15 +5,15 @@ import pytest
 from files import LPS, MPRAGE, scan, write_nifti, write_series
 from monai.transforms import LoadImaged
 
-from tanq_monai.data.loading import LoadImageCheckedd
 from tanq_monai.errors import InputError
+from tanq_monai.scans.loading import LoadImageCheckedd
 
 READERS = ["PydicomReader", "NibabelReader"]
 HR_T2 = ("hrT2", "T2")
 
 
 def load(path, suffixes=HR_T2, **options):
-    return LoadImageCheckedd("image", suffixes, reader=READERS, **options)({"image": str(path)})
+    return LoadImageCheckedd("image", suffixes, **options)({"image": str(path)})
 
 
 def plainly(path):

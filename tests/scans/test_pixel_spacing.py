@@ -8,16 +8,17 @@ from files import scan, structures, write_nifti, write_series
 from monai.data import PydicomReader
 from pydicom.dataset import Dataset
 
-from tanq_monai.data.contrast import failed
 from tanq_monai.data.pairs import PairStore, find_pairs
 from tanq_monai.data.slices import SliceSize, SliceStore
-from tanq_monai.data.volumes import read_volume
+from tanq_monai.scans.contrast import failed
+from tanq_monai.scans.volume import read_volume
 
 
 def test_columns_lie_as_far_apart_as_a_series_says_and_so_do_rows(tmp_path: Path) -> None:
     volume = np.random.default_rng(0).integers(0, 100, (7, 5, 4))
     write_series(tmp_path / "series", volume, [1.5 * k for k in range(4)], PixelSpacing=[0.8, 0.5])  # rows, columns
-    voxels, affine = read_volume(tmp_path / "series")
+    found = read_volume(tmp_path / "series")
+    voxels, affine = found.voxels, found.affine
     assert voxels.shape == (7, 5, 4)
     np.testing.assert_allclose(np.linalg.norm(affine[:3, :3], axis=0), [0.5, 0.8, 1.5])
     reader = PydicomReader()
@@ -29,7 +30,7 @@ def test_columns_lie_as_far_apart_as_a_series_says_and_so_do_rows(tmp_path: Path
 def test_voxels_have_the_unit_that_slope_and_intercept_lead_to(tmp_path: Path) -> None:
     volume = np.random.default_rng(1).integers(0, 100, (6, 5, 3))
     write_series(tmp_path / "series", volume, [0.0, 1.5, 3.0], RescaleSlope=2.5, RescaleIntercept=-10)
-    voxels, _ = read_volume(tmp_path / "series")
+    voxels = read_volume(tmp_path / "series").voxels
     assert voxels.dtype == np.float32
     np.testing.assert_allclose(voxels, 2.5 * volume - 10)
 

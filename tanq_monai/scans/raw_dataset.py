@@ -8,33 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-import numpy as np
-
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.scans.naming import CHANNEL, ENDING, is_nifti, stem, suffix_of
+from tanq_monai.structures import STRUCTURES, numbered
 
 DESCRIPTION, PROVENANCE, IMAGES, LABELS = "dataset.json", "provenance.json", "imagesTr", "labelsTr"
-CHANNEL = "0000"  # of the only channel
-ENDING = ".nii.gz"
-
-
-def label_values(structures: Mapping[str, int] = STRUCTURES, ignore: bool = False) -> list[int]:
-    """The values that labels may have: 0, those of the structures, and the one above them where voxels are ignored.
-
-    Raises:
-        InputError: when the structures are not numbered as nnU-Net wants it.
-    """
-    values = sorted(structures.values())
-    if not values or values != list(range(1, len(values) + 1)):
-        raise InputError("structures", f"{dict(structures)} are not numbered 1, 2, 3, ...", "leave no number out")
-    return [0, *values, *([len(values) + 1] if ignore else [])]
 
 
 def identifier(case: Mapping[str, Any]) -> str:
     """What nnU-Net calls a case: the name of its ``image`` without endings."""
-    return Path(case["image"]).name.removesuffix(ENDING).removesuffix(f"_{CHANNEL}")
+    return stem(case["image"]).removesuffix(f"_{CHANNEL}")
 
 
 def describe_dataset(
@@ -48,9 +31,9 @@ def describe_dataset(
         ignore: whether voxels may have the value above those of the structures, which no loss looks at.
 
     Raises:
-        InputError: as :func:`label_values`.
+        InputError: as :func:`tanq_monai.structures.numbered`.
     """
-    values = label_values(structures, ignore)
+    values = numbered(structures, ignore)
     return {
         "channel_names": {"0": "MR"},
         "labels": {"background": 0, **structures, **({"ignore": values[-1]} if ignore else {})},
@@ -60,13 +43,6 @@ def describe_dataset(
         "overwrite_image_reader_writer": "NibabelIO",
         "dataset": {name: {"images": [image], "label": label} for name, (image, label) in files.items()},
     }
-
-
-def write_label(source: Path, image: Path, target: Path) -> None:
-    """The label map of ``source`` (float64 in crossMoDA) as uint8, with the affine of ``image``."""
-    label = np.rint(np.asanyarray(nib.load(source).dataobj)).astype(np.uint8)
-    with replacing(target) as temporary:
-        nib.save(nib.Nifti1Image(label, nib.load(image).affine), temporary)
 
 
 def is_raw_dataset(folder: str | Path) -> bool:
@@ -90,10 +66,10 @@ def raw_cases(folder: str | Path, structures: Mapping[str, int] = STRUCTURES) ->
     folder = Path(folder)
     try:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        listed = content.get("dataset") or _listed_by_folder(folder)
+        listed = content.get("dataset") or _listed_by_folder(folder, content["file_ending"])
         files = {name: (entry["images"], entry["label"]) for name, entry in listed.items()}
         labels = {name: value for name, value in content["labels"].items() if name not in ("background", "ignore")}
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
         raise InputError(folder / DESCRIPTION, "is no description of nnU-Net's", "write the data set again") from error
     for name, (images, _) in files.items():
         if len(images) != 1:
@@ -130,11 +106,16 @@ def read_provenance(folder: Path) -> dict[str, dict[str, Any]]:
     return records
 
 
-def _listed_by_folder(folder: Path) -> dict[str, Any]:
+def image_paths(folder: Path) -> list[Path]:
+    """All images of a raw data set of one channel."""
+    return sorted(path for path in (folder / IMAGES).iterdir() if is_nifti(path) and suffix_of(path) == CHANNEL)
+
+
+def _listed_by_folder(folder: Path, ending: str) -> dict[str, Any]:
     """As ``dataset.json`` would list the files; other writers leave that out."""
-    names = [path.name.removesuffix(ENDING) for path in (folder / LABELS).glob(f"*{ENDING}")]
-    images = {name: (folder / IMAGES).glob(f"{name}_[0-9][0-9][0-9][0-9]{ENDING}") for name in names}
-    return {
-        name: {"images": [path.relative_to(folder) for path in images[name]], "label": f"{LABELS}/{name}{ENDING}"}
-        for name in names
-    }
+    images: dict[str, list[str]] = {}
+    for path in sorted((folder / IMAGES).iterdir()):
+        name, _, channel = path.name.removesuffix(ending).rpartition("_")
+        if path.name.endswith(ending) and not path.name.startswith(".") and channel.isdigit():
+            images.setdefault(name, []).append(f"{IMAGES}/{path.name}")
+    return {name: {"images": found, "label": f"{LABELS}/{name}{ending}"} for name, found in images.items()}

@@ -6,7 +6,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import SaveImage
 
-from tanq_monai.data.writer import ShareWriter
+from tanq_monai.scans.writer import ShareWriter
 
 
 def test_shares_come_back_to_half_a_step_on_the_grid_they_had(tmp_path):

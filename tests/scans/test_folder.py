@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from files import MPRAGE, SHAPE, THREE, scan, structures, three_classes, write_case, write_nifti, write_series
 
-from tanq_monai.data.cases import case_of, find_images, find_labelled, name_by_case, with_styles
-from tanq_monai.data.volumes import read_volume
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.metrics import STRUCTURES
+from tanq_monai.scans.folder import find_images, find_labelled, problems_of, with_styles
+from tanq_monai.scans.naming import case_of, name_by_case
+from tanq_monai.scans.volume import read_volume
+from tanq_monai.structures import STRUCTURES
 
 
 def test_labelled_cases_are_listed_by_name(tmp_path):
@@ -44,7 +45,11 @@ def test_bad_cases_are_all_told_and_good_ones_still_listed(tmp_path):
     write_case(tmp_path, "crossmoda2021_ldn_4")[1].write_bytes(b"")
     write_nifti(tmp_path / "scan7.nii.gz", scan())
     found = find_labelled(tmp_path)
-    assert [case["case"] for case in found.cases] == ["crossmoda2021_ldn_1", "crossmoda2021_ldn_9"]
+    assert [case["case"] for case in found.cases] == [
+        "crossmoda2021_ldn_1",
+        "crossmoda2021_ldn_3",
+        "crossmoda2021_ldn_9",
+    ]
     with pytest.raises(InputErrors) as error:
         found.raise_problems()
     lines = sorted(str(error.value).splitlines())
@@ -53,11 +58,12 @@ def test_bad_cases_are_all_told_and_good_ones_still_listed(tmp_path):
         [
             f"{folder}/crossmoda2021_ldn_2_Label.nii.gz: is missing, the label of {missing.name}; "
             "add it or take the case out",
-            f"{folder}/crossmoda2021_ldn_3_ceT1.nii.gz: has 1 NaN or infinite voxels; replace them, e.g. by 0",
             f"{folder}/crossmoda2021_ldn_4_Label.nii.gz: is empty; copy it again",
             f"{folder}/scan7.nii.gz: its name is outside the layout; call it CASE_ceT1.nii.gz",
         ]
     )
+    nan = f"{folder}/crossmoda2021_ldn_3_ceT1.nii.gz: has 1 NaN or infinite voxels; replace them, e.g. by 0"
+    assert list(map(str, problems_of(found.cases))) == [nan]
 
 
 def test_a_folder_of_nothing_but_bad_cases_tells_what_is_bad(tmp_path):
@@ -77,7 +83,7 @@ def test_an_empty_folder_is_told(tmp_path, find):
 @pytest.mark.parametrize("find", [find_images, find_labelled])
 def test_something_that_is_no_folder_is_told(tmp_path, find):
     for path in (tmp_path / "nowhere", write_nifti(tmp_path / "a_ceT1.nii.gz", scan())):
-        with pytest.raises(InputError, match=rf"^{path}: is not a folder; give the folder that holds the scans$"):
+        with pytest.raises(InputError, match=rf"^{path}: is not a folder; give the folder that holds the files$"):
             find(path)
 
 
@@ -106,8 +112,8 @@ def test_labels_may_lie_in_a_folder_of_their_own(tmp_path):
 def test_a_folder_with_a_dicom_series_is_one_case(tmp_path):
     write_series(tmp_path / "patient7", scan(), [0.0, 1.5, 3.0])
     series = str(tmp_path / "patient7")
-    voxels, affine = read_volume(series)
-    label = write_nifti(tmp_path / "contours.nii.gz", np.ones(voxels.shape), affine)
+    grid = read_volume(series).grid
+    label = write_nifti(tmp_path / "contours.nii.gz", np.ones(grid.shape), grid.affine)
     assert find_images(series).cases == [{"case": "patient7", "image": series}]
     expected = {"case": "patient7", "patient": "patient7", "image": series, "label": str(label)}
     assert find_labelled(series, labels=label).cases == [expected]
@@ -139,7 +145,7 @@ def test_the_case_of_a_file_is_its_name_without_what_it_shows(path, case):
 
 def test_results_are_named_by_case():
     assert name_by_case({"filename_or_obj": "/d/crossmoda2021_ldn_7_ceT1.nii.gz"}, None) == {
-        "subject": "crossmoda2021_ldn_7",
+        "subject": "crossmoda2021_ldn_7.nii.gz",
         "idx": None,
     }
 
@@ -155,8 +161,9 @@ def test_a_second_image_of_a_case_is_told_and_not_done(tmp_path):
 def test_labels_of_other_structures_are_taken_where_the_configuration_names_them(tmp_path):
     _, label = write_case(tmp_path)
     write_nifti(label, three_classes())
-    assert len(find_labelled(tmp_path, structures=THREE).cases) == 1
-    told = str(find_labelled(tmp_path).problems[0])
+    cases = find_labelled(tmp_path).cases
+    assert problems_of(cases, THREE) == []
+    told = str(problems_of(cases)[0])
     assert told == f"{label}: holds unknown label 3; use only [0, 1, 2]"
 
 
@@ -166,12 +173,12 @@ def test_the_value_above_the_structures_is_taken_where_voxels_may_be_ignored(tmp
         array = np.zeros(SHAPE)
         array[1] = value
         write_nifti(label, array)
-        assert len(find_labelled(tmp_path, structures=known, ignore=True).cases) == 1
-        assert f"holds unknown label {value}" in str(find_labelled(tmp_path, structures=known).problems[0])
+        cases = find_labelled(tmp_path, structures=known, ignore=True).cases
+        assert problems_of(cases, known, ignore=True) == []
+        assert f"holds unknown label {value}" in str(problems_of(cases, known)[0])
         array[2] = value + 1
         write_nifti(label, array)
-        found = find_labelled(tmp_path, structures=known, ignore=True)
-        assert f"holds unknown label {value + 1}" in str(found.problems[0])
+        assert f"holds unknown label {value + 1}" in str(problems_of(cases, known, ignore=True)[0])
 
 
 @pytest.mark.parametrize("structures", [{"VS": 1, "cochlea": 3}, {"VS": 0}, {"VS": 1, "cochlea": 1}, {}])

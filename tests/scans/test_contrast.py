@@ -7,11 +7,11 @@ import yaml
 from pydicom.dataset import Dataset
 from shared_data import shared_data_folder
 
-from tanq_monai.data.contrast import OWN_RULES, check_contrast, failed, look_of, read_rules, reason_against
-from tanq_monai.data.dicom import check_series
 from tanq_monai.deploy.app.synthetic import synthetic_tags
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 from tanq_monai.errors import InputError
+from tanq_monai.scans.contrast import OWN_RULES, check_contrast, failed, look_of, read_rules, reason_against
+from tanq_monai.scans.dicom import slices_of
 
 RULES = {contrast: read_rules(OWN_RULES, contrast) for contrast in ("hrT2", "ceT1")}
 
@@ -193,6 +193,6 @@ def test_what_a_header_does_not_say_is_not_held_against_it():
 
 def test_the_real_series_is_cet1_and_no_hrt2():
     folder = shared_data_folder("vs_seg_001") / "ceT1_dicom"
-    check_series(folder, "ceT1")
+    slices_of(folder, "ceT1")
     with pytest.raises(InputError, match="ceT1_dicom: is no hrT2 by its header"):
-        check_series(folder, "hrT2")
+        slices_of(folder, "hrT2")

@@ -1,0 +1,227 @@
+"""From a folder of scans to a list of cases, by the file names of crossMoDA.
+
+A case is ``{case}_ceT1.nii.gz`` or ``{case}_hrT2.nii.gz`` with, where there is one, ``{case}_Label.nii.gz``; or a
+folder with one DICOM series; or of nnU-Net's raw data set. What cannot be used becomes a problem, which does not stop
+the other cases.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.scans.dicom import is_dicom
+from tanq_monai.scans.grid import Grid
+from tanq_monai.scans.labels import check_labels, read_labels
+from tanq_monai.scans.naming import (
+    ENDING,
+    LABEL,
+    SOURCE,
+    SUFFIXES,
+    TARGET_DOMAIN,
+    case_of,
+    contrast_of,
+    is_nifti,
+    suffix_of,
+)
+from tanq_monai.scans.raw_dataset import image_paths, is_raw_dataset, raw_cases
+from tanq_monai.scans.volume import read_grid, read_volume
+from tanq_monai.structures import STRUCTURES, numbered
+
+Case = dict[str, str]
+Extras = Callable[[str, Path, Grid], Case]
+
+
+@dataclass
+class Listing:
+    """What a folder holds: usable ``cases``, dicts with ``case`` and ``image``, and ``problems``.
+
+    Headers are looked at, voxels when somebody reads them. Labelled cases have ``patient``, whose scan it is, and
+    perhaps ``label``.
+    """
+
+    cases: list[Case] = field(default_factory=list)
+    problems: list[InputError] = field(default_factory=list)
+    _names: set[str] = field(default_factory=set, repr=False)
+
+    def add(self, name: str, image: Path, contrast: str | None, extras: Extras) -> None:
+        """One case more, or one problem."""
+        try:
+            if name in self._names:
+                raise InputError(image, f"is the second image of {name}", "keep one, or give it a name of its own")
+            grid = read_grid(image, contrast)
+            self.cases.append({"case": name, "image": str(image), **extras(name, image, grid)})
+            self._names.add(name)
+        except InputError as error:
+            self.problems.append(error)
+
+    def raise_problems(self) -> None:
+        """Raise all problems at once. Call it when the good cases are done."""
+        if self.problems:
+            raise InputErrors(self.problems)
+
+
+def find_images(folder: str | Path, suffixes: tuple[str, ...] = TARGET_DOMAIN) -> Listing:
+    """The images in ``folder`` whose names end in ``_{suffix}.nii.gz``, and the DICOM series that it is or has.
+
+    Args:
+        folder: of the scans; of nnU-Net's raw data set, all its images are taken.
+        suffixes: of the images.
+
+    Raises:
+        InputError: when the folder does not exist or holds no image.
+    """
+    return _listing(Path(folder), suffixes, lambda case, image, grid: {})
+
+
+def find_labelled(
+    folder: str | Path,
+    labels: str | Path | None = None,
+    suffixes: tuple[str, ...] = SOURCE,
+    required: bool = True,
+    structures: Mapping[str, int] = STRUCTURES,
+    ignore: bool = False,
+) -> Listing:
+    """The images of ``folder`` with their labels, and whose they are: the translations of one scan are one patient's.
+
+    Args:
+        folder: as in :func:`find_images`, or nnU-Net's raw data set, which brings its labels.
+        labels: a folder of ``{case}_Label.nii.gz``, or one label file for a single case; default ``folder``.
+        suffixes: of the images.
+        required: whether a case without a label is a problem.
+        structures: names and values of the labels.
+        ignore: labels may hold nnU-Net's ignore value, too, the one above those of the structures.
+
+    Raises:
+        InputError: as :func:`find_images`; when the structures are not numbered 1, 2, 3, ..., or a raw data set has
+            others.
+    """
+    folder, labels = Path(folder), Path(labels or folder)
+    numbered(structures, ignore)  # a mistake in them is told once, not for every label
+    if is_raw_dataset(folder):
+        found = Listing()
+        for case in raw_cases(folder, structures):
+            found.add(case["case"], Path(case["image"]), None, _existing_label(case))
+        return found
+    paths = {} if labels.is_file() else find_labels(labels)
+    used: set[Path] = set()
+
+    def label_of(case: str, image: Path, grid: Grid) -> Case:
+        path = labels if labels.is_file() else paths.get(case)
+        if path is None:
+            if required:
+                path = labels / f"{case}_{LABEL}{ENDING}"
+                raise InputError(path, f"is missing, the label of {image.name}", "add it or take the case out")
+            return {"patient": case}
+        if path in used:
+            raise InputError(image, f"is the second image for {path}", "give every image a label of its own")
+        used.add(path)
+        check_labels(path, grid, "its image")
+        return {"patient": case, "label": str(path)}
+
+    return _listing(folder, suffixes, label_of)
+
+
+def find_labels(folder: str | Path) -> dict[str, Path]:
+    """``{case}_Label.nii.gz``, or ``.nii``, of every case in a folder.
+
+    Raises:
+        InputError: when there is no such folder, or a case has two.
+    """
+    found: dict[str, Path] = {}
+    for path in _files(Path(folder)):
+        if is_nifti(path) and suffix_of(path) == LABEL:
+            if case_of(path) in found:
+                raise InputError(path, f"is the second label of {case_of(path)}", "keep one")
+            found[case_of(path)] = path
+    return found
+
+
+def problems_of(
+    cases: Iterable[Case], structures: Mapping[str, int] = STRUCTURES, ignore: bool = False
+) -> list[InputError]:
+    """What is wrong with which case, voxels included; labels as in :func:`find_labelled`."""
+    problems = []
+    for case in cases:
+        try:
+            grid = read_volume(case["image"]).grid
+            if "label" in case:
+                read_labels(case["label"], numbered(structures, ignore), grid, "its image")
+        except InputError as error:
+            problems.append(error)
+    return problems
+
+
+def style_of(case: str, styles: Sequence[str]) -> int:
+    """The number of the first of ``styles`` that is a part of the case's name: ldn of ``crossmoda2021_ldn_7``.
+
+    Raises:
+        InputError: when there is none.
+    """
+    for number, style in enumerate(styles):
+        if style in case:
+            return number
+    raise InputError(case, f"has none of the styles {list(styles)} in its name", "choose one of them as style")
+
+
+def with_styles(cases: Sequence[Case], styles: Sequence[str], style: str | None = None) -> list[dict[str, str | int]]:
+    """The cases with ``style``, the number of theirs: that of ``style``, or of their names (:func:`style_of`)."""
+    if style is None:
+        return [case | {"style": style_of(case["case"], styles)} for case in cases]
+    if style not in styles:
+        raise InputError(f"style {style}", "is none that the translator knows", f"choose one of {', '.join(styles)}")
+    return [case | {"style": styles.index(style)} for case in cases]
+
+
+def _listing(folder: Path, suffixes: tuple[str, ...], extras: Extras) -> Listing:
+    found, contrast = Listing(), contrast_of(suffixes)
+    for image in _images(folder, suffixes, found):
+        found.add(case_of(image), image, contrast, extras)
+    if not found.cases and not found.problems:
+        wanted = " or ".join(f"*_{suffix}{ENDING}" for suffix in suffixes)
+        raise InputError(folder, "holds no image", f"give a folder with {wanted}, or one DICOM series")
+    return found
+
+
+def _existing_label(case: Case) -> Extras:
+    """Of a raw data set, whose description names the label."""
+
+    def label_of(name: str, image: Path, grid: Grid) -> Case:
+        if not Path(case["label"]).is_file():
+            raise InputError(case["label"], f"is missing, the label of {image.name}", "add it or take the case out")
+        check_labels(case["label"], grid, "its image")
+        return case
+
+    return label_of
+
+
+def _images(folder: Path, suffixes: tuple[str, ...], found: Listing) -> list[Path]:
+    """Files and folders of scans; names outside of the layout become problems."""
+    if is_raw_dataset(folder):
+        return image_paths(folder)
+    paths = _files(folder)
+    niftis = [path for path in paths if is_nifti(path)]
+    if _is_series(folder):
+        if niftis:
+            raise InputError(folder, "holds a DICOM series beside NIfTI files", "give the series a folder of its own")
+        return [folder]
+    images = [path for path in niftis if suffix_of(path) in suffixes]
+    for path in niftis:
+        if suffix_of(path) not in SUFFIXES:
+            problem, remedy = "its name is outside the layout", f"call it CASE_{suffixes[0]}{ENDING}"
+            found.problems.append(InputError(path, problem, remedy))
+    return images + [path for path in paths if path.is_dir() and _is_series(path)]
+
+
+def _is_series(folder: Path) -> bool:
+    return any(is_dicom(path) for path in _files(folder) if not is_nifti(path))
+
+
+def _files(folder: Path) -> list[Path]:
+    """What lies in a folder, without hidden files."""
+    if not folder.is_dir():
+        raise InputError(folder, "is not a folder", "give the folder that holds the files")
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(folder, f"cannot be listed ({error.strerror})", "ask its owner") from error

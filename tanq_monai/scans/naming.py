@@ -1,0 +1,67 @@
+"""What the name of a file says: ``{case}_ceT1.nii.gz`` and the like, as crossMoDA has them. Imports nothing large."""
+
+from collections.abc import Collection
+from pathlib import Path
+
+from tanq_monai.errors import InputError
+
+SOURCE = ("ceT1",)
+TARGET_DOMAIN = ("hrT2", "T2")
+LABEL = "Label"
+CONTRASTS = {"ceT1": SOURCE, "hrT2": TARGET_DOMAIN}
+SUFFIXES = (*SOURCE, *TARGET_DOMAIN, LABEL)
+CHANNEL = "0000"  # of the only channel of nnU-Net's raw data sets
+ENDINGS = (".nii.gz", ".nii")  # of NIfTI files, in upper or lower case
+ENDING = ENDINGS[0]  # of those that are written
+
+
+def is_nifti(path: Path) -> bool:
+    """Whether a file is a NIfTI file by its name; ``._`` files of macOS and files that are being written are none."""
+    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+
+
+def stem(path: str | Path) -> str:
+    """The name without the ending of a NIfTI file; it may have dots itself."""
+    name = Path(path).name
+    ending = next((ending for ending in ENDINGS if name.lower().endswith(ending)), "")
+    return name[: len(name) - len(ending)]
+
+
+def suffix_of(path: str | Path) -> str:
+    """``ceT1`` of ``.../crossmoda2021_ldn_7_ceT1.nii.gz``."""
+    return stem(path).rpartition("_")[2]
+
+
+def case_of(path: str | Path) -> str:
+    """``crossmoda2021_ldn_7`` of ``.../crossmoda2021_ldn_7_{ceT1,0000}.nii.gz``; of a DICOM folder its name."""
+    name = stem(path) or Path(path).resolve().name
+    case, _, suffix = name.rpartition("_")
+    return case if case and suffix in (*SUFFIXES, CHANNEL) else name
+
+
+def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | None]:
+    """For MONAI's ``SaveImaged(output_name_formatter=...)``: ``{case}_{postfix}.nii.gz``.
+
+    MONAI takes an ending off the name, which therefore has one: else it would be what follows the last dot of the case.
+    """
+    return {"subject": f"{case_of(meta['filename_or_obj'])}{ENDING}", "idx": None}
+
+
+def contrast_of(suffixes: Collection[str]) -> str | None:
+    """The contrast of ``CONTRASTS`` that all the suffixes are of, None when they are of several."""
+    return next((contrast for contrast, own in CONTRASTS.items() if set(suffixes) <= set(own)), None)
+
+
+def check_name(path: Path, contrast: str) -> None:
+    """Raise when the name of a NIfTI file ends as those of labels or of another contrast do; other names may be any.
+
+    Args:
+        path: of the file.
+        contrast: one of ``CONTRASTS``.
+
+    Raises:
+        InputError: when it does.
+    """
+    others = {other.lower() for other in SUFFIXES if other not in CONTRASTS[contrast]}
+    if suffix_of(path).lower() in others:
+        raise InputError(path, f"is no {contrast} by its name", f"give {contrast}, or its right name to a file of it")

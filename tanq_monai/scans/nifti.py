@@ -1,0 +1,110 @@
+"""NIfTI files: is this one volume of a head, and where does it lie. Told in one line where it is not."""
+
+import contextlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from numpy.typing import NDArray
+
+from tanq_monai.errors import InputError
+
+MIN_EDGE, MAX_EDGE = 0.01, 50.0  # mm, of a voxel of a head
+MAX_EXTENT = 600.0  # mm, of a field of view with a head in it
+_MAX_COSINE = 0.1  # of two axes: 6 degrees off the right angle
+_GZIP = 1032  # bytes that one byte of a gzip file holds at most
+_IN_MM = "give it an affine in mm"
+
+
+def open_nifti(path: Path) -> nib.Nifti1Image:
+    """The volume, of which only the header has been read.
+
+    Raises:
+        InputError: when it is none of grey values of a head, in three dimensions.
+    """
+    with told_as_unreadable(path):
+        size = _size(path)
+        image = nib.load(path)
+    if not isinstance(image, nib.Nifti1Image):
+        raise InputError(path, f"is no NIfTI volume but {type(image).__name__}", "give a .nii.gz file")
+    if image.ndim != 3:
+        raise InputError(path, f"has {image.ndim} dimensions {image.shape}", "give one 3D volume per file")
+    _check_content(path, image, size)
+    check_affine(path, image.affine, image.shape)
+    return image
+
+
+def read_voxels(path: Path, image: nib.Nifti1Image) -> NDArray[Any]:
+    """What a file that :func:`open_nifti` has opened holds, scaled as its header says.
+
+    Raises:
+        InputError: when it cannot be read to its end.
+    """
+    with told_as_unreadable(path):
+        return np.asanyarray(image.dataobj)
+
+
+def check_affine(path: Path, affine: NDArray[np.floating], shape: tuple[int, ...]) -> None:
+    """Raise unless an affine (4, 4) puts voxels of ``shape`` where a head can be."""
+    if not np.isfinite(affine).all():
+        raise InputError(path, "has an affine with NaN or infinite numbers", _IN_MM)
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    if not (edges.min() > MIN_EDGE and edges.max() < MAX_EDGE):
+        raise InputError(path, f"has voxels of {_product(edges)} mm", _IN_MM)
+    extent = edges * shape
+    if extent.max() > MAX_EXTENT:
+        raise InputError(path, f"spans {_product(extent)} mm", _IN_MM)
+    axes = affine[:3, :3] / edges
+    cosine = np.abs(axes.T @ axes - np.eye(3)).max()
+    if cosine > _MAX_COSINE:
+        problem = f"has axes that are not at right angles (the cosine of two is {cosine:.2f})"
+        raise InputError(path, problem, "resample it to a grid without shear")
+
+
+@contextlib.contextmanager
+def told_as_unreadable(path: Path) -> Iterator[None]:
+    """What nibabel raises about a broken file becomes one line."""
+    broken = (ImageFileError, HeaderDataError, EOFError, ValueError, ArithmeticError, MemoryError, zlib.error)
+    try:
+        yield
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise InputError(path, "does not exist", "look for its right name") from error
+    except PermissionError as error:
+        raise InputError(path, "may not be read", "ask its owner, or take it out") from error
+    except (OSError, *broken) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(path, f"cannot be read as NIfTI ({reason})", "copy it again") from error
+
+
+def _size(path: Path) -> int:
+    size = path.stat().st_size
+    if size == 0:
+        raise InputError(path, "is empty", "copy it again")
+    with path.open("rb") as stream:
+        packed = stream.read(2) == b"\x1f\x8b"
+    return size * _GZIP if packed else size
+
+
+def _check_content(path: Path, image: nib.Nifti1Image, largest: int) -> None:
+    dtype = image.get_data_dtype()
+    if dtype.fields:
+        raise InputError(path, f"has {len(dtype.fields)} channels of colour", "give one grey value per voxel")
+    if dtype.kind == "c":
+        raise InputError(path, "holds complex numbers", "give the magnitude")
+    count = int(np.prod([int(n) for n in image.shape], dtype=object))
+    if count < 2:
+        raise InputError(path, f"has {count} voxels {image.shape}", "give a volume")
+    if count * dtype.itemsize > largest:
+        problem = f"promises {image.shape} voxels, more than its file can hold"
+        raise InputError(path, problem, "copy it again")
+
+
+def _product(lengths: NDArray[np.floating]) -> str:
+    return " x ".join(f"{length:.3g}" for length in lengths)
