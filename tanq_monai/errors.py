@@ -27,7 +27,7 @@ class InputErrors(ValueError):
             it, traceback and all.
     """
 
-    def __init__(self, errors: Iterable[InputError] | str) -> None:
+    def __init__(self, errors: "Iterable[InputError | InputErrors] | str") -> None:
         if isinstance(errors, str):
             lines = errors.rpartition(f"{type(self).__qualname__}: ")[2].strip()
         else:

@@ -50,7 +50,8 @@ def training(
         PARTS[part](Path(against), step, repeats, steps)
     tell(f"n = {repeats} processes of each commit in turn, the fastest of {steps} steps after a first; medians")
     tell(
-        f"batch {batch}, {size} x {size}, width {width}, seed {seed}; here {'bfloat16' if step.amp else 'float32'}, there float32"
+        f"batch {batch}, {size} x {size}, width {width}, seed {seed}; "
+        f"here {'bfloat16' if step.amp else 'float32'}, there float32"
     )
     tell(f"{threads} threads, {machine()}, torch {torch.__version__}")
 

@@ -41,7 +41,7 @@ class Listing:
     """
 
     cases: list[Case] = field(default_factory=list)
-    problems: list[InputError] = field(default_factory=list)
+    problems: list[InputError | InputErrors] = field(default_factory=list)
     _names: set[str] = field(default_factory=set, repr=False)
 
     def add(self, name: str, image: Path, contrast: str | None, extras: Extras) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class GridWriter(ImageWriter):  # type: ignore[misc]
     def write(self, filename: str | PathLike[str], verbose: bool = False, **kwargs: Any) -> None:
         """Write the array that was set to a file that ends in ``.nii.gz``."""
         super().write(filename, verbose=verbose)
-        self.grid.save(self.stored(self.data_obj), filename, self.slope)
+        self.grid.save(self.stored(self.data_obj), Path(filename), self.slope)
 
     slope = 1.0  # by which what is stored is multiplied
 

@@ -154,7 +154,8 @@ def _affine(affine: NDArray[np.floating], placement: Placement, new: Sequence[in
         scale = old / size
         step[axis, axis], step[axis, 3] = scale, low + scale / 2 - 0.5
     stored = nib.orientations.inv_ornt_aff(placement.turn, _stored_shape(placement))
-    return affine @ stored @ step
+    plan: NDArray[np.floating] = affine @ stored @ step
+    return plan
 
 
 def _stored_shape(placement: Placement) -> list[int]:

@@ -235,7 +235,7 @@ def test_the_images_of_a_raw_data_set_can_be_segmented(translated):
     assert [case["case"] for case in found.cases] == ["p1_cyclegan", "p1_tanq", "p2_cyclegan", "p2_tanq"]
     assert found.problems == []
     name = name_by_case({"filename_or_obj": found.cases[0]["image"]}, None)
-    assert name["subject"] == "p1_cyclegan"
+    assert name["subject"] == "p1_cyclegan.nii.gz"
 
 
 def test_inference_labels_a_raw_data_set_for_the_feedback(translated, tmp_path):

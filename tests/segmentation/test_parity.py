@@ -9,6 +9,7 @@ from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from shared_data import shared_data_folder
 
 from tanq_monai.data.weights import load_weights
+from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.inferer import PlanInferer
 from tanq_monai.segmentation.plans import (
     mirror_axes_from_plans,
@@ -42,9 +43,11 @@ def oblique_phantom(image, folder):
 
 
 def real_head(folder):
-    """60 x 56 x 6 voxels from the middle of a real T2 scan with an oblique affine."""
+    """60 x 56 x 6 voxels from the middle of a real T2 scan with an oblique affine, stored as a training's scans are."""
     path = folder / "head_T2.nii.gz"
-    nib.save(nib.load(shared_data_folder("tcga_fg_6692") / "t2.nii.gz").slicer[80:140, 100:156, 10:16], path)
+    scan = read_volume(shared_data_folder("tcga_fg_6692") / "t2.nii.gz")
+    voxels, grid = scan.grid.turned(scan.voxels, "LPS")
+    nib.save(nib.Nifti1Image(voxels, grid.affine).slicer[80:140, 100:156, 10:16], path)
     return path
 
 
