@@ -36,7 +36,7 @@ def read_rules(path: str | Path, contrast: str) -> Rule:
     Raises:
         InputError: when the document has none, or one with unknown attributes or comparisons.
     """
-    remedy = "write it as tanq_monai/data/contrast.yaml is written"
+    remedy = "write it as tanq_monai/scans/contrast.yaml is written"
     try:
         document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
