@@ -67,7 +67,11 @@ def write_report(
 
 
 def _write(
-    output: Path, title: str, cases: Sequence[ReportedCase], problems: Sequence[InputError | InputErrors], names: Iterable[str]
+    output: Path,
+    title: str,
+    cases: Sequence[ReportedCase],
+    problems: Sequence[InputError | InputErrors],
+    names: Iterable[str],
 ) -> None:
     with_truth = bool(cases[0].scores)
     ordered = sorted_by_truth(cases) if with_truth else sorted_by_plausibility(cases)

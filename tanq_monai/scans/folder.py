@@ -97,6 +97,7 @@ def find_labelled(
             others.
     """
     folder, labels = Path(folder), Path(labels or folder)
+    _files(folder)  # a folder that is none, or may not be read, is told
     numbered(structures, ignore)  # a mistake in them is told once, not for every label
     if is_raw_dataset(folder):
         found = Listing()
@@ -197,9 +198,9 @@ def _existing_label(case: Case) -> Extras:
 
 def _images(folder: Path, suffixes: tuple[str, ...], found: Listing) -> list[Path]:
     """Files and folders of scans; names outside of the layout become problems."""
+    paths = _files(folder)
     if is_raw_dataset(folder):
         return image_paths(folder)
-    paths = _files(folder)
     niftis = [path for path in paths if is_nifti(path)]
     if _is_series(folder):
         if niftis:

@@ -196,3 +196,18 @@ def test_the_real_series_is_cet1_and_no_hrt2():
     slices_of(folder, "ceT1")
     with pytest.raises(InputError, match="ceT1_dicom: is no hrT2 by its header"):
         slices_of(folder, "hrT2")
+
+
+@pytest.mark.parametrize(
+    ("variant", "expected"),
+    [
+        (["SK", "SS", "SP"], ["ceT1"]),
+        (["SP", "OSP"], ["ceT1"]),
+        (["SS", "SP"], ["ceT1"]),
+        (["SS"], []),
+        (["SK", "SS"], []),
+    ],
+)
+def test_a_gradient_echo_is_ceT1_when_it_is_spoiled_whatever_else_it_says(variant, expected):
+    found = scan(ScanningSequence="GR", SequenceVariant=variant, RepetitionTime=8.3, EchoTime=4.6, FlipAngle=8)
+    assert contrasts(found) == expected

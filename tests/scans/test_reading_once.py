@@ -83,9 +83,7 @@ def test_scans_of_any_ending_and_series_in_folders_are_segmented_beside_each_oth
 def test_nifti_files_beside_slices_of_a_series_are_refused(tmp_path):
     write_series(tmp_path, scan(), [1.5 * k for k in range(6)])
     write_nifti(tmp_path / "a_ceT1.nii.gz", scan())
-    with pytest.raises(
-        ValueError, match="holds a DICOM series beside NIfTI files; give the series a folder"
-    ):
+    with pytest.raises(ValueError, match="holds a DICOM series beside NIfTI files; give the series a folder"):
         find_labelled(tmp_path)
 
 

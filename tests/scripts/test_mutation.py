@@ -24,5 +24,16 @@ def test_a_text_that_is_missing_or_there_twice_is_told(changes: list[tuple[str, 
 
 
 def test_the_table_has_faults_in_all_packages_it_is_about() -> None:
-    packages = {"networks", "losses", "trainers", "metrics", "data", "transforms", "segmentation", "views", "deploy"}
-    assert {mutant.package for mutant in read_mutants()} == packages
+    packages = {
+        "networks",
+        "losses",
+        "trainers",
+        "metrics",
+        "scans",
+        "data",
+        "transforms",
+        "segmentation",
+        "views",
+        "deploy",
+    }
+    assert packages <= {mutant.package for mutant in read_mutants()}
