@@ -187,19 +187,22 @@ def adapt(
     sys.stdout.write(f"Research only. Labels: {done.labels}, to look through: {done.report}\n")
 
 
-def import_nnunet(results: str, output_dir: str, structures: dict[str, int] | None = None) -> None:
+def import_nnunet(
+    results: str, output_dir: str, structures: dict[str, int] | None = None, orientation: str = "LPS"
+) -> None:
     """Make a bundle of a results folder of nnU-Net v2.
 
     Args:
         results: .../DatasetXXX_NAME/TRAINER__PLANS__CONFIGURATION.
         output_dir: the new bundle.
         structures: names and label values that it must have, e.g. '{"VS": 1, "cochlea": 2}', which is the default.
+        orientation: where the axes of its training scans point, as nibabel's nib-ls tells; crossMoDA's to LPS.
     """
     from tanq_monai.segmentation.import_nnunet import import_nnunet as make_bundle
     from tanq_monai.structures import STRUCTURES, parse_structures
 
     known = STRUCTURES if structures is None else parse_structures(structures, "--structures")
-    for name, checkpoint in make_bundle(str(results), str(output_dir), known).items():
+    for name, checkpoint in make_bundle(str(results), str(output_dir), known, str(orientation)).items():
         sys.stdout.write(f"{name}: {checkpoint.parent.name}/{checkpoint.name}\n")
     sys.stdout.write(f"{output_dir} runs with configs/ensemble.yaml, without postprocessing of nnU-Net's\n")
 

@@ -1,5 +1,6 @@
 """A results folder of nnU-Net v2 becomes a bundle."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import write_json
 from tanq_monai.segmentation.checkpoints import plain_weights, read_checkpoint
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
-from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, network_from_plans, read_json, read_labels
+from tanq_monai.segmentation.plans import MIRROR_AXES, ORIENTATION, TRAINED, network_from_plans, read_json, read_labels
 from tanq_monai.segmentation.selection import model_name
 from tanq_monai.steps import BUNDLES
 from tanq_monai.structures import STRUCTURES
@@ -22,7 +23,10 @@ TEMPLATE = BUNDLES / "vs_cochlea_seg"
 
 
 def import_nnunet(
-    results_dir: str | Path, bundle_dir: str | Path, structures: Mapping[str, int] = STRUCTURES
+    results_dir: str | Path,
+    bundle_dir: str | Path,
+    structures: Mapping[str, int] = STRUCTURES,
+    orientation: str = "LPS",
 ) -> dict[str, Path]:
     """Make a bundle of all folds in ``results_dir``; nothing is written when one of them cannot be used.
 
@@ -33,15 +37,19 @@ def import_nnunet(
         bundle_dir: a new folder: configs and docs of ``vs_cochlea_seg``, and ``models`` with a folder per fold and
             ``ensemble.json``, for ``ensemble.yaml``; each folder is a ``model_dir`` of ``inference.yaml``.
         structures: names and label values that the results must have.
+        orientation: where the axes of its training scans pointed, which nnU-Net takes as they are stored and keeps
+            nowhere; LPS for left, posterior, superior.
 
     Returns:
         The checkpoint of every model.
 
     Raises:
-        InputError: when the folder is none of nnU-Net v2, of another task, a fold has no checkpoint, or the bundle is
+        InputError: when the orientation is none, the folder is none of nnU-Net v2, of another task, a fold has no checkpoint, or the bundle is
             there already.
     """
     results, bundle = Path(results_dir).resolve(), Path(bundle_dir).resolve()
+    if not re.fullmatch(r"(?=.*[RL])(?=.*[AP])(?=.*[IS])...", orientation):
+        raise InputError(f"orientation {orientation}", "is none", "write three letters, such as LPS or RAS")
     if bundle.exists():
         raise InputError(bundle, "is there already", "give a new folder")
     if not TEMPLATE.is_dir():
@@ -54,7 +62,8 @@ def import_nnunet(
         made = Path(temporary) / bundle.name
         shutil.copytree(TEMPLATE, made, ignore=shutil.ignore_patterns("models", "runs"))
         for fold, checkpoint in checkpoints.items():
-            _write_model(results, configuration, checkpoint, made / "models" / model_name(configuration, fold))
+            folder = made / "models" / model_name(configuration, fold)
+            _write_model(results, configuration, orientation, checkpoint, folder)
         ensemble = {"groups": [[model_name(configuration, fold) for fold in checkpoints]], "postprocessing": []}
         write_json(ensemble, made / "models" / DESCRIPTION)
         read_ensemble(made / "models")
@@ -81,10 +90,10 @@ def _checkpoints(results: Path) -> list[Path]:
     return [path for path in found if path is not None]
 
 
-def _write_model(results: Path, configuration: str, checkpoint_file: Path, folder: Path) -> None:
+def _write_model(results: Path, configuration: str, orientation: str, checkpoint_file: Path, folder: Path) -> None:
     """Plan, labels and weights of one fold; the weights must fit the network of the plan."""
     checkpoint = read_checkpoint(checkpoint_file)
-    ours = {TRAINED: configuration, MIRROR_AXES: checkpoint.get(MIRROR_AXES)}
+    ours = {TRAINED: configuration, ORIENTATION: orientation, MIRROR_AXES: checkpoint.get(MIRROR_AXES)}
     write_json(read_json(results / "plans.json") | ours, folder / "plans.json")
     dataset = read_json(results / "dataset.json")
     write_json({key: value for key, value in dataset.items() if key != "dataset"}, folder / "dataset.json")
