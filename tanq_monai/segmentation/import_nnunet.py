@@ -44,8 +44,8 @@ def import_nnunet(
         The checkpoint of every model.
 
     Raises:
-        InputError: when the orientation is none, the folder is none of nnU-Net v2, of another task, a fold has no checkpoint, or the bundle is
-            there already.
+        InputError: when the orientation is none, the folder is none of nnU-Net v2, of another task, a fold has no
+            checkpoint, or the bundle is there already.
     """
     results, bundle = Path(results_dir).resolve(), Path(bundle_dir).resolve()
     if not re.fullmatch(r"(?=.*[RL])(?=.*[AP])(?=.*[IS])...", orientation):
