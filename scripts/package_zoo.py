@@ -48,6 +48,7 @@ def package_zoo(output: str) -> None:
         output: folder of the zoo; made where it is missing. Other versions that lie and are listed there stay.
     """
     folder = check_output_dir(output)
+    listed = _listed(folder)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".packaging-") as made:
         info = {}
         for name in BUNDLE_NAMES:
@@ -58,20 +59,19 @@ def package_zoo(output: str) -> None:
             write_zip(archive, {f"{name}/{member}": content for member, content in members.items()})
             _check(archive, bundle)
             info[archive.stem] = _entry(archive, members)
-        _publish(Path(made), info, folder)
+        _publish(Path(made), info, listed, folder)
     for stem, entry in info.items():
         strange = ", ".join(foreign(entry["files"]))
         told = f"only --trust {entry['sha256']} makes fetch take {strange}" if strange else "fetch takes all of it"
         print(f"{folder / stem}.zip: {told}")
 
 
-def _publish(made: Path, info: Mapping[str, Any], folder: Path) -> None:
-    """Move the zips of ``info`` from ``made`` to ``folder``, and list them there.
+def _publish(made: Path, info: Mapping[str, Any], listed: Mapping[str, Any], folder: Path) -> None:
+    """Move the zips of ``info`` from ``made`` to ``folder``, and list them there beside what is ``listed`` already.
 
     Whenever it is killed, the list tells of no file that is not there or is another one: what is about to be replaced
     leaves it first.
     """
-    listed = _listed(folder)
     kept = {stem: entry for stem, entry in listed.items() if info.get(stem, entry) == entry}
     if kept != listed:
         write_json(kept, folder / INDEX)

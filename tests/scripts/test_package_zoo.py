@@ -91,7 +91,7 @@ def test_a_zip_holds_nothing_but_the_release_and_data_and_torchscript(zoos, name
     listed = json.loads((zoos[0] / "model_info.json").read_text())[f"{name}_v{VERSIONS[name]}"]
     assert foreign(listed["files"]) == ["models/model.ts"]
     (problem,) = audit_bundle(zoos[0] / f"{name}_v{VERSIONS[name]}.zip")[1]
-    assert f"would run models/model.ts, not of the installed tanq_monai {__version__}; " in str(problem)
+    assert f"brings models/model.ts, which is not of the installed tanq_monai {__version__}; " in str(problem)
     assert str(problem).endswith(f"--trust {listed['sha256']}")
 
 

@@ -39,16 +39,16 @@ def audit_bundle(bundle: str | Path) -> tuple[list[str], list[InputError]]:
 def _audit(bundle: Path, folder: Path, remedy: str) -> tuple[list[str], list[InputError]]:
     if not (folder / METADATA).is_file():
         raise InputError(bundle, f"is no bundle: it has no {METADATA}", "give the folder or zip of a bundle")
-    found = {_COMPILED.sub("__pycache__", name): sha256 for name, sha256 in digests(folder).items()}
-    files = {name: sha256 for name, sha256 in found.items() if name != RECORD and not name.startswith(f"{_RUNS}/")}
+    files = {_COMPILED.sub("__pycache__", name): sha256 for name, sha256 in digests(folder, skip=_RUNS).items()}
+    files.pop(RECORD, None)
     strange = foreign(files)
     lines = [f"{name}: {line}" for name in files for line in _lines(folder, name, name in strange)]
-    if len(files) < len(found.keys() - {RECORD}):
+    if (folder / _RUNS).is_dir():
         lines.append(f"{_RUNS}: not looked at; remove it unless runs of yours wrote it")
     links = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink()}
     refused = refusals(folder) | dict.fromkeys(sorted(links), "is a link, which leads elsewhere")
     problems = [InputError(bundle, f"{name} {reason}", "do not use it") for name, reason in refused.items()]
-    problems += [InputError(bundle, f"would run {told(strange)}", remedy)] if strange else []
+    problems += [InputError(bundle, told(strange), remedy)] if strange else []
     return [printable(line) for line in lines], problems
 
 

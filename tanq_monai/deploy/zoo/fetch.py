@@ -73,8 +73,8 @@ def _untrusted(entry: Entry, zoo: Zoo, trust: str | None) -> list[str]:
     strange = [] if trust is not None else foreign(entry.files)
     needed = [name for name in strange if name != TORCHSCRIPT]
     if needed:
-        remedy = f"install what it was made with, or read what `python -m tanq_monai audit` prints of {place}"
-        raise InputError(entry.stem, f"would run {told(needed)}", f"{remedy} and give the --trust that it ends with")
+        remedy = f"install the one it was made with, or read what `python -m tanq_monai audit` prints of {place}"
+        raise InputError(entry.stem, told(needed), f"{remedy} and give the --trust that it ends with")
     return strange
 
 
@@ -87,9 +87,9 @@ def _check(unpacked: Path, entry: Entry) -> None:
     if unpacked.name != entry.name or different:
         what = different[0] if different else f"the bundle {unpacked.name}"
         raise InputError(entry.stem, f"holds {what}, which the zoo's list does not tell", _TELL)
+    for name, reason in refusals(unpacked).items():
+        raise InputError(entry.stem, f"{name} {reason}", _TELL)
     content = read_metadata(unpacked)
     if content.get("version") != entry.version:
         raise InputError(entry.stem, f"says of itself to be version {content.get('version')}", _TELL)
-    for name, reason in refusals(unpacked).items():
-        raise InputError(entry.stem, f"{name} {reason}", _TELL)
     check_requirements(entry.stem, content)

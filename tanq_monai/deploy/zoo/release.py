@@ -25,10 +25,12 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file below ``folder``, by its name there; links are no files."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    return {path.relative_to(folder).as_posix(): digest(path.read_bytes()) for path in files}
+def digests(folder: Path, skip: str | None = None) -> dict[str, str]:
+    """SHA-256 of every file below ``folder``, by its name there; links are no files, nor is what is in ``skip``."""
+    files = {path.relative_to(folder): path for path in sorted(folder.rglob("*"))}
+    looked_at = {name: path for name, path in files.items() if name.parts[0] != skip}
+    plain = {name: path for name, path in looked_at.items() if path.is_file() and not path.is_symlink()}
+    return {name.as_posix(): digest(path.read_bytes()) for name, path in plain.items()}
 
 
 def is_data(name: str) -> bool:
@@ -52,9 +54,9 @@ def foreign(files: Mapping[str, str]) -> list[str]:
 
 
 def told(names: list[str]) -> str:
-    """Foreign files, in a few words."""
-    more = f" and {len(names) - 1} files more" if len(names) > 1 else ""
-    return f"{names[0]}{more}, not of the installed tanq_monai {tanq_monai.__version__}"
+    """What is said of a bundle with foreign files."""
+    first = f"{names[0]}, which is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more, which are"
+    return f"brings {first} not of the installed tanq_monai {tanq_monai.__version__}"
 
 
 def _installed(name: str) -> str | None:

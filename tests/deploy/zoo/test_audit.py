@@ -55,6 +55,12 @@ def test_every_call_expression_and_text_is_printed_and_nothing_evaluated(tmp_pat
     assert "configs/metadata.json: requires monai 1.6.1" in lines
 
 
+def test_a_part_that_yaml_repeats_is_printed_once(tmp_path):
+    config = {"configs/own.yaml": "one: &part {text: a}\nother: *part\n"}
+    lines, _ = audit_bundle(make_bundle(tmp_path / "bundle", files=config))
+    assert [line for line in lines if line.startswith("configs/own.yaml: 1")] == ["configs/own.yaml: 1: text: a"]
+
+
 def test_json_is_printed_as_yaml_is(tmp_path):
     content = {"imports": ["$import statistics"], "x#_target_": "statistics.mean", "y": None}
     lines, _ = audit_bundle(make_bundle(tmp_path / "bundle", files={"configs/own.json": json.dumps(content, indent=1)}))
@@ -65,7 +71,7 @@ def test_json_is_printed_as_yaml_is(tmp_path):
 @pytest.mark.parametrize("name", ["own.py", "configs/own.yaml", "models/model.ts", "tanq_monai/cli.py", "docs/a.html"])
 def test_a_file_that_may_run_and_is_not_of_the_release_is_named_with_what_to_do(tmp_path, name):
     bundle = make_bundle(tmp_path / "bundle", files={name: "a: 1\n"})
-    what = f"would run {name}, not of the installed tanq_monai {tanq_monai.__version__}; "
+    what = f"brings {name}, which is not of the installed tanq_monai {tanq_monai.__version__}; "
     assert problems(bundle) == [f"{bundle}: {what}read it, or remove it, before you run the bundle"]
     archive = zip_of(bundle, tmp_path / "bundle.zip")
     trust = f"fetch the bundle with --trust {digest(archive.read_bytes())}"
@@ -75,7 +81,7 @@ def test_a_file_that_may_run_and_is_not_of_the_release_is_named_with_what_to_do(
 def test_compiled_code_is_named_once_for_every_folder(tmp_path):
     compiled = {f"{folder}/__pycache__/{name}.pyc": "" for folder in ("docs", "tanq_monai") for name in "ab"}
     (told,) = problems(make_bundle(tmp_path / "bundle", files=compiled))
-    assert "would run docs/__pycache__ and 1 files more" in told
+    assert "brings docs/__pycache__ and 1 more, which are" in told
 
 
 def test_weights_that_are_more_than_tensors_are_refused(tmp_path):
@@ -153,7 +159,9 @@ def test_the_command_prints_all_and_fails_where_anything_is_not_of_the_release(t
     bad = run_command("audit", make_bundle(tmp_path / "bad", files=OWN))
     assert set(PRINTED) <= set(bad.stdout.splitlines())
     (told,) = mistakes(bad)
-    assert told.startswith(f"error: {tmp_path / 'bad'}: would run configs/own.yaml, not of the installed tanq_monai ")
+    assert told.startswith(
+        f"error: {tmp_path / 'bad'}: brings configs/own.yaml, which is not of the installed tanq_monai "
+    )
 
 
 def test_whoever_stops_reading_gets_no_traceback(tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Bundles are fetched whole or not at all, and what is installed stays as it is."""
 
+import contextlib
 import errno
 import json
 import re
@@ -8,6 +9,7 @@ import socket
 import stat
 import time
 import zipfile
+from types import SimpleNamespace
 
 import nibabel
 import pytest
@@ -15,7 +17,6 @@ import torch
 from made_up_zoo import QuietHandler, make_bundle, publish, serving, snapshot, zip_of
 from typed import mistakes, run_command
 
-import tanq_monai
 from tanq_monai.deploy.zoo import source
 from tanq_monai.deploy.zoo.fetch import fetch_bundle
 from tanq_monai.deploy.zoo.index import as_numbers
@@ -135,7 +136,7 @@ def test_what_is_not_of_the_release_comes_when_that_very_zip_is_trusted(zoo, ins
     publish(zoo, bundle_zip(zoo, files={name: "own: 1\n"}))
     before = snapshot(installed)
     told = (
-        rf"_v1.0.0: would run {name}, not of the installed tanq_monai {tanq_monai.__version__}; .* prints of .*zip and"
+        rf"_v1.0.0: brings {name}, which is not of the installed tanq_monai .*; .* prints of .*zip and give the --trust"
     )
     with pytest.raises(InputError, match=told):
         fetch_bundle(NAME, str(zoo), installed)
@@ -148,7 +149,7 @@ def test_what_is_not_of_the_release_comes_when_that_very_zip_is_trusted(zoo, ins
 def test_what_is_not_trusted_is_not_even_copied(zoo, installed):
     publish(zoo, bundle_zip(zoo, files=OWN))
     (zoo / f"{NAME}_v1.0.0.zip").unlink()
-    with pytest.raises(InputError, match=r"would run configs/own\.yaml"):
+    with pytest.raises(InputError, match=r"brings configs/own\.yaml"):
         fetch_bundle(NAME, str(zoo), installed)
 
 
@@ -222,6 +223,12 @@ def without(zoo):
     (zoo / "model_info.json").unlink()
 
 
+def with_a_file_more(zoo):
+    listed = publish(zoo, bundle_zip(zoo)) / "model_info.json"
+    files = json.loads(listed.read_text())[f"{NAME}_v1.0.0"]["files"]
+    publish(zoo, bundle_zip(zoo, files={"own.py": "own = 1"}), files=files)
+
+
 OTHER_FILE = "which the zoo's list does not tell"
 SPOILT = {
     "wrong sha256": (published(wrong={"sha256": "0" * 64}), "is not the file of"),
@@ -230,7 +237,8 @@ SPOILT = {
     "truncated on the way": (cut_off, "is not the file of"),
     "damaged inside": (damaged_inside, "Bad CRC-32"),
     "no zip": (lambda zoo: publish(zoo, bundle_zip(zoo)).joinpath(f"{NAME}_v1.0.0.zip").unlink(), "cannot be read"),
-    "files that are not listed": (published(wrong={"files": {"LICENSE": "0" * 64}}), f"holds LICENSE, {OTHER_FILE}"),
+    "file that is not listed": (with_a_file_more, f"holds own.py, {OTHER_FILE}"),
+    "other files than listed": (published(wrong={"files": {"LICENSE": "0" * 64}}), f"holds LICENSE, {OTHER_FILE}"),
     "second folder": (with_members("other/LICENSE"), "does not lie in one folder but in 2"),
     "file twice in other letters": (
         with_members(f"{NAME}/docs/a.md", f"{NAME}/docs/A.md"),
@@ -399,6 +407,15 @@ def test_no_list_of_bundles_is_endless(zoo, tmp_path, monkeypatch):
     monkeypatch.setattr(source, "MAX_INDEX", 10)
     with pytest.raises(InputError, match="is too large for a list of bundles"):
         fetch_bundle(NAME, str(zoo), tmp_path)
+
+
+def test_from_https_a_server_leads_to_https_alone(tmp_path, monkeypatch):
+    leading = SimpleNamespace(url="http://127.0.0.1/model_info.json", read1=lambda _: b"")
+    monkeypatch.setattr(source.urllib.request, "urlopen", lambda *_, **__: contextlib.nullcontext(leading))
+    with pytest.raises(InputError, match=r"cannot be read \(leads to http://127.0.0.1/model_info.json\)"):
+        fetch_bundle(NAME, "https://127.0.0.1", tmp_path)
+    with pytest.raises(InputError, match="is no JSON"):
+        fetch_bundle(NAME, "http://127.0.0.1", tmp_path)
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
