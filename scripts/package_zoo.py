@@ -9,6 +9,7 @@ installed. The same repository, weights and packages give the same bytes. Resear
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,10 @@ from tanq_monai.deploy.bundle_network import WEIGHTS
 from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.rendering import rendered_json
 from tanq_monai.deploy.torchscript import export_torchscript
+from tanq_monai.deploy.zoo.contents import refusals
+from tanq_monai.deploy.zoo.release import digest, foreign
 from tanq_monai.deploy.zoo.source import INDEX
+from tanq_monai.deploy.zoo.unpack import unpack
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir, write_json
 from tanq_monai.steps import BUNDLE_NAMES, BUNDLES
@@ -43,15 +47,43 @@ def package_zoo(output: str) -> None:
         output: folder of the zoo; made where it is missing. Other versions that lie and are listed there stay.
     """
     folder = check_output_dir(output)
-    info = _listed(folder)
-    for name in BUNDLE_NAMES:
-        bundle = BUNDLES / name
-        version = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
-        archive = folder / f"{name}_v{version}.zip"
-        members = dict(bundle_members(bundle)) | dict(exported_members(bundle)) | dict(package_members())
-        write_zip(archive, {f"{name}/{member}": content for member, content in members.items()})
-        info[archive.stem] = _entry(archive)
-    write_json(dict(sorted(info.items())), folder / INDEX)
+    listed = _listed(folder)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".packaging-") as made:
+        info = {}
+        for name in BUNDLE_NAMES:
+            bundle = BUNDLES / name
+            version = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
+            archive = Path(made) / f"{name}_v{version}.zip"
+            members = dict(bundle_members(bundle)) | dict(exported_members(bundle)) | dict(package_members())
+            write_zip(archive, {f"{name}/{member}": content for member, content in members.items()})
+            _check(archive, bundle)
+            info[archive.stem] = _entry(archive, members)
+        _publish(Path(made), info, listed, folder)
+    for stem, entry in info.items():
+        strange = ", ".join(foreign(entry["files"]))
+        told = f"only --trust {entry['sha256']} makes fetch take {strange}" if strange else "fetch takes all of it"
+        print(f"{folder / stem}.zip: {told}")
+
+
+def _publish(made: Path, info: Mapping[str, Any], listed: Mapping[str, Any], folder: Path) -> None:
+    """Move the zips of ``info`` from ``made`` to ``folder``, and list them there beside what is ``listed`` already.
+
+    Whenever it is killed, the list tells of no file that is not there or is another one: what is about to be replaced
+    leaves it first.
+    """
+    kept = {stem: entry for stem, entry in listed.items() if info.get(stem, entry) == entry}
+    if kept != listed:
+        write_json(kept, folder / INDEX)
+    for stem in info:
+        os.replace(made / f"{stem}.zip", folder / f"{stem}.zip")
+    write_json(dict(sorted((kept | info).items())), folder / INDEX)
+
+
+def _check(archive: Path, bundle: Path) -> None:
+    """Raise where nobody could fetch it."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, reason in refusals(unpack(archive, Path(folder))).items():
+            raise InputError(bundle / name, reason, "put in what a training has written")
 
 
 def _listed(folder: Path) -> dict[str, Any]:
@@ -93,14 +125,15 @@ def package_members() -> Iterator[tuple[str, bytes]]:
             yield f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}", path.read_bytes()
 
 
-def _entry(archive: Path) -> dict[str, Any]:
+def _entry(archive: Path, members: Mapping[str, bytes]) -> dict[str, Any]:
     """``checksum`` (SHA-1) and ``source`` are MONAI's; `python -m tanq_monai fetch` goes by the others."""
     content = archive.read_bytes()
     return {
         "checksum": hashlib.sha1(content).hexdigest(),
         "source": archive.name,
-        "sha256": hashlib.sha256(content).hexdigest(),
+        "sha256": digest(content),
         "size": len(content),
+        "files": {name: digest(members[name]) for name in sorted(members)},
     }
 
 

@@ -263,7 +263,7 @@ def fetch(
     zoo: str,
     version: str | None = None,
     output_dir: str = "bundles",
-    trust_code: bool = False,
+    trust: str | None = None,
 ) -> None:
     """Fetch a bundle from a model zoo, check it, and install it beside its other versions. Research use only.
 
@@ -272,31 +272,30 @@ def fetch(
         zoo: folder or http address of the zoo, where model_info.json lies.
         version: such as 0.1.0. Default: the newest.
         output_dir: gets the folder NAME_vVERSION, from which the bundle runs.
-        trust_code: install it although its copy of tanq_monai is not the one that runs this command.
+        trust: SHA-256 of a zip that you have read, as `audit` tells it: that one is taken, and no other, although it
+            brings configs or code of its own, and with its TorchScript.
     """
     from tanq_monai.deploy.zoo.fetch import fetch_bundle
 
     if isinstance(version, float):
         remedy = f"""quote it twice, e.g. --version "'{version}'\""""
         raise InputError(f"--version {version}", "was read as a number, and 0.10 as 0.1", remedy)
-    chosen = None if version is None else str(version)
-    folder = fetch_bundle(str(name), str(zoo), str(output_dir), chosen, _flag(trust_code, "--trust-code"))
-    _print([str(folder)])
+    chosen, trusted = (None if value is None else str(value) for value in (version, trust))
+    _print([str(fetch_bundle(str(name), str(zoo), str(output_dir), chosen, trusted))])
 
 
 def audit(bundle: str) -> None:
-    """Print everything that a bundle would execute, and what of it is refused; exit code 1 if anything is.
+    """Print everything that a bundle would run; exit code 1 if any of it is not of the installed tanq_monai.
 
     Args:
         bundle: its folder, or its zip file.
     """
     from tanq_monai.deploy.zoo.audit import audit_bundle
 
-    findings = audit_bundle(str(bundle))
-    _print([str(finding) for finding in findings])
-    refused = [finding for finding in findings if finding.refused]
-    if refused:
-        raise InputErrors([InputError(f.where, str(f.refused), f.remedy) for f in refused])
+    lines, problems = audit_bundle(str(bundle))
+    _print(lines)
+    if problems:
+        raise InputErrors(problems)
 
 
 def _print(lines: Sequence[str]) -> None:

@@ -1,8 +1,7 @@
-"""Bundles small enough to be made, spoilt and published within a test."""
+"""Bundles small enough to be made, changed and published within a test."""
 
 import contextlib
 import functools
-import hashlib
 import http.server
 import json
 import threading
@@ -11,21 +10,24 @@ from pathlib import Path
 
 import torch
 
+from tanq_monai.deploy.zoo.release import digest
+from tanq_monai.steps import BUNDLES
+
 METADATA = {"version": "0.1.0", "required_packages_version": {"nibabel": "5.2.0"}, "monai_version": "1.6.1"}
-CONFIG = """imports: [$import torch]
-bundle_root: .
-device: '$torch.device("cuda" if torch.cuda.is_available() else "cpu")'
-"""
+LOGGING = (BUNDLES / "vs_cochlea_seg" / "configs" / "logging.conf").read_text()
 
 
-def make_bundle(folder: Path, config: str = CONFIG, version: str = "0.1.0", **metadata: object) -> Path:
-    """A bundle of one config, one weight and no code."""
-    for part in ("configs", "models"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    content = METADATA | {"version": version} | metadata
-    (folder / "configs" / "metadata.json").write_text(json.dumps(content))
-    (folder / "configs" / "inference.yaml").write_text(config)
-    (folder / "LICENSE").write_text("Apache-2.0")
+def make_bundle(folder: Path, version: str = "0.1.0", files: dict[str, str] | None = None, **metadata: object) -> Path:
+    """A bundle of one of the release's configs, one weight and no code; ``files`` are further ones, or other texts."""
+    texts = {
+        "LICENSE": "Apache-2.0",
+        "configs/metadata.json": json.dumps(METADATA | {"version": version} | metadata),
+        "configs/logging.conf": LOGGING,
+    }
+    for name, text in (texts | (files or {})).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "models").mkdir(exist_ok=True)
     torch.save({"weight": torch.zeros(2)}, folder / "models" / "model.pt")
     return folder
 
@@ -43,7 +45,9 @@ def publish(zoo: Path, *archives: Path, **wrong: object) -> Path:
     info = {}
     for archive in archives:
         content = archive.read_bytes()
-        told = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "source": archive.name}
+        with zipfile.ZipFile(archive) as opened:
+            files = {name.partition("/")[2]: digest(opened.read(name)) for name in opened.namelist()}
+        told = {"sha256": digest(content), "size": len(content), "source": archive.name, "files": files}
         info[archive.stem] = told | wrong
     (zoo / "model_info.json").write_text(json.dumps(info))
     return zoo

@@ -19,7 +19,7 @@ def load_weights(network: nn.Module, model_file: str | Path) -> nn.Module:
     Raises:
         InputError: when the file is missing, no state dict, or of another network.
     """
-    return _load(network, _read_state_dict(Path(model_file)), model_file)
+    return _load(network, read_state_dict(Path(model_file)), model_file)
 
 
 def warm_started(network: nn.Module, model_file: str | Path | None) -> nn.Module:
@@ -33,7 +33,7 @@ def warm_started(network: nn.Module, model_file: str | Path | None) -> nn.Module
     if model_file is None:
         return network
     expected = network.state_dict()
-    weights = {name: _for_all_styles(w, expected.get(name)) for name, w in _read_state_dict(Path(model_file)).items()}
+    weights = {name: _for_all_styles(w, expected.get(name)) for name, w in read_state_dict(Path(model_file)).items()}
     return _load(network, weights, model_file)
 
 
@@ -48,6 +48,18 @@ def resumed_from(network: nn.Module, checkpoint_file: str | Path, name: str) -> 
     if not isinstance(kept, dict):
         raise InputError(path, f"keeps no {name}", REMEDY)
     return _load(network, kept, path)
+
+
+def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """Tensors by name, which torch reads without calling anything else.
+
+    Raises:
+        InputError: when the file is missing, or no state dict.
+    """
+    weights = _read(path, "is no state dict of torch.save")
+    if not all(isinstance(value, torch.Tensor) for value in weights.values()):
+        raise InputError(path, "is no state dict: it holds other things than tensors by name", REMEDY)
+    return weights
 
 
 def digest(network: nn.Module) -> str:
@@ -75,13 +87,6 @@ def _load(network: nn.Module, weights: dict[str, torch.Tensor], model_file: str 
         raise InputError(model_file, problem, REMEDY)
     network.load_state_dict(weights)
     return network
-
-
-def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
-    weights = _read(path, "is no state dict of torch.save")
-    if not all(isinstance(value, torch.Tensor) for value in weights.values()):
-        raise InputError(path, "is no state dict: it holds other things than tensors by name", REMEDY)
-    return weights
 
 
 def _read(path: Path, problem: str) -> dict[str, Any]:

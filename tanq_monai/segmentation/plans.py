@@ -52,11 +52,8 @@ def network_from_plans(
     Raises:
         InputError: when the plan names anything but networks of nnU-Net's and parts of torch.
     """
-    architecture = read_configuration(plans_file, configuration)["architecture"]
-    kwargs = dict(architecture["arch_kwargs"])
-    for name in architecture["_kw_requires_import"]:
-        kwargs[name] = _module_class(kwargs[name], plans_file) if kwargs[name] is not None else None
-    network = _module_class(architecture["network_class_name"], plans_file)(
+    network_class, kwargs = _network_of(read_configuration(plans_file, configuration)["architecture"], plans_file)
+    network = network_class(
         input_channels=1,
         num_classes=len(read_labels(dataset_file)),
         deep_supervision=deep_supervision,
@@ -140,14 +137,16 @@ def read_labels(dataset_file: str | Path) -> dict[str, int]:
     return classes
 
 
-def check_names(plan: Json, plans_file: str | Path) -> None:
-    """Raise unless a plan's configurations and their data have plain names: nnU-Net makes folders of them, and deletes
-    what an earlier run has left there.
+def check_plan(plan: Json, plans_file: str | Path) -> None:
+    """Raise unless nnU-Net may follow a plan from anywhere: it calls whatever its configurations name as networks, and
+    makes folders by the names of them and their data, deleting what an earlier run has left there.
 
     Raises:
-        InputError: for a name that might lead elsewhere.
+        InputError: for anything but networks, and for a name that might lead elsewhere.
     """
     for name, config in plan.get("configurations", {}).items():
+        if "architecture" in config:
+            _network_of(config["architecture"], plans_file)
         for text in (name, config.get("data_identifier", name)):
             if not PLAIN_NAME.fullmatch(str(text)):
                 raise InputError(plans_file, f"names the folder {text!r}", "give it a plain name, e.g. nnUNetPlans_2d")
@@ -179,6 +178,14 @@ def read_json(path: str | Path) -> Json:
         raise InputError(path, *_NO_MODEL) from error
     except json.JSONDecodeError as error:
         raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
+
+
+def _network_of(architecture: Json, plans_file: str | Path) -> tuple[type[nn.Module], Json]:
+    """The class of a network and its arguments, those that are classes as such."""
+    kwargs = dict(architecture["arch_kwargs"])
+    for name in architecture["_kw_requires_import"]:
+        kwargs[name] = _module_class(kwargs[name], plans_file) if kwargs[name] is not None else None
+    return _module_class(architecture["network_class_name"], plans_file), kwargs
 
 
 def _module_class(name: str, plans_file: str | Path) -> type[nn.Module]:

@@ -24,7 +24,7 @@ from tanq_monai.scans.raw_dataset import DESCRIPTION, IMAGES, LABELS, describe_d
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
 from tanq_monai.segmentation.overrides import override_plan
-from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, check_names, read_json
+from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, check_plan, read_json
 from tanq_monai.structures import STRUCTURES, numbered
 
 Case = Mapping[str, Any]
@@ -57,7 +57,7 @@ class PlanWish:
         if self.plans_file is None:
             return None
         plan = read_json(self.plans_file)
-        check_names(plan, self.plans_file)
+        check_plan(plan, self.plans_file)
         plan |= {"dataset_name": DATASET, "plans_name": PLANS}
         return {key: value for key, value in plan.items() if key not in (TRAINED, MIRROR_AXES)}
 

@@ -9,15 +9,19 @@ import sys
 import warnings
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import package_zoo
 import pytest
+import torch
 from bundle_workflow import BUNDLES
 from deploy.bundles import segmenter_bundle, translator_bundle
 from monai.bundle.scripts import get_bundle_info, get_bundle_versions
 
-from tanq_monai.deploy.zoo.audit import audit_bundle, refused
+from tanq_monai import __version__
+from tanq_monai.deploy.zoo.audit import audit_bundle
 from tanq_monai.deploy.zoo.fetch import fetch_bundle
+from tanq_monai.deploy.zoo.release import foreign
 from tanq_monai.errors import InputError
 from tanq_monai.steps import BUNDLE_NAMES
 
@@ -83,8 +87,12 @@ def test_a_zip_holds_all_that_a_bundle_needs_below_its_name(zoos, name):
 
 
 @pytest.mark.parametrize("name", BUNDLE_NAMES)
-def test_a_zip_passes_the_audit(zoos, name):
-    assert refused(audit_bundle(zoos[0] / f"{name}_v{VERSIONS[name]}.zip"), trust_code=False) == []
+def test_a_zip_holds_nothing_but_the_release_and_data_and_torchscript(zoos, name):
+    listed = json.loads((zoos[0] / "model_info.json").read_text())[f"{name}_v{VERSIONS[name]}"]
+    assert foreign(listed["files"]) == ["models/model.ts"]
+    (problem,) = audit_bundle(zoos[0] / f"{name}_v{VERSIONS[name]}.zip")[1]
+    assert f"brings models/model.ts, which is not of the installed tanq_monai {__version__}; " in str(problem)
+    assert str(problem).endswith(f"--trust {listed['sha256']}")
 
 
 @pytest.mark.parametrize("name", BUNDLE_NAMES)
@@ -102,7 +110,7 @@ def test_weights_stay_what_they_are(zoos, name):
     assert members(zoos[0] / f"{name}_v{VERSIONS[name]}.zip")[f"{name}/models/model.pt"] == copy.read_bytes()
 
 
-def test_model_info_is_what_monai_reads_and_tells_sha256_and_size(zoos, monkeypatch):
+def test_model_info_is_what_monai_reads_and_tells_size_and_sha256_of_every_file(zoos, monkeypatch):
     text = (zoos[0] / "model_info.json").read_text()
     for stem, entry in json.loads(text).items():
         content = (zoos[0] / f"{stem}.zip").read_bytes()
@@ -111,6 +119,10 @@ def test_model_info_is_what_monai_reads_and_tells_sha256_and_size(zoos, monkeypa
             "source": f"{stem}.zip",
             "sha256": hashlib.sha256(content).hexdigest(),
             "size": len(content),
+            "files": {
+                member.partition("/")[2]: hashlib.sha256(held).hexdigest()
+                for member, held in members(zoos[0] / f"{stem}.zip").items()
+            },
         }
 
     class Response:
@@ -155,6 +167,91 @@ def test_a_new_version_is_listed_beside_the_old_one_as_long_as_that_lies_there(r
     (tmp_path / "zoo" / "vs_cochlea_seg_v0.9.0.zip").unlink()
     package_zoo.package_zoo(str(tmp_path / "zoo"))
     assert set(json.loads((tmp_path / "zoo" / "model_info.json").read_text())) == {kept, "vs_cochlea_seg_v0.10.0"}
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_whenever_it_is_killed_the_list_fits_the_files(repository, tmp_path, monkeypatch, step):
+    """Steps that change anything: both zips are written, left out of the list, moved, and listed again."""
+
+    class Killed(BaseException):
+        pass
+
+    def killing(write):
+        def counted(*arguments):
+            begun.append(write)
+            if len(begun) == step:
+                raise Killed
+            write(*arguments)
+
+        return counted
+
+    zoo, begun = tmp_path / "zoo", []
+    package_zoo.package_zoo(str(zoo))
+    for name in BUNDLE_NAMES:
+        (repository / name / "docs" / "new.md").write_text("new")
+    for name in ("write_zip", "write_json"):
+        monkeypatch.setattr(package_zoo, name, killing(getattr(package_zoo, name)))
+    monkeypatch.setattr(package_zoo, "os", SimpleNamespace(replace=killing(os.replace)))
+    with pytest.raises(Killed):
+        package_zoo.package_zoo(str(zoo))
+    listed = json.loads((zoo / "model_info.json").read_text())
+    for stem, entry in listed.items():
+        assert hashlib.sha256((zoo / f"{stem}.zip").read_bytes()).hexdigest() == entry["sha256"]
+    assert len(listed) == (2 if step <= 3 else 0)
+
+
+def test_a_bundle_that_is_packed_again_as_it_was_stays_listed(repository, tmp_path, monkeypatch):
+    def listed_while_zips_are_moved(source, place):
+        listed.append(set(json.loads((tmp_path / "zoo" / "model_info.json").read_text())))
+        os.replace(source, place)
+
+    listed, both = [], {f"{name}_v{VERSIONS[name]}" for name in BUNDLE_NAMES}
+    package_zoo.package_zoo(str(tmp_path / "zoo"))
+    monkeypatch.setattr(package_zoo, "os", SimpleNamespace(replace=listed_while_zips_are_moved))
+    package_zoo.package_zoo(str(tmp_path / "zoo"))
+    (repository / "vs_cochlea_seg" / "docs" / "new.md").write_text("new")
+    package_zoo.package_zoo(str(tmp_path / "zoo"))
+    kept = {f"tanq_translation_v{VERSIONS['tanq_translation']}"}
+    assert listed == [both, both, kept, kept]
+
+
+def test_it_is_told_what_others_have_to_trust(repository, tmp_path, capsys):
+    package_zoo.package_zoo(str(tmp_path / "zoo"))
+    translation, segmentation = (tmp_path / "zoo" / f"{name}_v{VERSIONS[name]}.zip" for name in BUNDLE_NAMES)
+    assert capsys.readouterr().out == "".join(f"{zip}: fetch takes all of it\n" for zip in (translation, segmentation))
+    config = repository / "vs_cochlea_seg" / "configs" / "inference.yaml"
+    config.write_text(config.read_text().replace("overlap: 0.5", "overlap: 0.25"))
+    package_zoo.package_zoo(str(tmp_path / "zoo"))
+    sha256 = hashlib.sha256(segmentation.read_bytes()).hexdigest()
+    told = f"only --trust {sha256} makes fetch take configs/inference.json, configs/inference.yaml"
+    assert capsys.readouterr().out.splitlines() == [f"{translation}: fetch takes all of it", f"{segmentation}: {told}"]
+
+
+def test_what_nobody_could_fetch_is_not_packed(repository, tmp_path):
+    torch.save({"epoch": 1}, repository / "tanq_translation" / "models" / "model.pt")
+    with pytest.raises(
+        InputError, match=r"tanq_translation/models/model\.pt: is more than weights, or damaged; put in"
+    ):
+        package_zoo.package_zoo(str(tmp_path / "zoo"))
+    shutil.copyfile(BUNDLES / "tanq_translation/models/model.pt", repository / "tanq_translation/models/model.pt")
+    (repository / "tanq_translation" / "docs" / "a picture.png").touch()
+    with pytest.raises(InputError, match=r"holds 'tanq_translation/docs/a picture\.png', which is no plain name"):
+        package_zoo.package_zoo(str(tmp_path / "zoo"))
+    assert list((tmp_path / "zoo").iterdir()) == []
+
+
+def test_own_weights_are_fetched_by_others_without_further_ado(repository, tmp_path):
+    models = repository / "vs_cochlea_seg" / "models"
+    weights = torch.load(models / "model.pt", weights_only=True)
+    torch.save({name: weight + 1 for name, weight in weights.items()}, models / "model.pt")
+    plans = json.loads((models / "plans.json").read_text()) | {"trained_configuration": "3d_fullres"}
+    (models / "plans.json").write_text(json.dumps(plans))
+    as_version(repository / "vs_cochlea_seg", "0.2.0")
+    package_zoo.package_zoo(str(tmp_path / "zoo"))
+    fetched = fetch_bundle("vs_cochlea_seg", str(tmp_path / "zoo"), tmp_path / "installed")
+    assert fetched.name == "vs_cochlea_seg_v0.2.0"
+    assert (fetched / "models" / "model.pt").read_bytes() == (models / "model.pt").read_bytes()
+    assert audit_bundle(fetched)[1] == []
 
 
 def test_a_list_that_cannot_be_read_is_not_replaced(repository, tmp_path):

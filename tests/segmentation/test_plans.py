@@ -12,6 +12,7 @@ from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.plans import (
     check_model_folder,
+    check_plan,
     mirror_axes_from_plans,
     network_from_plans,
     patch_size_from_plans,
@@ -155,3 +156,16 @@ def test_inference_does_not_import_nnunetv2():
         "sys.exit('nnunetv2' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [("network_class_name", "fractions.Fraction"), ("conv_op", "torch.typename")]
+)
+def test_a_plan_that_nnunet_would_follow_elsewhere_is_refused_in_every_configuration(place, name):
+    for configuration in ("2d", "3d_fullres"):
+        plan = json.loads(PLANS.read_text())
+        check_plan(plan, PLANS)
+        architecture = plan["configurations"][configuration]["architecture"]
+        (architecture if place in architecture else architecture["arch_kwargs"])[place] = name
+        with pytest.raises(InputError, match=rf"names '{name}', which is no part of a network here"):
+            check_plan(plan, PLANS)

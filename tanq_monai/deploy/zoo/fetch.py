@@ -1,23 +1,20 @@
 """Fetch a bundle from a zoo: checked first, then installed whole, beside the versions that are there."""
 
-import contextlib
 import os
-import re
-import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
-import tanq_monai
-from tanq_monai.deploy.zoo.findings import Finding
-from tanq_monai.deploy.zoo.index import Entry, archive_of, find_entry
+from tanq_monai.deploy.zoo.index import Entry, find_entry
 from tanq_monai.deploy.zoo.record import check_record, write_record
+from tanq_monai.deploy.zoo.release import digests, foreign, told
 from tanq_monai.deploy.zoo.requirements import check_requirements, read_metadata
 from tanq_monai.deploy.zoo.source import TIMEOUT, Zoo
 from tanq_monai.deploy.zoo.unpack import told_as_unusable, unpack
 from tanq_monai.errors import InputError
 
-PACKAGE = "tanq_monai"
+TORCHSCRIPT = "models/model.ts"  # a program, which no bundle needs: its weights lie beside it
+_TELL = "tell who published it"
 
 
 def fetch_bundle(
@@ -25,7 +22,7 @@ def fetch_bundle(
     zoo: str,
     output_dir: str | Path,
     version: str | None = None,
-    trust_code: bool = False,
+    trust: str | None = None,
     timeout: float = TIMEOUT,
 ) -> Path:
     """Install a bundle as ``output_dir/{name}_v{version}`` and return that folder.
@@ -37,75 +34,62 @@ def fetch_bundle(
         zoo: folder or http address of the zoo.
         output_dir: gets the folder, beside those of other versions.
         version: default the newest.
-        trust_code: also install a bundle whose copy of the package is not the installed one.
+        trust: SHA-256 of the zip that the user has read: no other is taken, and that one with configs, code and
+            TorchScript that are not of the installed release.
         timeout: of the server, in seconds.
 
     Raises:
         InputError: when anything about it is not as it should be.
     """
+    source = Zoo(zoo, timeout)
     with told_as_unusable(zoo):
-        return _installed(find_entry(Zoo(zoo, timeout), name, version), Zoo(zoo, timeout), Path(output_dir), trust_code)
+        entry = find_entry(source, name, version)
+        strange = _untrusted(entry, source, trust)
+        folder = Path(output_dir) / entry.stem
+        if folder.exists():
+            check_record(folder, entry, entry.files.keys() - set(strange))
+            return folder
+        from tanq_monai.files import check_output_dir  # takes a second
 
-
-def _installed(entry: Entry, zoo: Zoo, output_dir: Path, trust_code: bool) -> Path:
-    folder = output_dir / entry.stem
-    if folder.exists():
-        check_record(folder, entry)
-        return folder
-    with _temporary_folder(output_dir, entry.stem) as temporary:
-        archive = temporary / archive_of(entry)
-        zoo.copy(archive.name, archive, entry.size, entry.sha256)
-        unpacked = unpack(archive, temporary / "unpacked")
-        _check(unpacked, entry, trust_code)
-        write_record(unpacked, entry)
-        try:
+        beside = check_output_dir(output_dir)
+        with tempfile.TemporaryDirectory(prefix=f".{entry.stem}.fetching-", dir=beside) as temporary:
+            archive = Path(temporary) / entry.archive
+            source.copy(archive.name, archive, entry.size, entry.sha256)
+            unpacked = unpack(archive, Path(temporary) / "unpacked")
+            _check(unpacked, entry)
+            for left_out in strange:
+                (unpacked / left_out).unlink()
+                sys.stderr.write(f"{entry.stem}: {left_out}, a program of its own, is left out; --trust brings it\n")
+            write_record(unpacked, entry)
             os.rename(unpacked, folder)
-        except OSError as error:
-            raise InputError(folder, f"cannot be made ({error.strerror})", "see who else writes there") from error
     return folder
 
 
-@contextlib.contextmanager
-def _temporary_folder(output_dir: Path, stem: str) -> Iterator[Path]:
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{stem}.fetching-", dir=output_dir))
-    except OSError as error:
-        raise InputError(output_dir, f"cannot be written to ({error.strerror})", "choose another folder") from error
-    try:
-        yield temporary
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+def _untrusted(entry: Entry, zoo: Zoo, trust: str | None) -> list[str]:
+    """What of a bundle is not to be installed; raise where it is of no use without."""
+    place = zoo.place(entry.archive)
+    if trust is not None and trust != entry.sha256:
+        raise InputError(f"--trust {trust}", f"is not the sha256 of {place}", "audit that file before you trust it")
+    strange = [] if trust is not None else foreign(entry.files)
+    needed = [name for name in strange if name != TORCHSCRIPT]
+    if needed:
+        remedy = f"install the one it was made with, or read what `python -m tanq_monai audit` prints of {place}"
+        raise InputError(entry.stem, told(needed), f"{remedy} and give the --trust that it ends with")
+    return strange
 
 
-def _check(unpacked: Path, entry: Entry, trust_code: bool) -> None:
-    """Raise unless the unpacked bundle is the one that was asked for, runs here, and executes nothing unknown."""
-    from tanq_monai.deploy.zoo.audit import audit_folder, refused  # takes seconds: MONAI and torch
+def _check(unpacked: Path, entry: Entry) -> None:
+    """Raise unless the unpacked bundle is what the zoo's list tells, its data are data, and it runs here."""
+    from tanq_monai.deploy.zoo.contents import refusals  # takes seconds: torch
 
-    if unpacked.name != entry.name:
-        raise InputError(entry.stem, f"holds the bundle {unpacked.name}", "tell who published it")
+    found = digests(unpacked)
+    different = sorted(name for name, _ in found.items() ^ entry.files.items())
+    if unpacked.name != entry.name or different:
+        what = different[0] if different else f"the bundle {unpacked.name}"
+        raise InputError(entry.stem, f"holds {what}, which the zoo's list does not tell", _TELL)
+    for name, reason in refusals(unpacked).items():
+        raise InputError(entry.stem, f"{name} {reason}", _TELL)
     content = read_metadata(unpacked)
     if content.get("version") != entry.version:
-        raise InputError(entry.stem, f"says of itself to be version {content.get('version')}", "tell who published it")
-    found = refused(audit_folder(unpacked, published=True), trust_code)
-    _check_code(unpacked, entry, found)
-    if found:
-        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-        problem = f"{found[0].refused} ({found[0].where}){more}"
-        raise InputError(entry.stem, problem, "do not run it; `python -m tanq_monai audit` on its zip lists all")
+        raise InputError(entry.stem, f"says of itself to be version {content.get('version')}", _TELL)
     check_requirements(entry.stem, content)
-
-
-def _check_code(unpacked: Path, entry: Entry, found: list[Finding]) -> None:
-    """Raise if nothing but the copy of the package is refused: then another version of it may be all there is to it."""
-    from tanq_monai.deploy.zoo.contents import CODE
-
-    if not found or any(finding.what != CODE for finding in found):
-        return
-    init = unpacked / PACKAGE / "__init__.py"
-    match = re.search(r'^__version__ = "([\w.+]+)"', init.read_text() if init.is_file() else "", re.MULTILINE)
-    there = match[1] if match else "of no version"
-    problem = f"carries tanq_monai {there}, which is not the installed {tanq_monai.__version__}: {found[0].file}"
-    if len(found) > 1:
-        problem += f" and {len(found) - 1} files more differ"
-    raise InputError(entry.stem, problem, "install that version first, or give --trust-code if you trust its code")

@@ -1,9 +1,9 @@
-"""``model_info.json``: which bundles of which versions a zoo has."""
+"""``model_info.json``: which bundles of which versions a zoo has, and the SHA-256 of every file of them."""
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from tanq_monai.deploy.zoo.source import INDEX, Zoo
 from tanq_monai.errors import InputError
@@ -22,17 +22,24 @@ class Entry:
         version: such as 0.10.0.
         sha256: of its zip file.
         size: of its zip file, in bytes.
+        files: SHA-256 of what is in it, by name inside the bundle.
     """
 
     name: str
     version: str
     sha256: str
     size: int
+    files: Mapping[str, str]
 
     @property
     def stem(self) -> str:
-        """Name and version, as files and folders are called."""
+        """Name and version, as folders are called."""
         return f"{self.name}_v{self.version}"
+
+    @property
+    def archive(self) -> str:
+        """The name of its zip file, beside the index. ``source``, which MONAI follows, may name another server."""
+        return f"{self.stem}.zip"
 
 
 def find_entry(zoo: Zoo, name: str, version: str | None) -> Entry:
@@ -41,17 +48,16 @@ def find_entry(zoo: Zoo, name: str, version: str | None) -> Entry:
     Raises:
         InputError: when the zoo, the bundle or the version is not there.
     """
-    entries = {entry.version: entry for entry in _read(zoo) if entry.name == name}
+    listed = _read(zoo)
+    entries = {entry.version: entry for entry in listed if entry.name == name}
     if not entries:
-        known = ", ".join(sorted({entry.name for entry in _read(zoo)})) or "none"
+        known = ", ".join(sorted({entry.name for entry in listed})) or "none"
         raise InputError(zoo.address, f"has no bundle {name}", f"choose one of {known}")
-    newest = max(entries, key=as_numbers)
-    if version is None:
-        return entries[newest]
-    if version not in entries:
+    chosen = max(entries, key=as_numbers) if version is None else version
+    if chosen not in entries:
         known = ", ".join(sorted(entries, key=as_numbers))
         raise InputError(zoo.address, f"has no version {version} of {name}", f"choose one of {known}")
-    return entries[version]
+    return entries[chosen]
 
 
 def as_numbers(version: str) -> tuple[int, ...]:
@@ -61,11 +67,10 @@ def as_numbers(version: str) -> tuple[int, ...]:
 
 
 def _read(zoo: Zoo) -> list[Entry]:
-    """All entries; other zoos' without size and sha256 are refused, since nothing could be checked."""
-    text = zoo.read_index()
+    """All entries; other zoos' without sizes and SHA-256 are refused, since nothing could be checked."""
     try:
-        content = json.loads(text)
-    except ValueError as error:
+        content = json.loads(zoo.read_index())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(zoo.place(INDEX), "is no JSON", _OTHER_ZOO) from error
     if not isinstance(content, dict):
         raise InputError(zoo.place(INDEX), "is no list of bundles", _OTHER_ZOO)
@@ -74,12 +79,9 @@ def _read(zoo: Zoo) -> list[Entry]:
 
 def _entry(zoo: Zoo, key: str, value: object) -> Entry:
     match, found = _KEY.fullmatch(key), value if isinstance(value, dict) else {}
-    sha256, size = found.get("sha256"), found.get("size")
-    if match is None or type(size) is not int or size < 1 or not _SHA256.fullmatch(str(sha256)):
-        raise InputError(zoo.place(INDEX), f"tells no version, sha256 and size of {key}", _OTHER_ZOO)
-    return Entry(match["name"], match["version"], str(sha256), size)
-
-
-def archive_of(entry: Entry) -> Path:
-    """The name of its zip file, beside the index. ``source``, which MONAI follows, may name another server."""
-    return Path(f"{entry.stem}.zip")
+    size, files = found.get("size"), found.get("files")
+    digests = [found.get("sha256"), *(files.values() if isinstance(files, dict) else [None])]
+    is_whole = all(isinstance(digest, str) and _SHA256.fullmatch(digest) for digest in digests)
+    if match is None or not is_whole or type(size) is not int or size < 1:
+        raise InputError(zoo.place(INDEX), f"tells no version, size, sha256 and files of {key}", _OTHER_ZOO)
+    return Entry(match["name"], match["version"], found["sha256"], size, found["files"])

@@ -3,25 +3,28 @@
 import contextlib
 import errno
 import json
+import re
 import shutil
 import socket
 import stat
-import struct
 import time
 import zipfile
-import zlib
+from types import SimpleNamespace
 
+import nibabel
 import pytest
-from made_up_zoo import CONFIG, QuietHandler, make_bundle, publish, serving, snapshot, zip_of
+import torch
+from made_up_zoo import QuietHandler, make_bundle, publish, serving, snapshot, zip_of
 from typed import mistakes, run_command
 
 from tanq_monai.deploy.zoo import source
 from tanq_monai.deploy.zoo.fetch import fetch_bundle
 from tanq_monai.deploy.zoo.index import as_numbers
-from tanq_monai.deploy.zoo.requirements import check_requirements
+from tanq_monai.deploy.zoo.release import INSTALLED, digest
 from tanq_monai.errors import InputError
 
 NAME = "vs_cochlea_seg"
+OWN = {"configs/own.yaml": "middle: {_target_: statistics.median, data: [1, 2]}\n"}
 
 
 @pytest.fixture
@@ -40,31 +43,27 @@ def installed(zoo, tmp_path):
     return folder
 
 
-def bundle_zip(zoo, version, config=CONFIG, **metadata):
-    bundle = make_bundle(zoo.parent / f"made_{version}" / NAME, config, version, **metadata)
+def bundle_zip(zoo, version="1.0.0", files=None, name=NAME, **metadata):
+    bundle = make_bundle(zoo.parent / f"made_{version}" / name, version, files, **metadata)
     path = zip_of(bundle, zoo / f"{NAME}_v{version}.zip")
     shutil.rmtree(bundle.parent)
     return path
 
 
-def spoilt(zoo, spoil, version="1.0.0"):
-    """Publish a further version whose zip was opened for appending by ``spoil``, with a checksum that is right."""
-    archive = bundle_zip(zoo, version)
-    with zipfile.ZipFile(archive, "a") as opened:
-        spoil(opened)
-    publish(zoo, archive)
+def sha256_of(zoo, version="1.0.0"):
+    return json.loads((zoo / "model_info.json").read_text())[f"{NAME}_v{version}"]["sha256"]
 
 
 def test_a_bundle_lies_in_a_folder_of_its_version_with_what_its_zip_holds(zoo, tmp_path):
     folder = fetch_bundle(NAME, str(zoo), tmp_path / "bundles", version="0.9.0")
     assert folder == tmp_path / "bundles" / "vs_cochlea_seg_v0.9.0"
     with zipfile.ZipFile(zoo / "vs_cochlea_seg_v0.9.0.zip") as archive:
-        held = {n.removeprefix(f"{NAME}/"): archive.read(n) for n in archive.namelist() if not n.endswith("/")}
+        held = {name.removeprefix(f"{NAME}/"): archive.read(name) for name in archive.namelist()}
     found = snapshot(folder)
     record = json.loads(found.pop("installed.json"))
     assert found == held
-    assert record["sha256"] == json.loads((zoo / "model_info.json").read_text())["vs_cochlea_seg_v0.9.0"]["sha256"]
-    assert record["files"].keys() == held.keys()
+    assert record["sha256"] == sha256_of(zoo, "0.9.0")
+    assert record["files"] == json.loads((zoo / "model_info.json").read_text())["vs_cochlea_seg_v0.9.0"]["files"]
 
 
 def test_versions_are_sorted_as_versions(zoo, tmp_path):
@@ -91,16 +90,22 @@ def test_a_second_fetch_changes_nothing_and_copies_nothing(zoo, installed):
 
 @pytest.mark.parametrize("change", ["edit", "remove"])
 def test_a_second_fetch_tells_a_file_that_is_not_as_it_was_installed(zoo, installed, change):
-    config = installed / f"{NAME}_v0.9.0" / "configs" / "inference.yaml"
+    config = installed / f"{NAME}_v0.9.0" / "configs" / "logging.conf"
     config.write_text("other") if change == "edit" else config.unlink()
-    with pytest.raises(InputError, match=r"inference.yaml: is not as it was installed; move .* away"):
+    with pytest.raises(InputError, match=r"logging.conf: is not as it was installed; move .* away"):
         fetch_bundle(NAME, str(zoo), installed, version="0.9.0")
 
 
 def test_a_version_that_was_published_again_is_told(zoo, installed):
-    publish(zoo, bundle_zip(zoo, "0.9.0", f"{CONFIG}x: 1\n"))
+    publish(zoo, bundle_zip(zoo, "0.9.0", {"LICENSE": "another"}))
     with pytest.raises(InputError, match="is not what the zoo now has under this version"):
         fetch_bundle(NAME, str(zoo), installed, version="0.9.0")
+
+
+def test_a_folder_that_fetch_did_not_make_is_left_alone(zoo, tmp_path):
+    (tmp_path / f"{NAME}_v0.9.0").mkdir()
+    with pytest.raises(InputError, match=r"was not installed by fetch: it has no installed.json"):
+        fetch_bundle(NAME, str(zoo), tmp_path, version="0.9.0")
 
 
 def test_a_plain_http_server_will_do(zoo, tmp_path):
@@ -109,181 +114,161 @@ def test_a_plain_http_server_will_do(zoo, tmp_path):
     assert snapshot(folder) == snapshot(fetch_bundle(NAME, str(zoo), tmp_path / "by_folder"))
 
 
+# --- bundles that are not the release's ------------------------------------------------------------------------------
+def test_own_weights_and_metadata_come_without_being_trusted(zoo, tmp_path):
+    bundle = make_bundle(
+        tmp_path / "own" / NAME, "1.0.0", {"models/model.json": "{}", "docs/README.md": "ours"}, task="ours"
+    )
+    torch.save({"weight": torch.ones(3)}, bundle / "models" / "model.pt")
+    publish(zoo, zip_of(bundle, zoo / f"{NAME}_v1.0.0.zip"))
+    folder = fetch_bundle(NAME, str(zoo), tmp_path)
+    assert torch.load(folder / "models" / "model.pt", weights_only=True)["weight"].tolist() == [1, 1, 1]
+
+
+def test_the_installed_package_comes_without_being_trusted(zoo, tmp_path):
+    code = {f"tanq_monai/{name}": (INSTALLED / name).read_text() for name in ("__init__.py", "errors.py")}
+    publish(zoo, bundle_zip(zoo, files=code))
+    assert (fetch_bundle(NAME, str(zoo), tmp_path) / "tanq_monai" / "errors.py").is_file()
+
+
+@pytest.mark.parametrize("name", ["configs/own.yaml", "configs/logging.conf", "tanq_monai/errors.py", "own.py"])
+def test_what_is_not_of_the_release_comes_when_that_very_zip_is_trusted(zoo, installed, name):
+    publish(zoo, bundle_zip(zoo, files={name: "own: 1\n"}))
+    before = snapshot(installed)
+    told = (
+        rf"_v1.0.0: brings {name}, which is not of the installed tanq_monai .*; .* prints of .*zip and give the --trust"
+    )
+    with pytest.raises(InputError, match=told):
+        fetch_bundle(NAME, str(zoo), installed)
+    with pytest.raises(InputError, match="--trust 0000: is not the sha256 of"):
+        fetch_bundle(NAME, str(zoo), installed, trust="0000")
+    assert snapshot(installed) == before
+    assert (fetch_bundle(NAME, str(zoo), installed, trust=sha256_of(zoo)) / name).read_text() == "own: 1\n"
+
+
+def test_what_is_not_trusted_is_not_even_copied(zoo, installed):
+    publish(zoo, bundle_zip(zoo, files=OWN))
+    (zoo / f"{NAME}_v1.0.0.zip").unlink()
+    with pytest.raises(InputError, match=r"brings configs/own\.yaml"):
+        fetch_bundle(NAME, str(zoo), installed)
+
+
+def test_trust_does_not_make_weights_of_a_pickle(zoo, tmp_path):
+    bundle = make_bundle(tmp_path / "own" / NAME, "1.0.0")
+    torch.save({"epoch": 1}, bundle / "models" / "model.pt")
+    publish(zoo, zip_of(bundle, zoo / f"{NAME}_v1.0.0.zip"))
+    for trust in (None, sha256_of(zoo)):
+        with pytest.raises(InputError, match=r"_v1.0.0: models/model.pt is more than weights, or damaged"):
+            fetch_bundle(NAME, str(zoo), tmp_path / "bundles", trust=trust)
+
+
+def test_torchscript_is_left_out_unless_it_is_trusted(zoo, tmp_path, capsys):
+    publish(zoo, bundle_zip(zoo, files={"models/model.ts": "TorchScript"}))
+    folder = fetch_bundle(NAME, str(zoo), tmp_path)
+    assert sorted(path.name for path in (folder / "models").iterdir()) == ["model.pt"]
+    assert "_v1.0.0: models/model.ts, a program of its own, is left out; --trust brings it" in capsys.readouterr().err
+    assert fetch_bundle(NAME, str(zoo), tmp_path) == folder
+    with pytest.raises(InputError, match=r"was installed without models/model.ts; move .* away and fetch again"):
+        fetch_bundle(NAME, str(zoo), tmp_path, trust=sha256_of(zoo))
+    shutil.rmtree(folder)
+    assert (fetch_bundle(NAME, str(zoo), tmp_path, trust=sha256_of(zoo)) / "models" / "model.ts").is_file()
+    assert fetch_bundle(NAME, str(zoo), tmp_path) == folder
+
+
 # --- what is refused: how the zoo is spoilt, and what the user is told -----------------------------------------------
-def published_wrong(**wrong):
-    return lambda zoo: publish(zoo, bundle_zip(zoo, "1.0.0"), **wrong)
+def published(*, wrong=None, **made):
+    return lambda zoo: publish(zoo, bundle_zip(zoo, **made), **(wrong or {}))
+
+
+def replaced(zoo):
+    """As if somebody had changed a file on the server, and not its list."""
+    publish(zoo, bundle_zip(zoo))
+    bundle_zip(zoo, files={"LICENSE": "Apache-9.0"})
 
 
 def cut_off(zoo):
-    archive = bundle_zip(zoo, "1.0.0")
+    archive = bundle_zip(zoo)
     publish(zoo, archive)
     archive.write_bytes(archive.read_bytes()[:-100])
-
-
-def published_cut_off(zoo):
-    archive = bundle_zip(zoo, "1.0.0")
-    archive.write_bytes(archive.read_bytes()[:-100])
-    publish(zoo, archive)
 
 
 def damaged_inside(zoo):
-    archive = bundle_zip(zoo, "1.0.0")
+    archive = bundle_zip(zoo)
+    files = json.loads((publish(zoo, archive) / "model_info.json").read_text())[archive.stem]["files"]
     archive.write_bytes(archive.read_bytes().replace(b"Apache-2.0", b"Apache-9.0"))
-    publish(zoo, archive)
+    told = {"sha256": digest(archive.read_bytes()), "size": archive.stat().st_size, "files": files}
+    (zoo / "model_info.json").write_text(json.dumps({archive.stem: told}))
 
 
-def with_member(name, content="x"):
-    return lambda zoo: spoilt(zoo, lambda opened: opened.writestr(name, content))
-
-
-def with_link(zoo):
-    link = zipfile.ZipInfo(f"{NAME}/docs/a.md")
-    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
-    spoilt(zoo, lambda opened: opened.writestr(link, "/etc/passwd"))
-
-
-def with_bomb(zoo):
-    bomb = zipfile.ZipInfo(f"{NAME}/docs/a.md")
-    bomb.compress_type = zipfile.ZIP_DEFLATED
-    spoilt(zoo, lambda opened: opened.writestr(bomb, b"0" * 10_000_000))
-
-
-def with_unicode_name(zoo):
-    """A text that Info-ZIP's unzip calls torch.py, by the extra field Unicode Path."""
-    member = zipfile.ZipInfo(f"{NAME}/docs/a.txt")
-    body = struct.pack("<BI", 1, zlib.crc32(member.filename.encode())) + f"{NAME}/torch.py".encode()
-    member.extra = struct.pack("<HH", 0x7075, len(body)) + body
-    spoilt(zoo, lambda opened: opened.writestr(member, "import os"))
-
-
-def with_local_extra(zoo):
-    """The same, but not in the list of members, which is all that Python reads."""
-
-    def spoil(opened):
-        member = zipfile.ZipInfo(f"{NAME}/docs/a.txt")
-        member.extra = struct.pack("<HH", 0x7075, 0)
-        opened.writestr(member, "import os")
-        member.extra = b""
-
-    spoilt(zoo, spoil)
-
-
-def with_nul(zoo):
-    """Python ends the name where C does; others may not."""
-    archive = bundle_zip(zoo, "1.0.0")
-    with zipfile.ZipFile(archive, "a") as opened:
-        opened.writestr(f"{NAME}/docs/a.txtX.py", "import os")
-    archive.write_bytes(archive.read_bytes().replace(b"a.txtX", b"a.txt\0"))
-    publish(zoo, archive)
-
-
-def with_prefix(zoo):
-    archive = bundle_zip(zoo, "1.0.0")
-    archive.write_bytes(b"#!/bin/sh\n" + archive.read_bytes())
-    publish(zoo, archive)
-
-
-def with_gap(zoo):
-    """Another list of members, say, between the files and the list that Python finds from the end."""
-    archive = bundle_zip(zoo, "1.0.0")
-    content = archive.read_bytes()
-    with zipfile.ZipFile(archive) as opened:
-        start = opened.start_dir
-    end = bytearray(content[-22:])
-    end[16:20] = struct.pack("<I", start + 4)
-    archive.write_bytes(content[:start] + b"evil" + content[start:-22] + end)
-    publish(zoo, archive)
-
-
-def with_root(name):
+def with_members(*names, content="x", compression=zipfile.ZIP_STORED):
     def spoil(zoo):
-        bundle = make_bundle(zoo.parent / "made" / name, version="1.0.0")
-        publish(zoo, zip_of(bundle, zoo / f"{NAME}_v1.0.0.zip"))
+        archive = bundle_zip(zoo)
+        with zipfile.ZipFile(archive, "a") as opened:
+            for name in names:
+                opened.writestr(name, content, compression)
+        publish(zoo, archive)
 
     return spoil
 
 
-def twice(zoo):
-    with pytest.warns(UserWarning, match="Duplicate name"):
-        with_member(f"{NAME}/LICENSE")(zoo)
-
-
-def of_version(told, **metadata):
-    def spoil(zoo):
-        archive = bundle_zip(zoo, told, **metadata)
-        publish(zoo, archive.rename(zoo / f"{NAME}_v1.0.0.zip"))
-
-    return spoil
-
-
-def other_bundle(zoo):
-    archive = zip_of(make_bundle(zoo.parent / "made" / "other", version="1.0.0"), zoo / f"{NAME}_v1.0.0.zip")
-    publish(zoo, archive)
-
-
-def without(zoo):
-    (zoo / "model_info.json").unlink()
+def of_other_version(zoo):
+    publish(zoo, bundle_zip(zoo, "0.8.0").rename(zoo / f"{NAME}_v1.0.0.zip"))
 
 
 def index_of(text):
     return lambda zoo: (zoo / "model_info.json").write_text(text)
 
 
+def without(zoo):
+    (zoo / "model_info.json").unlink()
+
+
+def with_a_file_more(zoo):
+    listed = publish(zoo, bundle_zip(zoo)) / "model_info.json"
+    files = json.loads(listed.read_text())[f"{NAME}_v1.0.0"]["files"]
+    publish(zoo, bundle_zip(zoo, files={"own.py": "own = 1"}), files=files)
+
+
+OTHER_FILE = "which the zoo's list does not tell"
 SPOILT = {
-    "wrong sha256": (published_wrong(sha256="0" * 64), "has another sha256 than model_info.json tells"),
-    "larger than told": (published_wrong(size=100), "is more than the 100 bytes that model_info.json tells"),
-    "truncated on the way": (cut_off, "bytes of the"),
-    "truncated when published": (published_cut_off, "is no whole zip file"),
-    "damaged inside": (damaged_inside, "is no whole zip file (Bad CRC-32"),
-    "path upwards": (with_member(f"{NAME}/../../evil.py"), "which leads out of its folder"),
-    "absolute path": (with_member("/tmp/evil.py"), "which leads out of its folder"),
-    "path of Windows": (with_member(f"{NAME}/..\\evil.py"), "which leads out of its folder"),
-    "drive of Windows": (with_member("C:/evil.py"), "which leads out of its folder"),
-    "link": (with_link, "which is no plain file"),
-    "second folder": (with_member("other/evil.py"), "does not lie in one folder but in 2"),
-    "file in no folder": (with_member("evil.py"), "which lies in no folder"),
-    "file twice": (twice, "holds a file twice"),
-    "bomb": (with_bomb, "grows to"),
-    "code that is not ours": (with_member(f"{NAME}/torch.py"), "no bundle needs it"),
-    "version of itself": (of_version("0.8.0"), "says of itself to be version 0.8.0"),
+    "wrong sha256": (published(wrong={"sha256": "0" * 64}), "is not the file of"),
+    "larger than told": (published(wrong={"size": 100}), "is not the file of 100 bytes"),
+    "replaced on the server": (replaced, "is not the file of"),
+    "truncated on the way": (cut_off, "is not the file of"),
+    "damaged inside": (damaged_inside, "Bad CRC-32"),
+    "no zip": (lambda zoo: publish(zoo, bundle_zip(zoo)).joinpath(f"{NAME}_v1.0.0.zip").unlink(), "cannot be read"),
+    "file that is not listed": (with_a_file_more, f"holds own.py, {OTHER_FILE}"),
+    "other files than listed": (published(wrong={"files": {"LICENSE": "0" * 64}}), f"holds LICENSE, {OTHER_FILE}"),
+    "second folder": (with_members("other/LICENSE"), "does not lie in one folder but in 2"),
+    "file twice in other letters": (
+        with_members(f"{NAME}/docs/a.md", f"{NAME}/docs/A.md"),
+        "holds a file twice",
+    ),
+    "growing": (
+        with_members(f"{NAME}/docs/a.md", content=100_000 * "0", compression=zipfile.ZIP_DEFLATED),
+        "grows to",
+    ),
+    "version of itself": (of_other_version, "says of itself to be version 0.8.0"),
+    "other bundle": (published(name="other"), f"holds the bundle other, {OTHER_FILE}"),
     "newer package": (
-        of_version("1.0.0", required_packages_version={"nibabel": "99.0"}),
-        "needs nibabel 99.0 (here is",
+        published(required_packages_version={"nibabel": "99.0"}),
+        f"needs nibabel 99.0 (here is {nibabel.__version__}); pip install 'nibabel>=99.0'",
     ),
-    "newer MONAI": (of_version("1.0.0", monai_version="99.1"), "needs monai 99.1 (here is"),
-    "package that ours do not need": (
-        of_version("1.0.0", required_packages_version={"evil'; touch x #": "1.0"}),
-        "is a package that no bundle of ours requires",
+    "newer MONAI": (published(monai_version="99.1"), "needs monai 99.1 (here is"),
+    "package that is not here": (
+        published(required_packages_version={"no-such-package": "1.0"}),
+        "asks for no-such-package 1.0, which no bundle of the installed tanq_monai does; ask who published it",
     ),
-    "version that is a command": (
-        of_version("1.0.0", required_packages_version={"nibabel": "99'; touch x #"}),
-        "is no version, such as 1.2.0",
-    ),
-    "forbidden call": (of_version("1.0.0", config="x: {_target_: os.system}"), "is a target that is not on the list"),
-    "other bundle": (other_bundle, "holds the bundle other"),
+    "version that is none": (published(required_packages_version={"nibabel": "new"}), "asks for nibabel new, which no"),
     "no index": (without, "model_info.json: cannot be read (No such file or directory)"),
     "index that is none": (index_of("{"), "is no JSON"),
-    "index without checksums": (index_of('{"vs_cochlea_seg_v1.0.0": {"checksum": "a"}}'), "tells no version, sha256"),
-    "index without end": (index_of('{"a": ' * 5000 + "1" + "}" * 5000), "cannot be judged (RecursionError"),
-    "version of many digits": (index_of('{"vs_cochlea_seg_v' + "9" * 5000 + '": {}}'), "model_info.json: "),
-    "requirements that are a list": (
-        of_version("1.0.0", required_packages_version=["torch"]),
-        "is a package that no bundle of ours requires",
-    ),
-    "member of no name": (with_member("./"), "which is a folder of its own"),
-    "record of fetch": (with_member(f"{NAME}/installed.json", "{}"), "no bundle needs it (installed.json)"),
-    "name of another program": (with_unicode_name, "holds more at"),
-    "name of another program in the file": (with_local_extra, "holds more at"),
-    "name that is cut": (with_nul, "whose name goes on behind its end"),
-    "data before the zip": (with_prefix, "holds more at"),
-    "data behind the files": (with_gap, "holds more than its files and their list"),
-    "folder of its own": (with_member(f"{NAME}/docs/", ""), "which is a folder of its own"),
-    "size of nothing": (published_wrong(size=0), "tells no version, sha256 and size"),
-    "size of a truth": (published_wrong(size=True), "tells no version, sha256 and size"),
-    "terminal escapes in the index": (index_of('{"a\\u001b[2J\\nerror: b": {}}'), "size of a\\x1b[2J\\nerror: b;"),
-    "terminal escapes as version": (of_version("1\x1b\nx"), "to be version 1\\x1b\\nx;"),
-    "terminal escapes as root": (with_root("\x1b[2J\nx"), "holds the bundle \\x1b[2J\\nx;"),
-    "index with a path": (index_of('{"../vs_cochlea_seg_v1.0.0": {}}'), "tells no version, sha256"),
+    "index that is a list": (index_of("[]"), "is no list of bundles"),
+    "index without checksums": (index_of('{"vs_cochlea_seg_v1.0.0": {"checksum": "a"}}'), "tells no version, size"),
+    "index without files": (published(wrong={"files": []}), "tells no version, size, sha256 and files of"),
+    "size of nothing": (published(wrong={"size": 0}), "tells no version, size"),
+    "size of a truth": (published(wrong={"size": True}), "tells no version, size"),
+    "index with a path": (index_of('{"../vs_cochlea_seg_v1.0.0": {}}'), "tells no version, size"),
+    "terminal escapes in the index": (index_of('{"a\\u001b[2J\\nerror: b": {}}'), "files of a\\x1b[2J\\nerror: b;"),
 }
 
 
@@ -300,11 +285,27 @@ def test_a_zoo_is_refused_for(zoo, installed, how):
     assert sorted(path.name for path in installed.iterdir()) == ["mine.txt", f"{NAME}_v0.9.0"]
 
 
-def test_what_is_missing_here_is_told_with_the_command_that_installs_it():
-    content = {"required_packages_version": {"no-such-package": "1.0"}}
-    told = r"needs no-such-package 1.0 \(here is none\); pip install 'no-such-package>=1.0'"
-    with pytest.raises(InputError, match=told):
-        check_requirements("bundle", content)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(f"{NAME}/docs/../../a.md", "/tmp/a.md", f"{NAME}/docs\\a.md", "C:/a.md", f"{NAME}/docs/.a.md", "a.md"),
+        *(f"{NAME}/docs/", f"{NAME}/docs//a.md", f"{NAME}/docs/a b.md", "~/a.md"),
+    ],
+)
+def test_a_name_that_leads_elsewhere_or_is_hidden_is_refused_even_of_a_trusted_zip(zoo, installed, name):
+    with_members(name)(zoo)
+    before = snapshot(zoo.parent)
+    with pytest.raises(InputError, match=r"holds .*, which is no plain name of a file in a folder"):
+        fetch_bundle(NAME, str(zoo), installed, trust=sha256_of(zoo))
+    assert snapshot(zoo.parent) == before
+
+
+def test_a_link_in_a_zip_becomes_a_plain_file(zoo, tmp_path):
+    link = zipfile.ZipInfo(f"{NAME}/docs/a.md")
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with_members(link, content="../LICENSE")(zoo)
+    path = fetch_bundle(NAME, str(zoo), tmp_path) / "docs" / "a.md"
+    assert (path.is_symlink(), path.read_text()) == (False, "../LICENSE")
 
 
 def test_a_full_disk_is_no_fault_of_the_zoo(zoo, installed, monkeypatch):
@@ -312,16 +313,10 @@ def test_a_full_disk_is_no_fault_of_the_zoo(zoo, installed, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     before = snapshot(installed)
-    monkeypatch.setattr("tanq_monai.deploy.zoo.source._progress", fill)  # stands where bytes are written
+    monkeypatch.setattr("tanq_monai.deploy.zoo.source.tqdm", fill)  # stands where bytes are written
     with pytest.raises(InputError, match=r"the disk: has no room for it \(No space left on device\); make room"):
         fetch_bundle(NAME, str(zoo), installed)
     assert snapshot(installed) == before
-
-
-def test_names_that_differ_in_case_only_are_one_file_to_some_systems(zoo, installed):
-    with_member(f"{NAME}/License")(zoo)
-    with pytest.raises(InputError, match="holds a file twice"):
-        fetch_bundle(NAME, str(zoo), installed)
 
 
 @pytest.mark.parametrize(
@@ -339,13 +334,6 @@ def test_what_the_zoo_does_not_have_is_told(zoo, installed, name, version, told)
     assert snapshot(installed) == before
 
 
-def test_another_version_of_the_package_is_told_and_installed_when_it_is_trusted(zoo, installed):
-    with_member(f"{NAME}/tanq_monai/__init__.py", '__version__ = "9.9.9"\n')(zoo)
-    with pytest.raises(InputError, match=r"carries tanq_monai 9.9.9, which is not the installed .*--trust-code"):
-        fetch_bundle(NAME, str(zoo), installed)
-    assert fetch_bundle(NAME, str(zoo), installed, trust_code=True).name == f"{NAME}_v1.0.0"
-
-
 def test_an_interrupted_fetch_leaves_all_as_it_was(zoo, installed, monkeypatch):
     before = snapshot(installed)
 
@@ -359,6 +347,7 @@ def test_an_interrupted_fetch_leaves_all_as_it_was(zoo, installed, monkeypatch):
     assert sorted(path.name for path in installed.iterdir()) == ["mine.txt", f"{NAME}_v0.9.0"]
 
 
+# --- servers ---------------------------------------------------------------------------------------------------------
 def test_a_server_that_says_nothing_is_given_up(installed):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -366,75 +355,40 @@ def test_a_server_that_says_nothing_is_given_up(installed):
             fetch_bundle(NAME, address, installed, timeout=0.2)
 
 
-@pytest.mark.parametrize("part", ["head", "list", "zip"])
-def test_a_server_that_sends_a_byte_now_and_then_is_given_up(zoo, installed, monkeypatch, part):
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up(zoo, installed, monkeypatch):
     class Dripping(QuietHandler):
-        def send_response(self, *args):
-            super().send_response(*args)
-            if part == "head":
-                self._drip(b"X-Slow: " + 60 * b"x")
-
         def copyfile(self, source, outputfile):
-            slow = part == ("zip" if "zip" in self.path else "list")
-            self._drip(source.read()) if slow else outputfile.write(source.read())
-
-        def _drip(self, content):
-            with contextlib.suppress(OSError):  # the client went away
-                self.flush_headers()
-                for byte in content[:60]:
-                    self.wfile.write(bytes([byte]))
-                    self.wfile.flush()
-                    time.sleep(0.1)
+            for byte in source.read()[:30]:
+                outputfile.write(bytes([byte]))
+                time.sleep(0.1)
 
     monkeypatch.setattr("made_up_zoo.QuietHandler", Dripping)
     monkeypatch.setattr(source, "SLOWEST", 1_000_000_000)
-    before, start = snapshot(installed), time.monotonic()
-    told = r"cannot be read \((timed out|comes with less than 1000000000 bytes a second)\)"
+    start = time.monotonic()
+    told = r"cannot be read \(comes with less than 1000000000 bytes a second\)"
     with serving(zoo) as address, pytest.raises(InputError, match=told):
         try:
             fetch_bundle(NAME, address, installed, timeout=0.5)
         finally:
-            took = time.monotonic() - start
-    assert took < 4
-    assert snapshot(installed) == before
+            assert time.monotonic() - start < 2
 
 
-@pytest.mark.parametrize("place", ["ftp://127.0.0.1/x", "file:///etc/passwd"])
-def test_a_server_leads_to_no_other_than_web_servers(zoo, installed, monkeypatch, place):
+def test_a_server_may_lead_to_another_web_server_and_to_nothing_else(zoo, tmp_path, monkeypatch):
     class Leading(QuietHandler):
+        to = zoo.as_uri()
+
         def do_GET(self):
             self.send_response(302)
-            self.send_header("Location", place)
+            self.send_header("Location", f"{self.to}{self.path}")
             self.end_headers()
 
-    monkeypatch.setattr("made_up_zoo.QuietHandler", Leading)
-    with serving(zoo) as address, pytest.raises(InputError, match=rf"model_info.json: .*{place}"):
-        fetch_bundle(NAME, address, installed)
-
-
-def test_a_server_may_lead_to_another_web_server(zoo, tmp_path, monkeypatch):
     with serving(zoo) as other:
-
-        class Leading(QuietHandler):
-            def do_GET(self):
-                self.send_response(302)
-                self.send_header("Location", f"{other}{self.path}")
-                self.end_headers()
-
         monkeypatch.setattr("made_up_zoo.QuietHandler", Leading)
         with serving(zoo) as address:
+            with pytest.raises(InputError, match=r"model_info.json: cannot be read \(302 .*file:"):
+                fetch_bundle(NAME, address, tmp_path)
+            Leading.to = other
             assert fetch_bundle(NAME, address, tmp_path).name == f"{NAME}_v0.10.0"
-
-
-def test_a_status_line_is_told_without_signs_that_a_terminal_acts_on(zoo, installed, monkeypatch):
-    class Shouting(QuietHandler):
-        def do_GET(self):
-            self.wfile.write(b"HTTP/1.1 404 \x1b[2J\x07fine\r\nContent-Length: 0\r\n\r\n")
-
-    monkeypatch.setattr("made_up_zoo.QuietHandler", Shouting)
-    with serving(zoo) as address, pytest.raises(InputError) as caught:
-        fetch_bundle(NAME, address, installed)
-    assert "is not there (404 \\x1b[2J\\x07fine)" in str(caught.value)
 
 
 def test_a_server_that_dies_halfway_is_told(zoo, installed, monkeypatch):
@@ -444,14 +398,27 @@ def test_a_server_that_dies_halfway_is_told(zoo, installed, monkeypatch):
 
     monkeypatch.setattr("made_up_zoo.QuietHandler", Dying)
     before = snapshot(installed)
-    with (
-        serving(zoo) as address,
-        pytest.raises(InputError, match=r"cannot be read|1000 bytes of the"),
-    ):
+    with serving(zoo) as address, pytest.raises(InputError, match=r"cannot be read|is not the file of"):
         fetch_bundle(NAME, address, installed, timeout=5)
     assert snapshot(installed) == before
 
 
+def test_no_list_of_bundles_is_endless(zoo, tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "MAX_INDEX", 10)
+    with pytest.raises(InputError, match="is too large for a list of bundles"):
+        fetch_bundle(NAME, str(zoo), tmp_path)
+
+
+def test_from_https_a_server_leads_to_https_alone(tmp_path, monkeypatch):
+    leading = SimpleNamespace(url="http://127.0.0.1/model_info.json", read1=lambda _: b"")
+    monkeypatch.setattr(source.urllib.request, "urlopen", lambda *_, **__: contextlib.nullcontext(leading))
+    with pytest.raises(InputError, match=r"cannot be read \(leads to http://127.0.0.1/model_info.json\)"):
+        fetch_bundle(NAME, "https://127.0.0.1", tmp_path)
+    with pytest.raises(InputError, match="is no JSON"):
+        fetch_bundle(NAME, "http://127.0.0.1", tmp_path)
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
 def fetch_command(*arguments):
     return run_command("fetch", NAME, *arguments)
 
@@ -461,45 +428,35 @@ def test_the_command_tells_a_dead_server_in_one_line_with_exit_code_1(installed)
         port = closed.getsockname()[1]
     before = snapshot(installed)
     result = fetch_command("--zoo", f"http://127.0.0.1:{port}", "--output-dir", installed)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert len(result.stderr.splitlines()) == 1
-    assert result.stderr.startswith(f"error: http://127.0.0.1:{port}/model_info.json: cannot be read (")
+    assert result.stdout == ""
+    (told,) = mistakes(result)
+    assert told.startswith(f"error: http://127.0.0.1:{port}/model_info.json: cannot be read (Connection refused)")
     assert snapshot(installed) == before
 
 
-def test_the_command_tells_a_forbidden_call_in_one_line_and_shows_the_progress(zoo, installed):
-    SPOILT["forbidden call"][0](zoo)
-    before = snapshot(installed)
+def test_the_command_prints_the_folder_and_shows_the_progress(zoo, tmp_path):
     with serving(zoo) as address:
-        result = fetch_command("--zoo", address, "--output-dir", installed)
-    *progress, message = result.stderr.replace("\r", "\n").strip().splitlines()
-    assert result.returncode == 1
-    assert message.startswith(
-        "error: vs_cochlea_seg_v1.0.0: is a target that is not on the list (configs/inference.yaml x"
-    )
-    assert any("100%" in line for line in progress)
-    assert snapshot(installed) == before
-
-
-def test_the_command_prints_the_folder(zoo, tmp_path):
-    done = fetch_command("--zoo", zoo, "--version", "0.2.0", "--output-dir", tmp_path)
+        done = fetch_command("--zoo", address, "--version", "0.2.0", "--output-dir", tmp_path)
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'vs_cochlea_seg_v0.2.0'}\n")
+    assert "100%" in done.stderr
+
+
+def test_what_audit_ends_with_is_what_fetch_wants(zoo, tmp_path):
+    publish(zoo, bundle_zip(zoo, files=OWN))
+    words = ("--zoo", zoo, "--output-dir", tmp_path / "bundles")
+    (refused,) = mistakes(fetch_command(*words))
+    archive = re.search(r"audit` prints of (\S+)", refused)[1]
+    (read,) = mistakes(run_command("audit", archive))
+    assert fetch_command(*words, *read.split()[-2:]).stdout == f"{tmp_path / 'bundles' / NAME}_v1.0.0\n"
 
 
 def test_a_version_that_was_read_as_a_number_is_refused_and_taken_when_quoted_twice(tmp_path):
     zoo = tmp_path / "zoo"
     zoo.mkdir()
     publish(zoo, *(bundle_zip(zoo, version) for version in ("0.1", "0.10")))
-
     words = ("--zoo", zoo, "--output-dir", tmp_path / "bundles")
     told = "error: --version 0.1: was read as a number, and 0.10 as 0.1; quote it twice, e.g. --version \"'0.1'\""
     assert mistakes(fetch_command(*words, "--version", "0.10")) == [told]
     assert not (tmp_path / "bundles").exists()
     done = fetch_command(*words, "--version", "'0.10'")
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'bundles' / 'vs_cochlea_seg_v0.10'}\n")
-
-
-def test_no_list_of_bundles_is_endless(zoo, tmp_path, monkeypatch):
-    monkeypatch.setattr(source, "MAX_INDEX", 10)
-    with pytest.raises(InputError, match="is too large for a list of bundles"):
-        fetch_bundle(NAME, str(zoo), tmp_path)
