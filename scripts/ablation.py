@@ -24,6 +24,7 @@ from tanq_monai.adaptation.settings import demo_settings
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir, replacing
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, psnr, ssim
+from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.structures import STRUCTURES
@@ -151,15 +152,15 @@ def read_patient(
     folder: Path, case: str, translated: Mapping[str, Path], pixels: int, pixel_mm: float, slab_mm: float
 ) -> Patient:
     """The slices that were translated, of the patient ``case`` of ``folder``, scaled as in training."""
-    ceT1, affine = read_volume(folder / f"{case}_ceT1.nii.gz")
-    label, _ = read_volume(folder / f"{case}_Label.nii.gz")
-    grid = plan_slices(ceT1, affine, pixels, pixel_mm, label, slab_mm)
-    true = grid.to_slices(read_volume(folder / f"{case}_hrT2.nii.gz")[0])
+    scan = read_volume(folder / f"{case}_ceT1.nii.gz")
+    label = read_labels(folder / f"{case}_Label.nii.gz", STRUCTURES.values(), scan.grid).labels
+    grid = plan_slices(scan.voxels, scan.affine, pixels, pixel_mm, label, slab_mm)
+    true = grid.to_slices(read_volume(folder / f"{case}_hrT2.nii.gz").voxels)
     return Patient(
-        ceT1=from_unit_range(scale_to_unit_range(grid.to_slices(ceT1))),
+        ceT1=from_unit_range(scale_to_unit_range(grid.to_slices(scan.voxels))),
         hrT2=from_unit_range(scale_to_unit_range(true)),
         label=np.rint(grid.to_slices(label, mode="nearest")),
-        translations={title: grid.to_slices(read_volume(path)[0]) for title, path in translated.items()},
+        translations={title: grid.to_slices(read_volume(path).voxels) for title, path in translated.items()},
     )
 
 

@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 
 import fire
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -21,6 +20,7 @@ from torch.nn import functional as F
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.metrics import dice
 from tanq_monai.scans.folder import find_labelled
+from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.feedback import SegmenterFeedback, feedback_from_folder
 from tanq_monai.structures import STRUCTURES
@@ -52,11 +52,11 @@ def feedback_preparation(
     feedback = feedback_from_folder(model_dir, pixel_mm)
     rows = []
     for case in find_labelled(source_dir).cases:
-        ce_t1, affine = read_volume(case["image"])
-        label = np.asanyarray(read_volume(case["label"])[0])
-        pseudo, _ = read_volume(Path(pseudo_dir) / f"{case['case']}_hrT2.nii.gz")
-        prediction, _ = read_volume(Path(prediction_dir) / f"{case['case']}_Label.nii.gz")
-        grid = plan_slices(ce_t1, affine, pixels, pixel_mm, label, slab_mm)
+        scan, known = read_volume(case["image"]), STRUCTURES.values()
+        label = read_labels(case["label"], known, scan.grid).labels
+        pseudo = read_volume(Path(pseudo_dir) / f"{case['case']}_hrT2.nii.gz").voxels
+        prediction = read_labels(Path(prediction_dir) / f"{case['case']}_Label.nii.gz", known, scan.grid).labels
+        grid = plan_slices(scan.voxels, scan.affine, pixels, pixel_mm, label, slab_mm)
         slices, truth = (
             torch.from_numpy(s)[:, None] for s in (grid.to_slices(pseudo), grid.to_slices(label, "nearest"))
         )

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import fire
 import matplotlib
-import nibabel as nib
 import numpy as np
 
 from tanq_monai.phantom import (
@@ -23,6 +22,7 @@ from tanq_monai.phantom import (
     make_grid,
     render,
 )
+from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_volume
 
 matplotlib.use("Agg")
@@ -104,8 +104,9 @@ def virtual_scan(patient: Patient, protocol, seed: int) -> Scan:
 
 def real_scan(folder: Path, label_path: Path) -> Scan:
     """A real scan with one labelled cochlea; the other one is taken to lie 69.5 mm beside it."""
-    image, affine = read_volume(folder)
-    label = np.asarray(nib.load(label_path).dataobj).astype(np.uint8)
+    scan = read_volume(folder)
+    image, affine = scan.voxels, scan.affine
+    label = read_labels(label_path, (1, 2), scan.grid).labels
     cochlea = np.argwhere(label == 2).mean(0) @ affine[:3, :3].T + affine[:3, 3]
     vs = np.argwhere(label == 1).mean(0) @ affine[:3, :3].T + affine[:3, 3]
     middle = cochlea + np.array((np.sign(vs[0] - cochlea[0]) * 34.75, 0, 0))

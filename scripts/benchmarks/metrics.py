@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from benchmarks.measure import alternate, machine, report, tell
 from tanq_monai.metrics import evaluate_case, voxel_spacing
 from tanq_monai.metrics.scoring import Truth, score_labels
-from tanq_monai.scans.labels import LabelVolume
+from tanq_monai.scans.grid import in_scanner
+from tanq_monai.scans.labels import LabelMap
 from tanq_monai.structures import STRUCTURES, label_values
 
 SPEED_BAR = 10.0  # times MedPy's
@@ -60,7 +61,7 @@ def speed_over_medpy(prediction: Labels, truth: Labels, repeats: int) -> tuple[f
 
 def ours(prediction: Labels, truth: Labels) -> list[float]:
     """Dice and ASSD of every structure, with the directed definition."""
-    case = Truth("", LabelVolume(truth, AFFINE))
+    case = Truth("", LabelMap(truth, in_scanner(truth.shape, AFFINE)))
     scores = score_labels(prediction, case, label_values(STRUCTURES), "directed")
     return [number for score in scores for number in (score.dice, score.assd_mm)]
 
