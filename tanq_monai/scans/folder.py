@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.errors import InputError, InputErrors, mistake_behind
 from tanq_monai.scans.dicom import is_dicom
 from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.labels import check_labels, read_labels
@@ -54,6 +54,13 @@ class Listing:
             self._names.add(name)
         except InputError as error:
             self.problems.append(error)
+
+    def note(self, error: Exception) -> None:
+        """Keep the user's mistake that led to ``error``; what is none is raised."""
+        mistake = mistake_behind(error)
+        if mistake is None:
+            raise error
+        self.problems.append(mistake)
 
     def raise_problems(self) -> None:
         """Raise all problems at once. Call it when the good cases are done."""

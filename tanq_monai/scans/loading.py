@@ -18,7 +18,6 @@ from monai.utils import MetaKeys, SpaceKeys
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from tanq_monai.errors import mistake_behind
 from tanq_monai.scans.folder import Case, Listing
 from tanq_monai.scans.grid import Grid, Transform
 from tanq_monai.scans.labels import read_labels
@@ -139,11 +138,8 @@ class ReadableScans(IterableDataset[Item]):
         for case in self.data:
             try:
                 item = self.transform(case)
-            except Exception as error:
-                mistake = mistake_behind(error)
-                if mistake is None:
-                    raise
-                self.scan.problems.append(mistake)
+            except Exception as error:  # which MONAI's transforms wrap
+                self.scan.note(error)
                 continue
             count += 1
             yield item

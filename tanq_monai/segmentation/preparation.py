@@ -92,6 +92,8 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
     }
     if state and {key: state.get(key) for key in wanted} != wanted:
         _refuse(folders, "other cases, structures or initial model")
+    if not state:
+        _write_raw(cases, folders, wish.structures)
     with folders.active(), processes_or_threads(num_processes):
         if not state:
             _plan(cases, folders, wish, num_processes)
@@ -134,6 +136,15 @@ def write_raw_dataset(cases: Sequence[Case], folder: Path, structures: Mapping[s
     write_json(describe_dataset(dataset, structures, ignore=ignore), folder / DESCRIPTION)
 
 
+def _write_raw(cases: Sequence[Case], folders: RunFolders, structures: Mapping[str, int]) -> None:
+    """The raw data set of a run, or nothing."""
+    try:
+        write_raw_dataset(cases, folders.raw, structures)
+    except (InputError, InputErrors):
+        shutil.rmtree(folders.raw.parent)
+        raise
+
+
 def splits_by_patient(cases: Sequence[Case]) -> list[dict[str, list[str]]]:
     """nnU-Net's five-fold split, drawn over patients: what is made of one scan never lies in training and validation.
 
@@ -159,9 +170,8 @@ def processes_or_threads(num_processes: int) -> Iterator[None]:
 
 
 def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_processes: int) -> None:
-    """Raw data set, fingerprint, plan and split."""
+    """Fingerprint, plan and split."""
     shutil.rmtree(folders.preprocessed, ignore_errors=True)
-    write_raw_dataset(cases, folders.raw, wish.structures)
     extract_fingerprints([1], num_processes=max(1, num_processes), verbose=False)
     plan_experiments([1])
     if wish.plan is not None:

@@ -63,8 +63,8 @@ class MultiView:
         for case in tqdm(scan.cases, desc="translate", unit="scan"):
             try:
                 done += self._make(case)
-            except InputError as error:
-                scan.problems.append(error)
+            except Exception as error:  # which MONAI's transforms wrap
+                scan.note(error)
         if done:
             self.output.finish(done)
         if self.label_free_report:

@@ -48,4 +48,4 @@ def test_a_step_is_measured_against_that_of_another_checkout(capsys):
     )
     assert len(numbers) == 2
     assert all(float(ratio) > 0 for ratio, _ in numbers)
-    assert re.search(r"bfloat16 itself\n1 threads", told)
+    assert re.search(r"there float32\n1 threads", told)

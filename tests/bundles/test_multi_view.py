@@ -245,9 +245,10 @@ def test_the_command_names_bad_cases_and_makes_the_good_ones(source, models, tmp
     for number, name in enumerate(["nan", "cut", "unlabelled"]):
         for path in source.glob(f"{good}_*"):
             shutil.copy(path, scans / path.name.replace(good, f"bad{number}_{name}"))
-    array = nib.load(scans / "bad0_nan_ceT1.nii.gz").get_fdata()
+    image = nib.load(scans / "bad0_nan_ceT1.nii.gz")
+    array = image.get_fdata()
     array[0] = np.nan
-    nib.save(nib.Nifti1Image(array, np.eye(4)), scans / "bad0_nan_ceT1.nii.gz")
+    nib.save(nib.Nifti1Image(array, image.affine), scans / "bad0_nan_ceT1.nii.gz")
     cut = scans / "bad1_cut_Label.nii.gz"
     cut.write_bytes(cut.read_bytes()[:200])
     (scans / "bad2_unlabelled_Label.nii.gz").unlink()

@@ -150,8 +150,8 @@ def test_scans_that_a_worker_of_the_loader_cannot_use_are_told_in_one_line_each(
     array = scan()
     array[0, 0, 0] = np.nan
     write_nifti(scans / "crossmoda2021_ldn_1_ceT1.nii.gz", array)
-    (scans / "crossmoda2022_etz_2_Label.nii.gz").write_bytes(b"")
     store = _store(scans, tmp_path / "slices")
+    (scans / "crossmoda2022_etz_2_Label.nii.gz").write_bytes(b"")  # since it was found
     loader = torch.utils.data.DataLoader(store, batch_size=2, num_workers=1)
     with pytest.raises(InputErrors) as error:
         next(iter(loader))
