@@ -34,7 +34,8 @@ import sys
 class Refuses:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if path is None and name not in {allowed} and name[:15] != "_sysconfigdata_": raise ModuleNotFoundError("No module named " + name, name=name)
+        if path is None and name not in {allowed} and name[:15] != "_sysconfigdata_":
+            raise ModuleNotFoundError("No module named " + name, name=name)
 sys.meta_path.insert(0, Refuses)
 from tanq_monai.deploy.runtime.__main__ import main
 for words in {commands}: main(words)

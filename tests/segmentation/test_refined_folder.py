@@ -227,5 +227,5 @@ def test_the_bundle_run_tells_a_mistake_in_one_line_and_writes_nothing(predictio
     done = subprocess.run(command, cwd=BUNDLES / "vs_cochlea_seg", capture_output=True, text=True, check=False)
     mistakes = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 1 and len(mistakes) == 1 and "Traceback" not in done.stderr
-    assert f"{GOOD}_Label.nii.gz: has shape (50, 60, 20)" in mistakes[0]
+    assert f"{GOOD}_Confidence.nii.gz: has shape (100, 60, 20), {GOOD}_Label.nii.gz (50, 60, 20)" in mistakes[0]
     assert contents(tmp_path / "out") == {}
