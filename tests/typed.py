@@ -6,6 +6,7 @@ What only a process has, such as signals and pipes, is tested in processes: see 
 import io
 import runpy
 import shlex
+import signal
 import subprocess
 import sys
 import warnings
@@ -38,7 +39,7 @@ class Done(NamedTuple):
 
 def ended(program: Callable[[], object]) -> Done:
     """What a Python process that runs nothing but ``program`` prints, and its exit code."""
-    hook, code = sys.excepthook, None
+    hook, term, code = sys.excepthook, signal.getsignal(signal.SIGTERM), None
     sys.excepthook = sys.__excepthook__
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a user sees them, and goes on
@@ -51,6 +52,7 @@ def ended(program: Callable[[], object]) -> Done:
             code = 1
         finally:
             sys.excepthook = hook
+            signal.signal(signal.SIGTERM, term)
     if isinstance(code, str):
         err.write(f"{code}\n")
         code = 1
