@@ -11,7 +11,7 @@ from types import TracebackType
 STOPPED, ENDED = 130, 143  # exit codes after Ctrl-C (SIGINT) and SIGTERM, as shells tell them
 
 # What an operating system says of a place or a disk, and never of a fault of ours.
-_START_AGAIN = {
+REMEDIES = {
     **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room and start again"),
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "choose another place, or mend its permissions"),
     **dict.fromkeys((errno.EIO, errno.ENXIO, errno.ESTALE), "see to the disk and start again"),
@@ -74,9 +74,9 @@ def mistake_behind(error: BaseException | None) -> InputError | InputErrors | No
         if isinstance(e, InputError | InputErrors):
             return e
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _START_AGAIN:
+        if isinstance(error, OSError) and error.errno in REMEDIES:
             where = error.filename if error.filename is not None else "disk"
-            return InputError(where, f"cannot be used ({error.strerror})", _START_AGAIN[error.errno])
+            return InputError(where, f"cannot be used ({error.strerror})", REMEDIES[error.errno])
         if isinstance(error, RuntimeError) and str(error).startswith(_DEAD_WORKER):
             problem = "one of the processes that prepare data was killed, perhaps because memory ran out"
             return InputError("num_workers, num_processes", problem, "start again, with fewer of them")

@@ -67,7 +67,7 @@ def test_a_rename_that_fails_leaves_nothing_behind(tmp_path):
         with replacing(path) as temporary:
             temporary.write_text("new")
 
-    with pytest.raises(OSError, match="is_a_folder"):
+    with pytest.raises(InputError, match=r"is_a_folder: cannot be written \(Is a directory\); choose another place"):
         write()
     assert list(tmp_path.iterdir()) == [path]
 

@@ -185,7 +185,11 @@ def _add(
 def _image_paths(folder: Path, suffixes: tuple[str, ...], scan: Scan) -> list[Path]:
     if not folder.is_dir():
         raise InputError(folder, "is not a folder", "give the folder that holds the scans")
-    if any(is_dicom(path) for path in folder.iterdir()):
+    try:
+        files = list(folder.iterdir())
+    except OSError as error:
+        raise InputError(folder, f"cannot be read ({error.strerror})", "mend its permissions") from error
+    if any(is_dicom(path) for path in files):
         return [folder]
     if is_raw_dataset(folder):
         return sorted((folder / IMAGES).glob(f"*_{CHANNEL}{ENDING}"))

@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether a file starts as DICOM part 10 files do."""
+    """Whether a file starts as DICOM part 10 files do; one that may not be read does not."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def read_header(path: Path, pixels: bool = False) -> "Dataset":

@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 from tanq_monai.metrics import STRUCTURES
 
 DESCRIPTION, PROVENANCE, IMAGES, LABELS = "dataset.json", "provenance.json", "imagesTr", "labelsTr"
@@ -65,7 +65,7 @@ def describe_dataset(
 def write_label(source: Path, image: Path, target: Path) -> None:
     """The label map of ``source`` (float64 in crossMoDA) as uint8, with the affine of ``image``."""
     label = np.rint(np.asanyarray(nib.load(source).dataobj)).astype(np.uint8)
-    with replacing(target) as temporary:
+    with renewing(target) as temporary:
         nib.save(nib.Nifti1Image(label, nib.load(image).affine), temporary)
 
 

@@ -1,20 +1,37 @@
 """NIfTI files that are there completely or not at all."""
 
 import os
+from collections.abc import Iterable, Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
 from monai.data import NibabelWriter
 
-from tanq_monai.files import replacing
+from tanq_monai.data.raw_dataset import ENDING
+from tanq_monai.files import check_renewable, renewing
 
 STEPS = 255  # of a share in [0, 1] that is stored as a whole number
 
 
+def check_results(folder: str | Path, cases: Iterable[Mapping[str, str]], *postfixes: str) -> None:
+    """Raise where a run would replace what no run wrote, before it segments or translates.
+
+    Args:
+        folder: gets ``{case}_{postfix}.nii.gz``.
+        cases: dicts with ``case``.
+        postfixes: of the results of each.
+
+    Raises:
+        InputErrors: one line for each file.
+    """
+    check_renewable(Path(folder) / f"{case['case']}_{postfix}{ENDING}" for case in cases for postfix in postfixes)
+
+
 class AtomicNibabelWriter(NibabelWriter):  # type: ignore[misc]
-    """MONAI's NIfTI writer, writing aside and renaming: an interrupted run leaves no half file."""
+    """MONAI's NIfTI writer, writing aside and renaming: no half file is left, and nobody's own file replaced."""
 
     def write(self, filename: str | PathLike[str], verbose: bool = False, **kwargs: Any) -> None:
         """Write the array that was set.
@@ -24,7 +41,7 @@ class AtomicNibabelWriter(NibabelWriter):  # type: ignore[misc]
             verbose: as in :class:`monai.data.NibabelWriter`.
             **kwargs: as in :class:`monai.data.NibabelWriter`.
         """
-        with replacing(os.fspath(filename)) as temporary:
+        with renewing(os.fspath(filename)) as temporary:
             super().write(temporary, verbose=verbose, **kwargs)
 
 

@@ -22,7 +22,7 @@ from tanq_monai.demo.report import (
     gap_closed,
     write_report,
 )
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 from tanq_monai.steps import Step, StepRunner, bundle_step
 
 # Folder of the labels of the test scans, by the segmenter's title; the scores lie beside it.
@@ -62,10 +62,11 @@ def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
             seconds = translation
         rows[title] = _row(root / f"{LABELS[title]}_scores") | {"seconds": seconds}
     table = pd.DataFrame(rows).T
-    table.to_csv(root / "table.csv")
+    with renewing(root / "table.csv") as temporary:
+        table.to_csv(temporary)
     album = draw_album(root)
     for number, picture in enumerate(album, start=1):
-        with replacing(root / "pictures" / f"{number}.png") as temporary:
+        with renewing(root / "pictures" / f"{number}.png") as temporary:
             temporary.write_bytes(picture.png)
     every = [phantom, *(step for of_title in steps.values() for step in of_title)]
     write_report(root / "report.html", table, album, _facts(root, size, seed, every, table))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tanq_monai.data.cases import Case
 from tanq_monai.data.raw_dataset import ENDING, identifier
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 from tanq_monai.metrics import STRUCTURES, dice
 from tanq_monai.metrics.labels import check_same_grid, read_labels
 
@@ -76,7 +76,7 @@ class CaseWeights:
         """Write ``weights.csv`` (case, weight) and ``feedback.csv``, each at once or not at all."""
         weights = self.scores.drop_duplicates("case")[["case", "weight"]]
         for name, table in (("feedback.csv", self.scores), ("weights.csv", weights)):
-            with replacing(Path(output_dir) / name) as temporary:
+            with renewing(Path(output_dir) / name) as temporary:
                 table.to_csv(temporary, index=False, float_format="%.6f")
 
 

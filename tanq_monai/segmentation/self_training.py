@@ -15,7 +15,7 @@ import pandas as pd
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.data.names import SOURCE, TARGET_DOMAIN
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing, write_json
+from tanq_monai.files import renewing, write_json
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.folders import DATASET, PLANS
@@ -150,7 +150,7 @@ class SelfTraining:
                 break
             tables.append(self._measure(number))
             table = pd.concat(tables, ignore_index=True)
-            with replacing(self.root / "rounds.csv") as temporary:
+            with renewing(self.root / "rounds.csv") as temporary:
                 table.to_csv(temporary, index=False, float_format="%.4f")
             self._point_to(number)
             if tables[-1]["agreement"].mean() >= self.stop_agreement:

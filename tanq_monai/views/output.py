@@ -1,6 +1,5 @@
 """The raw data set as it grows, with the provenance of every file: what is there already is not made again."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -22,7 +21,7 @@ from tanq_monai.data.raw_dataset import (
     read_provenance,
     write_label,
 )
-from tanq_monai.files import replacing, write_json
+from tanq_monai.files import renewing, replacing, sha256_of, write_json
 from tanq_monai.metrics import STRUCTURES
 
 Facts = Mapping[str, Any]
@@ -91,12 +90,8 @@ class RawDatasetWriter:
 
 def source_of(path: str | Path) -> dict[str, str]:
     """Name and SHA-256 of a file, or of the files of a folder in the order of their names."""
-    path, digest = Path(path), hashlib.sha256()
-    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return {"file": path.name, "sha256": digest.hexdigest()}
+    path = Path(path)
+    return {"file": path.name, "sha256": sha256_of(*sorted(path.iterdir()) if path.is_dir() else [path])}
 
 
 def _paths(name: str) -> tuple[str, str]:

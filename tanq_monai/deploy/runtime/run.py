@@ -21,7 +21,7 @@ from tanq_monai.deploy.engines import (
 from tanq_monai.deploy.runtime.segmentation import segment
 from tanq_monai.deploy.runtime.translation import translate
 from tanq_monai.errors import InputError
-from tanq_monai.files import check_output_file, replacing
+from tanq_monai.files import check_output_file, check_renewable, renewing
 from tanq_monai.precision import asked
 from tanq_monai.transforms.labels import REGIONS
 
@@ -60,7 +60,8 @@ def run(
     image, output = Path(image), Path(output)
     if not output.name.endswith((".nii", ".nii.gz")):
         raise InputError(output, "is no name of a NIfTI file", "let it end in .nii.gz")
-    check_output_file(output)
+    check_output_file(output, model, image, label)
+    check_renewable([output])
     properties = read_properties(model)
     task, contrast = properties["task"], properties["modality"]
     if (label is None) == (task == TRANSLATION):
@@ -75,7 +76,7 @@ def run(
     else:
         voxels = _label_on(Path(label), scan.shape, affine, structures)
         result = translate(network, properties, scan, affine, voxels, style, structures)
-    with replacing(output) as temporary:
+    with renewing(output) as temporary:
         nib.save(nib.Nifti1Image(result, affine), temporary)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 from tanq_monai.phantom.check.measure import Measurement
 from tanq_monai.phantom.check.population import FEWEST_FOR_MEDIAN, TOLERANCE, Row, geometry_rows, ratio_rows, scan_rows
 from tanq_monai.phantom.check.published import LONDON_HRT2, published
@@ -86,7 +86,7 @@ class Report:
         """Write ``phantom_check.md`` and ``phantom_check.csv``, the figures of every scan."""
         names = sorted({name for m in self.measurements for name in m.figures})
         with (
-            replacing(Path(folder) / "phantom_check.csv") as path,
+            renewing(Path(folder) / "phantom_check.csv") as path,
             path.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
@@ -95,7 +95,7 @@ class Report:
                 values = (m.figures.get(name, np.nan) for name in names)
                 cells = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
                 writer.writerow([m.name, m.group, m.sequence, m.side or "", *cells])
-        with replacing(Path(folder) / "phantom_check.md") as path:
+        with renewing(Path(folder) / "phantom_check.md") as path:
             path.write_text(self.markdown(), encoding="utf-8")
 
 
