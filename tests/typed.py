@@ -7,14 +7,12 @@ import io
 import runpy
 import shlex
 import signal
-import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -114,14 +112,15 @@ class StepsHere:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.begun: list[str] = []
         self.interrupt_at: str | None = None
-        patch.setattr(steps, "subprocess", SimpleNamespace(run=self._run))
+        patch.setattr(steps, "execute", self._execute)
 
-    def _run(self, command: Sequence[str], cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
-        python, dash_m, module, *words = command
-        assert (python, dash_m) == (sys.executable, "-m")
+    def _execute(self, step: steps.Step, _: object) -> int:
+        dash_m, module, *words = step.arguments
+        assert dash_m == "-m"
+        assert step.folder is not None
         self.begun.append(Path(words[words.index("--config_file") + 1]).stem)
         if self.begun[-1] == self.interrupt_at:
             raise KeyboardInterrupt
-        done = run_module(module, words, cwd)
+        done = run_module(module, words, step.folder)
         sys.stderr.write(done.stderr)
-        return subprocess.CompletedProcess(command, done.returncode)
+        return done.returncode

@@ -79,7 +79,7 @@ def phantom_step(root: Path, settings: Settings, seed: int) -> Step:
     choices: dict[str, Any] = {"output-dir": root / "data", "size": settings.phantom_size, "seed": seed}
     choices |= {f"num-{name}": count for name, count in counts}
     words = [word for name, value in choices.items() for word in (f"--{name}", str(value))]
-    return Step("phantom", ("-m", "tanq_monai", "phantom", *words))
+    return Step("phantom", ("-m", "tanq_monai", "phantom", *words), writes=(root / "data",))
 
 
 def demo_steps(root: Path, settings: Settings, seed: int) -> dict[str, list[Step]]:
@@ -109,7 +109,7 @@ def plain_segmenter(line: Adaptation, name: str, images: Path, labels: Path) -> 
     configuration = next(iter(line.settings.self_training["configurations"]))
     training = {**choices, "configuration": configuration, "seed": line.seed, **line.settings.segmenter}
     return [
-        bundle_step(f"train_{name}", SEGMENTER, "train", training),
+        bundle_step(f"train_{name}", SEGMENTER, "train", training, (images, labels), (folder / "models",)),
         *line.segmentation(f"segment_{name}", folder / "models", line.root / name),
     ]
 

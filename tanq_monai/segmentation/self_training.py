@@ -40,10 +40,10 @@ class Data:
         truth: labels of ``target``, to watch the rounds where there are any; never trained on.
     """
 
-    translated: str
-    labels: str
-    target: str
-    truth: str | None = None
+    translated: str | Path
+    labels: str | Path
+    target: str | Path
+    truth: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class SelfTraining:
             raise InputError("rounds", f"is {rounds}", "choose 0 (no self-training) or more")
         if data.truth is not None and not Path(data.truth).is_dir():
             raise InputError(f"truth_dir {data.truth}", "is not a folder", "give the folder of the labels, or none")
-        self.data = Data(**{name: path and str(Path(path).resolve()) for name, path in vars(data).items()})
+        self.data = Data(**{name: path and Path(path).resolve() for name, path in vars(data).items()})
         self.root = check_output_dir(output_dir).resolve()
         self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement
         self.first_ensemble = None if first_ensemble is None else Path(first_ensemble).resolve()
@@ -192,7 +192,12 @@ class SelfTraining:
             "folds": list(choices.folds),
         }
         shared = {key: choices.training[key] for key in ("trainer", "num_processes") if key in choices.training}
-        yield self._step(number, "select", "find_best", selection | shared)
+        models = self._round(number) / "models"
+        trained = [models / model_name(name, fold) for name in choices.configurations for fold in choices.folds]
+        chosen = (models / DESCRIPTION,)
+        yield bundle_step(
+            f"round_{number}_select", self.bundle, "find_best", selection | shared, reads=trained, writes=chosen
+        )
 
     def _pseudo_labels(self, number: int) -> Iterator[Step]:
         """Refinement of the last round's labels of the real scans, weights of the translations."""
@@ -235,10 +240,14 @@ class SelfTraining:
             training |= {"target_dir": self.data.target, "pseudo_label_dir": folder / "pseudo_labels"}
             if self.choices.use_feedback:
                 training["case_weights"] = folder / "feedback" / "weights.csv"
-        return self._step(number, f"train_{name}", "train", {**training, **self.choices.training, **own})
+        choices, model = {**training, **self.choices.training, **own}, folder / "models" / name
+        return self._step(number, f"train_{name}", "train", choices, model)
 
-    def _step(self, number: int, name: str, config: str, choices: Choices) -> Step:
-        return bundle_step(f"round_{number}_{name}", self.bundle, config, choices)
+    def _step(self, number: int, name: str, config: str, choices: Choices, writes: Path | None = None) -> Step:
+        """A step that reads all the paths among its choices, and writes one, by default ``output_dir``."""
+        reads = [path for key, path in choices.items() if isinstance(path, Path) and key != "output_dir"]
+        written = (writes or Path(choices["output_dir"]),)
+        return bundle_step(f"round_{number}_{name}", self.bundle, config, choices, reads, written)
 
     def _measure(self, number: int) -> pd.DataFrame:
         last = self._round(number - 1) / "predictions" if number else None

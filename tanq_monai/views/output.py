@@ -1,5 +1,7 @@
 """The raw data set as it grows, with the provenance of every file: what is there already is not made again."""
 
+import contextlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -21,7 +23,8 @@ from tanq_monai.data.raw_dataset import (
     read_provenance,
     write_label,
 )
-from tanq_monai.files import renewing, replacing, sha256_of, write_json
+from tanq_monai.errors import InputError
+from tanq_monai.files import check_renewable, renewing, sha256_of, write_json
 from tanq_monai.metrics import STRUCTURES
 
 Facts = Mapping[str, Any]
@@ -43,22 +46,29 @@ class VolumeFiles:
 
 
 class RawDatasetWriter:
-    """Fills a folder with images, labels and ``provenance.json``; ``dataset.json`` comes last.
+    """Fills a folder with images and labels; ``provenance.json`` and ``dataset.json`` come last.
 
     A file counts as there when it was completed, from what it would be made of now: a run that was interrupted goes on,
-    and a new model makes new files. Every file is there completely or not at all.
+    and a new model makes new files. Every file is there completely or not at all. Until the end, a line of
+    ``.provenance.jsonl`` says of each file what it was made of, or null while it is made.
 
     Args:
         folder: of the data set.
         structures: names and values of its labels.
 
     Raises:
-        InputError: when its ``provenance.json`` cannot be read.
+        InputError: when its ``provenance.json`` cannot be read, or it is a data set of somebody else.
     """
 
     def __init__(self, folder: str | Path, structures: Mapping[str, int] = STRUCTURES) -> None:
         self.folder, self.structures = Path(folder), structures
+        self.journal = self.folder / ".provenance.jsonl"
         self.records = read_provenance(self.folder)
+        if (self.folder / DESCRIPTION).exists() and not (self.folder / PROVENANCE).exists():
+            raise InputError(self.folder, f"holds a {DESCRIPTION} that no run wrote", "choose another folder")
+        for line in self.journal.read_text(encoding="utf-8").splitlines() if self.journal.exists() else ():
+            with contextlib.suppress(ValueError):  # the run was killed while it wrote this line
+                self._keep(**json.loads(line))
 
     def has(self, name: str, facts: Facts, measured: Iterable[str] = ()) -> bool:
         """Whether ``name`` is complete, made of ``facts``, with the ``measured`` in its record."""
@@ -69,23 +79,34 @@ class RawDatasetWriter:
 
     def write(self, name: str, files: VolumeFiles, facts: Facts, measured: Facts | None = None) -> None:
         """Image, label and record of ``name``, in this order; what is measured is kept beside the facts."""
-        (self.folder / DESCRIPTION).unlink(missing_ok=True)  # no finished data set while its files change
-        if self.records.pop(name, None) is not None:
-            self._write_records()  # from here on the old image may be a new one
         image, label = (self.folder / path for path in _paths(name))
-        with replacing(image) as temporary:
+        check_renewable([image, label])
+        (self.folder / DESCRIPTION).unlink(missing_ok=True)  # no finished data set while its files change
+        self._note(name, None)  # from here on the old image may be a new one
+        with renewing(image) as temporary:
             nib.save(nib.Nifti1Image(files.voxels, files.affine), temporary)
         write_label(files.label, image, label)
-        self.records[name] = {**facts, **(measured or {}), "date": date.today().isoformat()}
-        self._write_records()
+        self._note(name, {**facts, **(measured or {}), "date": date.today().isoformat()})
 
     def finish(self, names: Iterable[str]) -> None:
         """Declare that the data set consists of ``names``."""
+        write_json({"files": dict(sorted(self.records.items()))}, self.folder / PROVENANCE)
+        self.journal.unlink(missing_ok=True)
         files = {name: _paths(name) for name in sorted(names)}
         write_json(describe_dataset(files, self.structures), self.folder / DESCRIPTION)
 
-    def _write_records(self) -> None:
-        write_json({"files": dict(sorted(self.records.items()))}, self.folder / PROVENANCE)
+    def _note(self, name: str, record: Facts | None) -> None:
+        """A line more, which takes as long with a thousand scans as with one."""
+        self._keep(name, record)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.journal.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps({"name": name, "record": record}))  # below a line that broke off
+
+    def _keep(self, name: str, record: Facts | None) -> None:
+        if record is None:
+            self.records.pop(name, None)
+        else:
+            self.records[name] = dict(record)
 
 
 def source_of(path: str | Path) -> dict[str, str]:
