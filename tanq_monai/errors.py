@@ -1,5 +1,6 @@
 """A user's mistake, told in one line: which file, what is wrong with it, what to do."""
 
+import contextlib
 import errno
 import signal
 import sys
@@ -66,6 +67,19 @@ def print_mistakes_in_one_line() -> None:
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))
+
+
+@contextlib.contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that are started in it hear nothing of Ctrl-C, else each would print a traceback: their parent does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which they inherit
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 def mistake_behind(error: BaseException | None) -> InputError | InputErrors | None:

@@ -67,9 +67,11 @@ def renewing(path: str | Path) -> Iterator[Path]:
     check_renewable([path])
     with replacing(path) as temporary:
         yield temporary
-        # Before the file takes its place: whenever a run is killed, no result of it lies there unknown.
-        with (path.parent / WRITTEN).open("a", encoding="utf-8", errors="surrogateescape") as record:
-            record.write(f"{sha256_of(temporary)}  {path.name}\n")
+        digest = sha256_of(temporary)
+        if not path.exists() or sha256_of(path) != digest:  # else it stands there already
+            # Before the file takes its place: whenever a run is killed, no result of it lies there unknown.
+            with (path.parent / WRITTEN).open("a", encoding="utf-8", errors="surrogateescape") as record:
+                record.write(f"{digest}  {path.name}\n")
 
 
 def check_renewable(paths: Iterable[str | Path]) -> None:

@@ -5,7 +5,7 @@ import multiprocessing
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.pool import ThreadPool
+from multiprocessing.pool import Pool, ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +18,7 @@ from nnunetv2.utilities.crossval_split import generate_crossval_split
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from tanq_monai.data.raw_dataset import DESCRIPTION, ENDING, LABELS, describe_dataset, identifier, write_label
-from tanq_monai.errors import InputError
+from tanq_monai.errors import InputError, deaf_children
 from tanq_monai.files import file_stamps, write_json
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
@@ -78,7 +78,7 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
         num_processes: of nnU-Net; 0 = threads, which saves the half minute in which two processes start.
 
     Raises:
-        InputError: when the run was begun with other cases or settings.
+        InputError: when the run was begun with other cases or settings, or the folder holds nnU-Net data of others.
     """
     begun = folders.root / "prepared.json"
     state = read_json(begun) if begun.exists() else {}
@@ -89,6 +89,8 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
     }
     if state and {key: state.get(key) for key in wanted} != wanted:
         _refuse(folders, "other cases, structures or initial model")
+    if not state:
+        _check_own(folders)
     with folders.active(), processes_or_threads(num_processes):
         if not state:
             _plan(cases, folders, wish, num_processes)
@@ -135,11 +137,21 @@ def splits_by_patient(cases: Sequence[Case]) -> list[dict[str, list[str]]]:
 @contextlib.contextmanager
 def processes_or_threads(num_processes: int) -> Iterator[None]:
     """With 0 nnU-Net's pools of spawned processes become pools of threads: it has no switch for it."""
-    if num_processes:
+    spawn = multiprocessing.get_context("spawn")
+
+    def pool(processes: int) -> Pool:
+        with deaf_children():
+            return spawn.Pool(processes) if num_processes else ThreadPool(processes)
+
+    with mock.patch.object(multiprocessing, "get_context", lambda *_: SimpleNamespace(Pool=pool)):
         yield
-        return
-    with mock.patch.object(multiprocessing, "get_context", lambda *_: SimpleNamespace(Pool=ThreadPool)):
-        yield
+
+
+def _check_own(folders: RunFolders) -> None:
+    """Raise where the new data set would take the place of one that no training made, perhaps of its very cases."""
+    others = [folder for folder in (folders.raw, folders.preprocessed) if folder.exists()]
+    if others and not folders.log.exists():
+        raise InputError(others[0], "is there already, and no training made it", "choose another --output_dir")
 
 
 def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_processes: int) -> None:

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from tanq_monai.data.checks import check_output_dir
 from tanq_monai.data.images import check_image
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import replacing
+from tanq_monai.files import check_renewable, renewing
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.metrics.labels import LabelVolume, check_same_grid, read_labels
 from tanq_monai.segmentation.plausibility import RefinementRules, roles_of
@@ -49,7 +49,7 @@ def refine_folder(
 
     Raises:
         InputError: when ``output_dir`` holds other labels, or there is no prediction.
-        InputErrors: one line for every case with a missing or unusable file.
+        InputErrors: one line for every case with a missing or unusable file, or whose label was changed by others since.
     """
     roles_of(structures)
     cases = _find_cases(Path(prediction_dir), needs_uncertainty=rules is not None)
@@ -89,6 +89,7 @@ def _earlier_cases(predictions: Path, output: Path) -> set[str]:
     if predictions.resolve() == output.resolve():
         raise InputError(output, "holds the predictions themselves", remedy)
     table = output / TABLE
+    check_renewable([table, output / WORTH])
     try:
         earlier = set(pd.read_csv(table, dtype=str)["case"]) if table.is_file() else set()
     except (ValueError, KeyError) as error:
@@ -96,6 +97,7 @@ def _earlier_cases(predictions: Path, output: Path) -> set[str]:
     strangers = sorted({path.name.removesuffix(LABEL) for path in output.glob(f"*{LABEL}")} - earlier)
     if strangers:
         raise InputError(output, f"holds {strangers[0]}{LABEL}, which no refinement wrote", remedy)
+    check_renewable(output / f"{case}{LABEL}" for case in earlier)
     return earlier
 
 
@@ -125,8 +127,8 @@ def _refine_cases(
             mistakes.append(mistake)
             continue
         if not done.reasons:
-            with replacing(stage / f"{case}{LABEL}") as temporary:
-                nib.save(nib.Nifti1Image(done.labels, prediction.affine), temporary)
+            stage.mkdir(exist_ok=True)
+            nib.save(nib.Nifti1Image(done.labels, prediction.affine), stage / f"{case}{LABEL}")
     if mistakes:
         raise InputErrors(mistakes)
     return rows, worths
@@ -210,9 +212,10 @@ def _publish(report: RefinementReport, stage: Path, output: Path, earlier: set[s
     else:
         _write_csv(report.worth, output / WORTH)
     for case in accepted:
-        (stage / f"{case}{LABEL}").replace(output / f"{case}{LABEL}")
+        with renewing(output / f"{case}{LABEL}") as temporary:
+            (stage / f"{case}{LABEL}").replace(temporary)
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    with replacing(path) as temporary:
+    with renewing(path) as temporary:
         temporary.write_text(table.to_csv(index=False, float_format="%.6f"), encoding="utf-8")

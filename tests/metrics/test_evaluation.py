@@ -298,7 +298,7 @@ def test_saved_scores_read_back_and_nothing_unfinished_stays(folders, tmp_path):
     evaluation = evaluate_folder(*folders)
     evaluation.save(tmp_path / "new" / "scores")
     folder = tmp_path / "new" / "scores"
-    assert sorted(path.name for path in folder.iterdir()) == ["scores.csv", "summary.csv", "summary.tex", "summary.txt"]
+    assert sorted(path.name for path in folder.glob("[!.]*")) == ["scores.csv", "summary.csv", "summary.tex", "summary.txt"]
     pd.testing.assert_frame_equal(pd.read_csv(folder / "scores.csv"), evaluation.scores, atol=1e-6)
     summary = pd.read_csv(folder / "summary.csv", index_col=["site", "structure", "metric"])
     pd.testing.assert_frame_equal(summary, evaluation.summary, atol=1e-6, check_dtype=False)
@@ -320,5 +320,5 @@ def test_a_saved_comparison_reads_back_and_stands_in_text_and_latex(folders, tmp
 
 def test_unwritable_output_is_named(folders, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"file/scores: cannot be written"):
+    with pytest.raises(InputError, match=r"file/scores/scores.csv: cannot be written \(Not a directory\); choose another place"):
         evaluate_folder(*folders).save(tmp_path / "file" / "scores")

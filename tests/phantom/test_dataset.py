@@ -17,7 +17,7 @@ from tanq_monai.phantom.scanner.sequences import LONDON_MPRAGE
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    files = sorted(p for p in folder.rglob("[!.]*") if p.is_file())
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 

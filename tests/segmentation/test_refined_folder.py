@@ -43,7 +43,7 @@ def predictions(tmp_path):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("[!.]*")) if path.is_file()}
 
 
 def labels_in(folder):
