@@ -15,7 +15,7 @@ from tanq_monai.errors import REMEDIES, InputError, InputErrors
 
 WRITTEN = ".written.sha256"
 _NO_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
-_TORCH_WRITER = "inline_container"  # in what torch tells when a file cannot be written, which hides what the system said
+_TORCH_WRITER = "inline_container"  # in what torch tells when a file cannot be written, hiding the system's reason
 
 
 @contextlib.contextmanager
@@ -181,5 +181,3 @@ def _files(path: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(folder, name) for name in names if not name.startswith("."))
-
-

@@ -262,8 +262,10 @@ def _change(record: Record, step: Step) -> str | None:
 
 
 def _difference(before: list[list[Any]], now: list[list[Any]]) -> str | None:
-    was, is_ = ({name: stamp for name, *stamp in stamps} for stamps in (before, now))
-    for name in sorted(was.keys() | is_.keys()):
-        if was.get(name) != is_.get(name):
-            return f"{name} {'has changed' if name in was.keys() & is_.keys() else 'is new' if name in is_ else 'is gone'}"
+    old, new = ({name: stamp for name, *stamp in stamps} for stamps in (before, now))
+    for name in sorted(old.keys() | new.keys()):
+        if name not in new:
+            return f"{name} is gone"
+        if old.get(name) != new[name]:
+            return f"{name} {'has changed' if name in old else 'is new'}"
     return None

@@ -24,7 +24,15 @@ from tanq_monai.data.model_choices import read_choices
 from tanq_monai.data.weights import digest
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
 from tanq_monai.deploy.engine_network import DIGEST, EngineNetwork
-from tanq_monai.deploy.engines import ONNX_RUNTIME, SEGMENTER_2D, SEGMENTER_3D, TRANSLATOR, Choices, open_engine, read_properties
+from tanq_monai.deploy.engines import (
+    ONNX_RUNTIME,
+    SEGMENTER_2D,
+    SEGMENTER_3D,
+    TRANSLATOR,
+    Choices,
+    open_engine,
+    read_properties,
+)
 from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.deploy.runtime.run import SEGMENTATION, TRANSLATION

@@ -49,7 +49,7 @@ def refine_folder(
 
     Raises:
         InputError: when ``output_dir`` holds other labels, or there is no prediction.
-        InputErrors: one line for every case with a missing or unusable file, or whose label was changed by others since.
+        InputErrors: one line for every case with a missing or unusable file, or a refined label that was changed since.
     """
     roles_of(structures)
     cases = _find_cases(Path(prediction_dir), needs_uncertainty=rules is not None)

@@ -227,7 +227,7 @@ class SelfTraining:
         folds = "_".join(map(str, self.choices.folds))
         return self._round(number) / "nnUNet_results" / DATASET / model / f"crossval_results_folds_{folds}"
 
-    def _segmentation(self, number: int, name: str, images: str, labels: Path, **choices: Any) -> Step:
+    def _segmentation(self, number: int, name: str, images: str | Path, labels: Path, **choices: Any) -> Step:
         choices |= {"dataset_dir": images, "output_dir": labels}
         return self._step(number, name, "ensemble", choices | dict(self.choices.inference))
 

@@ -225,6 +225,23 @@ def test_a_bad_label_stops_the_training_before_it_starts(damage, words, tiny_pha
     assert not list((tmp_path / "run").rglob("*"))
 
 
+@pytest.mark.parametrize("place", ["scans", "labels"])
+def test_labels_of_ones_own_stay_in_the_folder_of_the_scans_and_in_any_other(trained, tiny_phantom, tmp_path, place):
+    scans, output = tmp_path / "scans", tmp_path / place
+    shutil.copytree(tiny_phantom / "validation", scans)
+    first, *others = sorted(path.name.replace("_hrT2", "_Label") for path in scans.glob("*_hrT2.nii.gz"))
+    output.mkdir(exist_ok=True)
+    (output / first).write_bytes(b"mine")
+    message = mistake_of(infer, scans, trained[0] / MODEL, output)
+    assert message.startswith(f"{output / first}: is there already, and not as an earlier run wrote it; take it away")
+    assert (output / first).read_bytes() == b"mine"
+    assert not any((output / name).exists() for name in others)
+    (output / first).unlink()
+    for _ in range(2):  # the second one replaces the labels of the first
+        infer(scans, trained[0] / MODEL, output)
+    assert nib.load(output / first).shape == nib.load(next(scans.glob("*_hrT2.nii.gz"))).shape
+
+
 def test_an_empty_folder_says_what_to_give(tmp_path):
     (tmp_path / "data").mkdir()
     assert "holds no image; give a folder with" in mistake_of(

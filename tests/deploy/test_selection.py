@@ -264,5 +264,5 @@ def test_scans_of_one_virtual_patient_are_one_study(tmp_path):
 
 
 def test_virtual_series_names_the_sequences_it_knows(tmp_path):
-    with pytest.raises(InputError, match="^--sequence FLAIR: is none of the phantom's; choose one of 3D FLASH, "):
+    with pytest.raises(InputError, match=r"^--sequence FLAIR: is none of the phantom's; choose one of 3D FLASH, "):
         main(["virtual-series", "-i", "a.nii.gz", "--sequence", "FLAIR", "-o", str(tmp_path / "out")])

@@ -197,7 +197,8 @@ def labels_by_inference_yaml(server, output):
     folders = ["--dataset_dir", str(server.folder / "studies"), "--output_dir", str(output), "--device", "cpu"]
     command = [sys.executable, "-m", "monai.bundle", "run", *files, *folders]
     output_of(command, server.bundle, os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"})
-    return {f"{p.name.removesuffix('_Label.nii.gz')}_hrT2": np.asarray(nib.load(p).dataobj) for p in output.glob("[!.]*")}
+    labels = {path.name.removesuffix("_Label.nii.gz"): path for path in output.glob("*_Label.nii.gz")}
+    return {f"{case}_hrT2": np.asarray(nib.load(path).dataobj) for case, path in labels.items()}
 
 
 def agree(one, other):

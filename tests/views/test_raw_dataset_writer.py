@@ -103,11 +103,11 @@ def test_a_data_set_that_ends_as_it_was_is_left_as_it_was(writer: RawDatasetWrit
 
 def test_nothing_of_somebody_elses_data_set_is_replaced(tmp_path: Path, files: VolumeFiles) -> None:
     (tmp_path / "dataset.json").write_text("{}")
-    with pytest.raises(InputError, match="holds a dataset.json that no run wrote; choose another folder"):
+    with pytest.raises(InputError, match=r"holds a dataset.json that no run wrote; choose another folder"):
         RawDatasetWriter(tmp_path)
     own = write_nifti(tmp_path / "other" / "labelsTr" / "a_tanq.nii.gz", structures())
     before = own.read_bytes()
-    with pytest.raises(InputErrors, match="a_tanq.nii.gz: is there already, and not as an earlier run wrote it"):
+    with pytest.raises(InputErrors, match=r"a_tanq.nii.gz: is there already, and not as an earlier run wrote it"):
         RawDatasetWriter(tmp_path / "other").write("a_tanq", files, FACTS)
     assert own.read_bytes() == before
 
