@@ -15,7 +15,8 @@ from tanq_monai.errors import REMEDIES, InputError, InputErrors
 
 WRITTEN = ".written.sha256"
 _NO_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
-_TORCH_WRITER = "inline_container"  # in what torch tells when a file cannot be written, hiding the system's reason
+# In what NumPy and torch tell when a file cannot be written, hiding the system's reason.
+_HIDDEN = ("requested and", "inline_container")
 
 
 @contextlib.contextmanager
@@ -37,20 +38,24 @@ def replacing(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:
-        own = error.filename is None or Path(error.filename) in (path, temporary, *path.parents)
-        remedy = REMEDIES.get(error.errno or 0, "choose another place" if error.errno in _NO_PLACE else "")
-        if not own or not remedy:
+    except (OSError, RuntimeError) as error:
+        reason, remedy = _refusal(error, (path, temporary, *path.parents))
+        if not remedy:
             raise
-        raise InputError(path, f"cannot be written ({error.strerror})", remedy) from error
-    except RuntimeError as error:
-        if _TORCH_WRITER not in str(error):
-            raise
-        problem = f"cannot be written ({str(error).splitlines()[0]})"
-        raise InputError(path, problem, REMEDIES[errno.ENOSPC]) from error
+        raise InputError(path, f"cannot be written ({reason})", remedy) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _refusal(error: OSError | RuntimeError, own: tuple[Path, ...]) -> tuple[str, str]:
+    """Why one of the ``own`` files cannot be written, and what to do; no remedy when it is about something else."""
+    if isinstance(error, OSError) and error.errno is not None:
+        is_own = error.filename is None or Path(error.filename) in own
+        remedy = REMEDIES.get(error.errno, "choose another place" if error.errno in _NO_PLACE else "")
+        return str(error.strerror), remedy if is_own else ""
+    is_hidden = any(words in str(error) for words in _HIDDEN)
+    return str(error).partition("\n")[0], REMEDIES[errno.ENOSPC] if is_hidden else ""
 
 
 @contextlib.contextmanager

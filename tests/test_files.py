@@ -203,6 +203,7 @@ def test_a_file_does_not_take_the_place_of_what_it_is_made_of(tmp_path):
     [
         (OSError(errno.ENOSPC, "No space left on device"), "cannot be written (No space left on device); make room"),
         (OSError(errno.EROFS, "Read-only file system"), "cannot be written (Read-only file system); choose another"),
+        (OSError("98304 requested and 20416 written"), "make room and start again"),
         (RuntimeError("[enforce fail at inline_container.cc:668] . \nmore"), "make room and start again"),
     ],
 )

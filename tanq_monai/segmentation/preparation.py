@@ -163,7 +163,10 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
     plan_experiments([1])
     if wish.plan is not None:
         write_json(wish.plan, folders.plans_file)
-    shutil.copytree(folders.raw / LABELS, folders.preprocessed / "gt_segmentations")
+    true = folders.preprocessed / "gt_segmentations"
+    true.mkdir()
+    for label in sorted((folders.raw / LABELS).glob(f"*{ENDING}")):
+        shutil.copyfile(label, true / label.name)
     if len({case.get("patient", identifier(case)) for case in cases}) >= FOLDS:
         write_json(splits_by_patient(cases), folders.preprocessed / "splits_final.json")
 
