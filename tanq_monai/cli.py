@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 import fire
 
-from tanq_monai.errors import InputError, InputErrors, mistake_behind
+from tanq_monai.errors import InputError, InputErrors, print_mistakes_in_one_line
 
 
 def phantom(
@@ -349,20 +349,12 @@ def _check_options(words: Sequence[str]) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command; a user's mistake ends in one line and exit code 1.
+    """Run a command; it ends as :func:`tanq_monai.errors.print_mistakes_in_one_line` says.
 
     Args:
         argv: the command and its options. Default: those that this process was started with.
     """
+    print_mistakes_in_one_line()
     words = sys.argv[1:] if argv is None else list(argv)
-    try:
-        _check_options(words)
-        fire.Fire(COMMANDS, command=words, name="tanq_monai")
-    except ValueError as error:
-        mistake = mistake_behind(error)
-        if mistake is None:
-            raise
-        sys.exit("\n".join(f"error: {line}" for line in str(mistake).splitlines()))
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        sys.exit(130)
+    _check_options(words)
+    fire.Fire(COMMANDS, command=words, name="tanq_monai")

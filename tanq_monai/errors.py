@@ -1,9 +1,24 @@
 """A user's mistake, told in one line: which file, what is wrong with it, what to do."""
 
+import contextlib
+import errno
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
+
+STOPPED, ENDED = 130, 143  # exit codes after Ctrl-C (SIGINT) and SIGTERM, as shells tell them
+
+# What an operating system says of a place or a disk, and never of a fault of ours.
+REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "make room and start again"),
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "choose another place, or mend its permissions"),
+    **dict.fromkeys((errno.EIO, errno.ENXIO, errno.ESTALE), "see to the disk and start again"),
+}
+# How torch and nnU-Net tell that a process which loads or prepares data for them was killed.
+_DEAD_WORKER = ("DataLoader worker", "Some background worker")
 
 
 class InputError(ValueError):
@@ -41,17 +56,46 @@ def printable(text: str) -> str:
 
 
 def print_mistakes_in_one_line() -> None:
-    """Make Python end with ``error: ...`` and exit code 1, not a traceback, when an :class:`InputError` escapes.
+    """Make Python end in one line, not in a traceback, where nothing is wrong with the program.
 
-    MONAI wraps exceptions of components in ``RuntimeError``, so the chain of causes is searched. Everything else
+    A mistake ends with ``error: ...`` and exit code 1, Ctrl-C with ``stopped`` and 130. SIGTERM ends with 143 and
+    without a word, after everything was cleaned up as after Ctrl-C; to a client that has a way of its own to end, it is
+    left. MONAI wraps exceptions of components in ``RuntimeError``, so the chain of causes is searched. Everything else
     keeps its traceback.
     """
     sys.excepthook = _excepthook
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))
+
+
+@contextlib.contextmanager
+def deaf_children() -> Iterator[None]:
+    """Processes that are started in it hear nothing of Ctrl-C, else each would print a traceback: their parent does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which they inherit
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 def mistake_behind(error: BaseException | None) -> InputError | InputErrors | None:
-    """The user's mistake that led to ``error``, if one did."""
-    return next((e for e in _chain(error) if isinstance(e, InputError | InputErrors)), None)
+    """The user's mistake that led to ``error``, if one did; or what the machine refused: room, a place, a process."""
+    for e in _chain(error):
+        if isinstance(e, InputError | InputErrors):
+            return e
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in REMEDIES:
+            where = error.filename if error.filename is not None else "disk"
+            return InputError(where, f"cannot be used ({error.strerror})", REMEDIES[error.errno])
+        if isinstance(error, RuntimeError) and str(error).startswith(_DEAD_WORKER):
+            problem = "one of the processes that prepare data was killed, perhaps because memory ran out"
+            return InputError("num_workers, num_processes", problem, "start again, with fewer of them")
+        error = error.__cause__  # no context: what a fault of ours came up in is not what led to it
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -61,9 +105,23 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    mistake = mistake_behind(error)
-    if mistake is None:
+    stopped = issubclass(kind, KeyboardInterrupt)
+    mistake = None if stopped else mistake_behind(error)
+    if mistake is None and not stopped:
         sys.__excepthook__(kind, error, traceback)
         return
+    _close_progress_bars()
+    if stopped:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would be told in Python's own words
+        print("stopped", file=sys.stderr)
+        sys.exit(STOPPED)
     for line in str(mistake).splitlines():
         print(f"error: {line}", file=sys.stderr)
+
+
+def _close_progress_bars() -> None:
+    """Else the message stands in the line of a bar. Where tqdm was not imported, there is none."""
+    bars = getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())
+    for bar in list(bars):
+        bar.close()

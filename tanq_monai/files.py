@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -10,7 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tanq_monai.errors import InputError
+from tanq_monai.errors import REMEDIES, InputError, InputErrors
+
+WRITTEN = ".written.sha256"
+_NO_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
+# In what NumPy and torch tell when a file cannot be written, hiding the system's reason.
+_HIDDEN = ("requested and", "inline_container")
 
 
 @contextlib.contextmanager
@@ -21,27 +27,93 @@ def replacing(path: str | Path) -> Iterator[Path]:
     same ones, readers that look for ``*_Label.nii.gz`` do not find what a killed process left. After an error the
     temporary file is removed and ``path`` is as before. The folder is made. Of several processes that write the same
     file, the last one's stays.
+
+    Raises:
+        InputError: when there is no room, or nothing may be written there.
     """
     path = Path(path)
     endings = "".join(path.suffixes)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name.removesuffix(endings)}.writing-{os.getpid()}{endings}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         os.replace(temporary, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise InputError(path, f"cannot be written ({error.strerror})", "make room and start again") from error
-        raise
+    except (OSError, RuntimeError) as error:
+        reason, remedy = _refusal(error, (path, temporary, *path.parents))
+        if not remedy:
+            raise
+        raise InputError(path, f"cannot be written ({reason})", remedy) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
-def check_output_file(path: str | Path) -> Path:
-    """Make the folder of a file that is to be written, and return its path; raise where it cannot be written."""
+def _refusal(error: OSError | RuntimeError, own: tuple[Path, ...]) -> tuple[str, str]:
+    """Why one of the ``own`` files cannot be written, and what to do; no remedy when it is about something else."""
+    if isinstance(error, OSError) and error.errno is not None:
+        is_own = error.filename is None or Path(error.filename) in own
+        remedy = REMEDIES.get(error.errno, "choose another place" if error.errno in _NO_PLACE else "")
+        return str(error.strerror), remedy if is_own else ""
+    is_hidden = any(words in str(error) for words in _HIDDEN)
+    return str(error).partition("\n")[0], REMEDIES[errno.ENOSPC] if is_hidden else ""
+
+
+@contextlib.contextmanager
+def renewing(path: str | Path) -> Iterator[Path]:
+    """As :func:`replacing`, for results: what lies there is replaced only if an earlier run wrote it, as it is now.
+
+    Nobody's own scan, label or table is lost by the choice of a folder, nor what somebody corrected in a result. The
+    folder keeps the digests of its results in ``.written.sha256``, as ``sha256sum --check`` reads them.
+
+    Raises:
+        InputError: as :func:`replacing` and :func:`check_renewable`.
+    """
+    path = Path(path)
+    check_renewable([path])
+    with replacing(path) as temporary:
+        yield temporary
+        digest = sha256_of(temporary)
+        if not path.exists() or sha256_of(path) != digest:  # else it stands there already
+            # Before the file takes its place: whenever a run is killed, no result of it lies there unknown.
+            with (path.parent / WRITTEN).open("a", encoding="utf-8", errors="surrogateescape") as record:
+                record.write(f"{digest}  {path.name}\n")
+
+
+def check_renewable(paths: Iterable[str | Path]) -> None:
+    """Raise for files that :func:`renewing` would not replace, before the work.
+
+    Raises:
+        InputErrors: one line for each.
+    """
+    remedy = "take it away, or choose another place"
+    foreign = [path for path in map(Path, paths) if path.exists() and not is_written(path)]
+    if foreign:
+        problem = "is there already, and not as an earlier run wrote it"
+        raise InputErrors(InputError(path, problem, remedy) for path in foreign)
+
+
+def is_written(path: Path) -> bool:
+    """Whether a file is, byte for byte, what :func:`renewing` wrote."""
+    record = path.parent / WRITTEN
+    if not path.is_file() or not record.is_file():
+        return False
+    lines = record.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    own = {line[:64] for line in lines if line[66:] == path.name}
+    return bool(own) and sha256_of(path) in own
+
+
+def check_output_file(path: str | Path, *inputs: str | Path | None) -> Path:
+    """Make the folder of a file that is to be written, and return its path; raise where it must or can not be written.
+
+    Args:
+        path: of the file.
+        inputs: what it is made of, files or folders: none of them may be it, also not by a link.
+    """
     path = Path(path)
     if path.is_dir():
         raise InputError(path, "is a folder", "give the name of a file")
+    if path.exists() and any(Path(own).exists() and path.samefile(own) for own in inputs if own is not None):
+        raise InputError(path, "would replace what it is made of", "give another name")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):
@@ -79,14 +151,31 @@ def filling(folder: str | Path) -> Iterator[Path]:
 
 
 def write_json(content: Any, path: str | Path) -> None:
-    """Write JSON, completely or not at all."""
+    """Write JSON, completely or not at all; a file that says so already is left as it is."""
+    path, text = Path(path), json.dumps(content, indent=2) + "\n"
+    if path.is_file() and path.read_bytes() == text.encode():
+        return
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
+
+
+def sha256_of(*paths: Path) -> str:
+    """SHA-256 of the bytes of all these files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def file_stamps(paths: Iterable[str | Path]) -> list[list[Any]]:
-    """Name, size and time of every file, sorted: what changes when one of them does."""
-    files = sorted(str(Path(path).resolve()) for path in paths)
+    """Name, size and time of every file, sorted: what changes when one of them does.
+
+    Args:
+        paths: files, or folders whose files are meant, those of folders in them too, and hidden ones not.
+    """
+    files = sorted({str(file.resolve()) for path in paths for file in _files(Path(path))})
     return [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]
 
 
@@ -102,3 +191,12 @@ def check_output_dir(path: str | Path) -> Path:
             return path
     except OSError as error:
         raise InputError(path, "cannot be written to", "choose another output folder") from error
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if not path.is_dir():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in names if not name.startswith("."))

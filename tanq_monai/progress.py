@@ -1,5 +1,7 @@
 """A progress bar of a whole training."""
 
+import logging
+
 from ignite.engine import Engine, Events
 from tqdm import tqdm
 
@@ -22,6 +24,7 @@ class ProgressHandler:
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
 
     def _start(self, engine: Engine) -> None:
+        engine.logger.addFilter(_is_news)
         state = engine.state
         total = state.max_epochs * state.epoch_length
         self.bar = tqdm(total=total, initial=state.iteration, desc=self.task, mininterval=1)
@@ -38,3 +41,8 @@ class ProgressHandler:
     def _fail(self, error: Exception) -> None:
         self.bar.close()
         raise error
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not what Ignite says of every exception, which is told in the end."""
+    return "terminating due to exception" not in record.getMessage()

@@ -1,9 +1,13 @@
+import errno
+import signal
+import subprocess
+import sys
 import textwrap
 
 import pytest
 from typed import Done, ended
 
-from tanq_monai.errors import InputError, InputErrors, mistake_behind
+from tanq_monai.errors import InputError, InputErrors, deaf_children, mistake_behind, print_mistakes_in_one_line
 
 PREAMBLE = "from tanq_monai.errors import *\nprint_mistakes_in_one_line()\n"
 
@@ -76,3 +80,76 @@ def test_the_mistake_is_found_in_the_chain_and_absent_elsewhere():
     assert mistake_behind(mistake) is mistake
     assert mistake_behind(RuntimeError("no mistake")) is None
     assert mistake_behind(None) is None
+
+
+def test_what_the_machine_refuses_is_a_mistake_that_says_what_to_do():
+    full = OSError(errno.ENOSPC, "No space left on device")
+    assert str(mistake_behind(full)) == "disk: cannot be used (No space left on device); make room and start again"
+    wrapped = RuntimeError("Failed to evaluate")
+    wrapped.__cause__ = PermissionError(errno.EACCES, "Permission denied", "a.nii.gz")
+    assert str(mistake_behind(wrapped)).startswith("a.nii.gz: cannot be used (Permission denied); choose another")
+    assert mistake_behind(FileNotFoundError(errno.ENOENT, "No such file", "a")) is None
+
+
+@pytest.mark.parametrize("told", ["DataLoader worker (pid 7) is killed by signal: Killed.", "Some background worker"])
+def test_a_process_that_was_killed_while_it_prepared_data_is_no_fault_of_the_program(told):
+    assert "was killed, perhaps because memory ran out; start again" in str(mistake_behind(RuntimeError(told)))
+
+
+def test_a_fault_that_came_up_while_the_disk_was_full_keeps_its_traceback():
+    done = _run(
+        """
+        try:
+            raise OSError(28, 'No space left on device')
+        except OSError:
+            {}['fault']
+        """
+    )
+    assert done.stderr.endswith("KeyError: 'fault'\n")
+
+
+WAIT = """
+from tanq_monai.errors import *
+print_mistakes_in_one_line()
+import signal, sys, time
+from tqdm import tqdm
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    for _ in tqdm(range(100)):
+        print('begun', flush=True)
+        time.sleep(60)
+finally:
+    print('cleaned', flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("how", "code", "last"), [(signal.SIGINT, 130, ["stopped"]), (signal.SIGTERM, 143, [])])
+def test_a_program_that_is_stopped_cleans_up_and_says_so_in_a_line_of_its_own(how, code, last):
+    command = [sys.executable, "-c", WAIT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(how)
+        printed, told = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert printed == "cleaned\n"
+    assert "Traceback" not in told
+    assert [line for line in told.splitlines() if "it/s" not in line and line] == last
+
+
+def test_who_has_a_way_of_its_own_to_end_keeps_it():
+    before = signal.getsignal(signal.SIGTERM)
+    own = lambda *_: None  # noqa: E731
+    try:
+        signal.signal(signal.SIGTERM, own)
+        ended(print_mistakes_in_one_line)
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_children_hear_nothing_of_ctrl_c_and_this_process_does_again():
+    before = signal.getsignal(signal.SIGINT)
+    with deaf_children():
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is before

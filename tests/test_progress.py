@@ -41,3 +41,14 @@ def test_an_error_ends_the_bar_and_is_not_swallowed():
     with pytest.raises(ValueError, match="no good batch"):
         engine.run([0, 0], max_epochs=3)
     assert handler.bar.disable
+
+
+def test_ignite_says_nothing_of_an_error_that_is_told_in_the_end(caplog):
+    def fail(engine, batch):
+        raise KeyboardInterrupt
+
+    engine, handler = Engine(fail), ProgressHandler()
+    handler.attach(engine)
+    with caplog.at_level("INFO"), pytest.raises(KeyboardInterrupt):
+        engine.run([0])
+    assert "terminating" not in caplog.text

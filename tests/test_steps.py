@@ -1,9 +1,11 @@
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import fire.parser
 import pytest
@@ -23,16 +25,19 @@ def machine(monkeypatch):
         def __init__(self):
             self.codes, self.ran, self.clock = [], [], 0.0
 
-        def run(self, command, cwd=None, **options):
-            self.ran.append((command, cwd))
+        def execute(self, step, files):
+            self.ran.append(step)
             self.clock += 10
+            for path in step.writes:
+                path.mkdir(exist_ok=True)
+                (path / "result").write_text(step.name)
             code = self.codes.pop(0) if self.codes else 0
             if isinstance(code, BaseException):
                 raise code
-            return subprocess.CompletedProcess(command, code)
+            return code
 
     machine = Machine()
-    monkeypatch.setattr(steps.subprocess, "run", machine.run)
+    monkeypatch.setattr(steps, "execute", machine.execute)
     monkeypatch.setattr(steps.time, "perf_counter", lambda: machine.clock)
     return machine
 
@@ -48,8 +53,11 @@ def test_a_step_runs_its_command_in_its_folder(tmp_path):
 
 @pytest.mark.slow
 def test_a_real_command_that_fails_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"^fail: ended with exit code 3; see its message above, then start again$"):
+    told = "see its message above, if there is one, then start again"
+    with pytest.raises(InputError, match=f"^fail: ended with exit code 3; {told}$"):
         StepRunner(tmp_path, 1).run(Step("fail", ("-c", "raise SystemExit(3)")))
+    with pytest.raises(InputError, match=f"^killed: was ended by SIGKILL; {told}$"):
+        StepRunner(tmp_path, 1).run(Step("killed", ("-c", "import os; os.kill(os.getpid(), 9)")))
 
 
 def test_a_step_that_is_done_is_not_run_again(tmp_path, machine):
@@ -133,20 +141,131 @@ def test_a_step_that_failed_may_be_run_with_other_settings(tmp_path, machine):
     assert json.loads((tmp_path / "translate.json").read_text())["command"].endswith("--size c")
 
 
-@pytest.mark.slow
-def test_a_step_whose_first_run_is_still_alive_is_not_started_beside_it(tmp_path):
+@pytest.fixture
+def step(tmp_path):
+    """A step that reads a folder of two scans and writes another folder."""
+    for name in ("a", "b"):
+        (tmp_path / "scans" / "site").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "scans" / "site" / name).write_text(name)
+    return Step("segment", ("-m", "something"), reads=(tmp_path / "scans",), writes=(tmp_path / "labels",))
+
+
+CHANGES = {
+    "scans/site/new is new": lambda root: (root / "scans" / "site" / "new").touch(),
+    "scans/site/a is gone": lambda root: (root / "scans" / "site" / "a").unlink(),
+    "scans/site/b has changed": lambda root: (root / "scans" / "site" / "b").write_text("other"),
+    "labels/result is gone": lambda root: (root / "labels" / "result").unlink(),
+    "labels/result has changed": lambda root: (root / "labels" / "result").write_text("corrected"),
+}
+
+
+@pytest.mark.parametrize("told", CHANGES)
+def test_a_step_of_which_something_has_changed_is_run_again_and_it_is_told(tmp_path, machine, step, capsys, told):
+    StepRunner(tmp_path / "steps", 1).run(step)
+    CHANGES[told](tmp_path)
+    StepRunner(tmp_path / "steps", 1).run(step)
+    assert len(machine.ran) == 2
+    assert f"segment was done before, but {tmp_path}/{told}\n" in capsys.readouterr().out
+    StepRunner(tmp_path / "steps", 1).run(step)
+    assert len(machine.ran) == 2
+
+
+def test_what_others_add_to_its_results_and_hidden_files_are_no_change(tmp_path, machine, step):
+    StepRunner(tmp_path / "steps", 1).run(step)
+    (tmp_path / "labels" / "another").touch()
+    (tmp_path / "scans" / ".hidden").touch()
+    StepRunner(tmp_path / "steps", 1).run(step)
+    assert len(machine.ran) == 1
+
+
+def test_what_changes_while_a_step_runs_counts_as_a_change(tmp_path, machine, step, monkeypatch):
+    def execute(step, files):
+        (tmp_path / "scans" / "late").touch()
+        return machine.execute(step, files)
+
+    monkeypatch.setattr(steps, "execute", execute)
+    StepRunner(tmp_path / "steps", 1).run(step)
+    StepRunner(tmp_path / "steps", 1).run(step)
+    assert len(machine.ran) == 2
+
+
+@pytest.mark.parametrize("text", ["", '{"command": ', "[]", "{}", '{"command": "python", "seconds": 1, "done": true}'])
+def test_a_record_that_is_none_is_told_and_the_run_goes_on_without_it(tmp_path, machine, text):
+    record = tmp_path / "translate.json"
+    record.write_text(text)
+    with pytest.raises(InputError, match=r"translate.json: is no record of a step; remove it, and the step is run"):
+        StepRunner(tmp_path, 1).run(STEP)
+    record.unlink()
+    StepRunner(tmp_path, 1).run(STEP)
+    assert len(machine.ran) == 1
+
+
+WORK = """
+from pathlib import Path
+from tanq_monai.errors import print_mistakes_in_one_line
+from tanq_monai.steps import Step, StepRunner
+print_mistakes_in_one_line()
+StepRunner(Path({folder!r}), 1).run(Step({name!r}, ("-c", {program!r})))
+"""
+SLEEP = """
+import os, pathlib, time
+try:
+    pathlib.Path({begun!r}).with_suffix(".new").write_text(str(os.getpid()))
+    pathlib.Path({begun!r}).with_suffix(".new").replace({begun!r})
+    time.sleep(60)
+finally:
+    pathlib.Path({begun!r}).with_suffix(".cleaned").touch()
+"""
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A work in a process of its own, with a step that is a work as well; what it prints goes to ``said``."""
     begun = tmp_path / "begun"
-    slow = Step("slow", ("-c", f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(60)"))
-    program = "from pathlib import Path; from tanq_monai.steps import Step, StepRunner; "
-    program += f"StepRunner(Path({str(tmp_path)!r}), 1).run(Step('slow', {slow.arguments}))"
-    parent = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, stderr=subprocess.DEVNULL)
+    hook = "from tanq_monai.errors import print_mistakes_in_one_line\nprint_mistakes_in_one_line()"
+    inner = WORK.format(folder=str(tmp_path), name="inner", program=hook + SLEEP.format(begun=str(begun)))
+    outer = WORK.format(folder=str(tmp_path), name="outer", program=inner)
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen([sys.executable, "-c", outer], start_new_session=True, stderr=said, stdout=said)
     while not begun.exists():
-        assert parent.poll() is None
+        assert process.poll() is None
         time.sleep(0.05)
-    parent.kill()  # its step lives on
-    parent.wait()
+    yield process, int(begun.read_text())
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def is_alive(pid):
     try:
-        with pytest.raises(InputError, match="slow: is still running, started before; wait for it, or end it"):
-            StepRunner(tmp_path, 1).run(slow)
-    finally:
-        os.killpg(parent.pid, signal.SIGKILL)
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a process that was killed")
+@pytest.mark.parametrize(
+    ("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+)
+def test_however_a_work_ends_no_step_of_its_steps_lives_on_and_each_cleans_up(tmp_path, work, how, code):
+    process, step = work
+    send = os.killpg if how == signal.SIGINT else os.kill  # a terminal tells all of them of Ctrl-C
+    send(process.pid, how)
+    assert process.wait(timeout=30) == code
+    deadline = time.monotonic() + 30
+    while is_alive(step) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_alive(step)
+    assert (tmp_path / "begun.cleaned").exists()
+    said = (tmp_path / "said").read_text()
+    assert "Traceback" not in said
+    assert said.count("stopped") == (how == signal.SIGINT)
+    if how != signal.SIGKILL:
+        assert not json.loads((tmp_path / "inner.json").read_text())["done"]
+
+
+@pytest.mark.slow
+def test_a_step_that_is_running_is_not_started_beside_itself(tmp_path, work):
+    with pytest.raises(InputError, match="inner: is still running, started before; wait for it, or end it"):
+        StepRunner(tmp_path, 1).run(Step("inner", ()))

@@ -6,14 +6,13 @@ What only a process has, such as signals and pipes, is tested in processes: see 
 import io
 import runpy
 import shlex
-import subprocess
+import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -38,7 +37,7 @@ class Done(NamedTuple):
 
 def ended(program: Callable[[], object]) -> Done:
     """What a Python process that runs nothing but ``program`` prints, and its exit code."""
-    hook, code = sys.excepthook, None
+    hook, term, code = sys.excepthook, signal.getsignal(signal.SIGTERM), None
     sys.excepthook = sys.__excepthook__
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a user sees them, and goes on
@@ -51,6 +50,7 @@ def ended(program: Callable[[], object]) -> Done:
             code = 1
         finally:
             sys.excepthook = hook
+            signal.signal(signal.SIGTERM, term)
     if isinstance(code, str):
         err.write(f"{code}\n")
         code = 1
@@ -112,14 +112,15 @@ class StepsHere:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.begun: list[str] = []
         self.interrupt_at: str | None = None
-        patch.setattr(steps, "subprocess", SimpleNamespace(run=self._run))
+        patch.setattr(steps, "execute", self._execute)
 
-    def _run(self, command: Sequence[str], cwd: Path, **_: object) -> subprocess.CompletedProcess[str]:
-        python, dash_m, module, *words = command
-        assert (python, dash_m) == (sys.executable, "-m")
+    def _execute(self, step: steps.Step, _: object) -> int:
+        dash_m, module, *words = step.arguments
+        assert dash_m == "-m"
+        assert step.folder is not None
         self.begun.append(Path(words[words.index("--config_file") + 1]).stem)
         if self.begun[-1] == self.interrupt_at:
             raise KeyboardInterrupt
-        done = run_module(module, words, cwd)
+        done = run_module(module, words, step.folder)
         sys.stderr.write(done.stderr)
-        return subprocess.CompletedProcess(command, done.returncode)
+        return done.returncode

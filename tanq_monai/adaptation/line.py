@@ -96,8 +96,9 @@ class Adaptation:
         yield from self.segmentation("segment", self.root / "self_training" / "models", self.labels)
         truth = () if self.truth is None else ("--truth", str(self.truth))
         pages = ("--scans", self.segmented, "--pred", self.labels, "--output", self.report)
-        structures = ("--structures", str(dict(self.structures)))
-        yield Step("report", ("-m", "tanq_monai", "report", *map(str, pages), *structures, *truth))
+        words = (*map(str, pages), "--structures", str(dict(self.structures)), *truth)
+        reads = (self.segmented, self.labels, *self._true(self.truth))
+        yield Step("report", ("-m", "tanq_monai", "report", *words), reads=reads, writes=(self.report,))
 
     def translator_training(self, name: str) -> Step:
         """Training of ``tanq`` or ``cyclegan``."""
@@ -105,7 +106,8 @@ class Adaptation:
         config = "train" if name == "tanq" else ("train", "train_cyclegan")
         folders = {"source_dir": self.scans.source, "target_dir": self.scans.target, "output_dir": self.root / name}
         choices = {**folders, **self._structures, "seed": self.seed, **self.settings.slices, **own}
-        return bundle_step(f"train_{name}", TRANSLATOR, config, choices)
+        reads, writes = (self.scans.source, self.scans.target), (self.root / name / "models",)
+        return bundle_step(f"train_{name}", TRANSLATOR, config, choices, reads, writes)
 
     def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
         """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``."""
@@ -114,7 +116,8 @@ class Adaptation:
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
         styles = {key: value for key, value in self.settings.looks.items() if key == "styles"}
         choices = {**folders, **models, **self._structures, **self.settings.slices, **styles}
-        return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices)
+        reads, writes = (self.scans.source, *models.values()), (self.root / name,)
+        return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices, reads, writes)
 
     def self_training(self, name: str = "self_training", translated: str = "translated", **choices: Any) -> Step:
         """Segmenter on the data set ``translated``, rounds of self-training; ``choices`` in place of the size's own."""
@@ -131,16 +134,23 @@ class Adaptation:
             SEGMENTER,
             "self_training",
             {**folders, **truth, **self._structures, "seed": self.seed, **segmenter, **sizes, **choices},
+            reads=(self.root / translated, self.scans.target, *self._true(self.target_truth)),
+            writes=(self.root / name / "models",),
         )
 
     def segmentation(self, name: str, models: Path, labels: Path) -> Iterator[Step]:
         """Labels of the scans to segment, and where their truth is known the scores, in a folder beside the labels."""
         choices = {"dataset_dir": self.segmented, "ensemble_dir": models, "output_dir": labels, "uncertainty": True}
-        yield bundle_step(name, SEGMENTER, "ensemble", choices)
+        yield bundle_step(name, SEGMENTER, "ensemble", choices, reads=(self.segmented, models), writes=(labels,))
         if self.truth is not None:
-            scoring = {"dataset_dir": labels, "truth_dir": self.truth, **self._structures}
             scores = labels.with_name(f"{labels.name}_scores")
-            yield bundle_step(f"{name}_score", SEGMENTER, "evaluate", scoring | {"output_dir": scores})
+            scoring = {"dataset_dir": labels, "truth_dir": self.truth, **self._structures, "output_dir": scores}
+            reads = (labels, self.truth)
+            yield bundle_step(f"{name}_score", SEGMENTER, "evaluate", scoring, reads, writes=(scores,))
+
+    @staticmethod
+    def _true(labels: Path | None) -> tuple[Path, ...]:
+        return () if labels is None else (labels,)
 
     @property
     def _structures(self) -> dict[str, Any]:

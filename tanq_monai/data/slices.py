@@ -18,7 +18,7 @@ from torch.utils.data import Dataset
 from tqdm import tqdm
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import replacing
+from tanq_monai.files import file_stamps, replacing
 from tanq_monai.scans.folder import Case, problems_of, style_of
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_grid, read_volume
@@ -158,11 +158,15 @@ class SliceStore:
     def _cut(self, case: Case) -> NDArray[np.int16]:
         return _cut(case, self.size)
 
+    @property
+    def stamp(self) -> str:
+        """Of all scans and labels as they are now, wherever their folder lies."""
+        stamps = [(Path(name).name, *rest) for case in self.cases for name, *rest in file_stamps(_sources(case))]
+        return hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
+
     def _file(self, case: Case) -> Path:
         """Named by what its content follows from: the files as they are now, and the size."""
-        sources = [Path(case[key]) for key in ("image", "label", "ceT1") if key in case]
-        stamps = [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in sources]
-        key = hashlib.sha256(repr((stamps, astuple(self.size))).encode()).hexdigest()[:16]
+        key = hashlib.sha256(repr((file_stamps(_sources(case)), astuple(self.size))).encode()).hexdigest()[:16]
         return self.folder / f"{case['case']}-{key}.npy"
 
 
@@ -244,6 +248,10 @@ def _partners(wanted: Heights, heights: Heights, rng: np.random.Generator) -> ND
         partners[number] = rng.choice(least_used)
         used[partners[number]] += 1
     return partners
+
+
+def _sources(case: Case) -> list[str]:
+    return [case[key] for key in ("image", "label", "ceT1") if key in case]
 
 
 def _cut(case: Case, size: SliceSize) -> NDArray[np.int16]:

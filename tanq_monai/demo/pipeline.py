@@ -21,7 +21,7 @@ from tanq_monai.demo.report import (
     gap_closed,
     write_report,
 )
-from tanq_monai.files import check_output_dir, replacing
+from tanq_monai.files import check_output_dir, renewing
 from tanq_monai.steps import Step, StepRunner, bundle_step
 
 # Folder of the labels of the test scans, by the segmenter's title; the scores lie beside it.
@@ -61,10 +61,11 @@ def run_demo(output_dir: str | Path, size: str, seed: int) -> pd.DataFrame:
             seconds = translation
         rows[title] = _row(root / f"{LABELS[title]}_scores") | {"seconds": seconds}
     table = pd.DataFrame(rows).T
-    table.to_csv(root / "table.csv")
+    with renewing(root / "table.csv") as temporary:
+        table.to_csv(temporary)
     album = draw_album(root)
     for number, picture in enumerate(album, start=1):
-        with replacing(root / "pictures" / f"{number}.png") as temporary:
+        with renewing(root / "pictures" / f"{number}.png") as temporary:
             temporary.write_bytes(picture.png)
     every = [phantom, *(step for of_title in steps.values() for step in of_title)]
     write_report(root / "report.html", table, album, _facts(root, size, seed, every, table))
@@ -77,7 +78,7 @@ def phantom_step(root: Path, settings: Settings, seed: int) -> Step:
     choices: dict[str, Any] = {"output-dir": root / "data", "size": settings.phantom_size, "seed": seed}
     choices |= {f"num-{name}": count for name, count in counts}
     words = [word for name, value in choices.items() for word in (f"--{name}", str(value))]
-    return Step("phantom", ("-m", "tanq_monai", "phantom", *words))
+    return Step("phantom", ("-m", "tanq_monai", "phantom", *words), writes=(root / "data",))
 
 
 def demo_steps(root: Path, settings: Settings, seed: int) -> dict[str, list[Step]]:
@@ -107,7 +108,7 @@ def plain_segmenter(line: Adaptation, name: str, images: Path, labels: Path) -> 
     configuration = next(iter(line.settings.self_training["configurations"]))
     training = {**choices, "configuration": configuration, "seed": line.seed, **line.settings.segmenter}
     return [
-        bundle_step(f"train_{name}", SEGMENTER, "train", training),
+        bundle_step(f"train_{name}", SEGMENTER, "train", training, (images, labels), (folder / "models",)),
         *line.segmentation(f"segment_{name}", folder / "models", line.root / name),
     ]
 

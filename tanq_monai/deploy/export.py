@@ -24,7 +24,15 @@ from tanq_monai.data.model_choices import read_choices
 from tanq_monai.data.weights import digest
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
 from tanq_monai.deploy.engine_network import DIGEST, EngineNetwork
-from tanq_monai.deploy.engines import ONNX_RUNTIME, SEGMENTER_2D, SEGMENTER_3D, TRANSLATOR, Choices, open_engine
+from tanq_monai.deploy.engines import (
+    ONNX_RUNTIME,
+    SEGMENTER_2D,
+    SEGMENTER_3D,
+    TRANSLATOR,
+    Choices,
+    open_engine,
+    read_properties,
+)
 from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.deploy.runtime.run import SEGMENTATION, TRANSLATION
@@ -94,16 +102,26 @@ def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
         output: the file; None: ``models/model.onnx`` of the bundle.
 
     Raises:
-        InputError: when there is no such bundle, weights are missing, its network is none of ours, or the file does
-            not do what torch does.
+        InputError: when there is no such bundle, weights are missing, its network is none of ours, the file does not do
+            what torch does, or would replace one that is no export.
     """
     path = check_output_file(Path(bundle) / "models" / "model.onnx" if output is None else output)
+    if path.exists():
+        _check_is_ours(path)
     with replacing(path) as temporary:
         network, made = write_unchecked(bundle, temporary)
         parity = _compare(made, network, temporary)
         if parity.largest_difference > LARGEST_DIFFERENCE or parity.agreement < LEAST_AGREEMENT:
             raise InputError(path, f"would not do what torch does: {parity}", "use the bundle itself")
     return parity
+
+
+def _check_is_ours(path: Path) -> None:
+    """Raise unless ``path`` is an earlier export, which may be replaced."""
+    try:
+        read_properties(path)
+    except InputError as error:
+        raise InputError(path, "is there already, and no export of a bundle", "give another name") from error
 
 
 def write_unchecked(bundle: str | Path, path: Path) -> tuple[nn.Module, Export]:

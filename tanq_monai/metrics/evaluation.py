@@ -10,7 +10,7 @@ from typing import get_args
 import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import replacing
+from tanq_monai.files import check_renewable, renewing
 from tanq_monai.metrics.comparison import compare
 from tanq_monai.metrics.scoring import Score, Values, read_truth, score_prediction
 from tanq_monai.metrics.statistics import summarize_sites
@@ -66,7 +66,7 @@ class Evaluation:
         With other predictions also ``comparison.csv``; text and LaTeX hold the comparison too.
 
         Raises:
-            InputError: when the folder cannot be written.
+            InputError: as :func:`tanq_monai.files.renewing`.
         """
         folder = Path(output_dir)
         texts = {
@@ -77,12 +77,10 @@ class Evaluation:
         }
         if self.comparison is not None:
             texts["comparison.csv"] = as_csv(self.comparison)
-        try:
-            for name, text in texts.items():
-                with replacing(folder / name) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(folder, f"cannot be written ({error.strerror})", "choose another output_dir") from error
+        check_renewable(folder / name for name in texts)
+        for name, text in texts.items():
+            with renewing(folder / name) as temporary:
+                temporary.write_text(text, encoding="utf-8")
 
     def raise_mistakes(self) -> None:
         """Raise what was wrong.

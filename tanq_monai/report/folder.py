@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.files import check_renewable
 from tanq_monai.metrics import summarize
 from tanq_monai.phantom.check import published
 from tanq_monai.report.axial import EARS_MM
@@ -42,8 +43,13 @@ def write_report(
 
     Raises:
         InputErrors: after writing, when a case could not be shown.
-        InputError: when no case can be shown, or the file cannot be written; then nothing is written.
+        InputError: when no case can be shown, or the file must or can not be written; then nothing is
+            written.
     """
+    output = Path(output)
+    if output.suffix.lower() != ".html":
+        raise InputError(output, "is no name of a page", "let it end in .html")
+    check_renewable([output])
     predictions, truth = Path(prediction_dir), None if truth_dir is None else Path(truth_dir)
     for folder in (predictions, *([] if truth is None else [truth])):
         if not folder.is_dir():
@@ -61,7 +67,7 @@ def write_report(
             raise InputError(predictions, told, "give the folder with their CASE_Label.nii.gz")
         raise InputErrors(problems)
     title = title or f"Segmentations in {'/'.join(predictions.resolve().parts[-2:])}"
-    _write(Path(output), title, cases, problems, structures)
+    _write(output, title, cases, problems, structures)
     if problems:
         raise InputErrors(problems)
 

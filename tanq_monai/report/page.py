@@ -8,8 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 
 
 def write_page(output: Path, template: str, values: Mapping[str, Any]) -> None:
@@ -21,15 +20,12 @@ def write_page(output: Path, template: str, values: Mapping[str, Any]) -> None:
         values: escaped where they stand.
 
     Raises:
-        InputError: when the file cannot be written.
+        InputError: as :func:`tanq_monai.files.renewing`.
     """
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     html = page.from_string(template).render(page_style=resource("page.css"), **values)
-    try:
-        with replacing(output) as temporary:
-            temporary.write_text(html, encoding="utf-8")
-    except OSError as error:
-        raise InputError(output, f"cannot be written ({error.strerror})", "choose another folder") from error
+    with renewing(output) as temporary:
+        temporary.write_text(html, encoding="utf-8")
 
 
 def resource(name: str) -> Markup:

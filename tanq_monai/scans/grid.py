@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 
 Affine = NDArray[np.float64]
 SCANNER = 1  # code of a NIfTI transform: mm in the scanner
@@ -110,8 +110,12 @@ class Grid:
         return image
 
     def save(self, voxels: NDArray[Any], path: str | Path, slope: float = 1.0) -> None:
-        """Write :meth:`image`, completely or not at all."""
-        with replacing(path) as temporary:
+        """Write :meth:`image`, completely or not at all, and over nothing that no run wrote.
+
+        Raises:
+            InputError: as :func:`tanq_monai.files.renewing`.
+        """
+        with renewing(path) as temporary:
             nib.save(self.image(voxels, slope), temporary)
 
 

@@ -1,6 +1,6 @@
 """NIfTI files on the grid of their scan, there completely or not at all, as MONAI's ``SaveImaged`` writes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,26 @@ from monai.data import ImageWriter
 from monai.utils import get_equivalent_dtype
 from numpy.typing import NDArray
 
+from tanq_monai.files import check_renewable
 from tanq_monai.scans.grid import in_scanner
 from tanq_monai.scans.loading import grid_in, has_grid
+from tanq_monai.scans.naming import ENDING
 
 STEPS = 255  # of a share in [0, 1] that is stored as a whole number
+
+
+def check_results(folder: str | Path, cases: Iterable[Mapping[str, str]], *postfixes: str) -> None:
+    """Raise where a run would replace what no run wrote, before it segments or translates.
+
+    Args:
+        folder: gets ``{case}_{postfix}.nii.gz``.
+        cases: dicts with ``case``.
+        postfixes: of the results of each.
+
+    Raises:
+        InputErrors: one line for each file.
+    """
+    check_renewable(Path(folder) / f"{case['case']}_{postfix}{ENDING}" for case in cases for postfix in postfixes)
 
 
 class GridWriter(ImageWriter):  # type: ignore[misc]

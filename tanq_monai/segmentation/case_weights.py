@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 from tanq_monai.metrics import dice
 from tanq_monai.scans.folder import Case
 from tanq_monai.scans.labels import read_labels
@@ -78,7 +78,7 @@ class CaseWeights:
         """Write ``weights.csv`` (case, weight) and ``feedback.csv``, each at once or not at all."""
         weights = self.scores.drop_duplicates("case")[["case", "weight"]]
         for name, table in (("feedback.csv", self.scores), ("weights.csv", weights)):
-            with replacing(Path(output_dir) / name) as temporary:
+            with renewing(Path(output_dir) / name) as temporary:
                 table.to_csv(temporary, index=False, float_format="%.6f")
 
 

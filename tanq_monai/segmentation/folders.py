@@ -35,6 +35,11 @@ class RunFolders:
         return self.preprocessed / f"{PLANS}.json"
 
     @property
+    def log(self) -> Path:
+        """What nnU-Net printed; there as soon as the run has begun."""
+        return self.root / "nnunet.log"
+
+    @property
     def results(self) -> Path:
         """The parent of nnU-Net's result folders."""
         return self.root / "nnUNet_results"
@@ -43,7 +48,7 @@ class RunFolders:
     def active(self, **extra: str) -> Iterator[None]:
         """nnU-Net's environment points to this run, with ``extra`` variables, and is restored afterwards.
 
-        What nnU-Net prints goes to ``nnunet.log``.
+        What nnU-Net prints goes to :attr:`log`.
         """
         names = {"nnUNet_raw": self.raw, "nnUNet_preprocessed": self.preprocessed}
         values = {name: str(path.parent) for name, path in names.items()}
@@ -53,7 +58,7 @@ class RunFolders:
         os.environ.update(values)
         try:
             with (
-                (self.root / "nnunet.log").open("a", encoding="utf-8") as log,
+                self.log.open("a", encoding="utf-8") as log,
                 contextlib.redirect_stdout(log),
             ):
                 yield

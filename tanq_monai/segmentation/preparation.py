@@ -5,7 +5,7 @@ import multiprocessing
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.pool import ThreadPool
+from multiprocessing.pool import Pool, ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerp
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.errors import InputError, InputErrors, deaf_children
 from tanq_monai.files import file_stamps, write_json
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import CHANNEL, ENDING
@@ -81,7 +81,7 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
         num_processes: of nnU-Net; 0 = threads, which saves the half minute in which two processes start.
 
     Raises:
-        InputError: when the run was begun with other cases or settings.
+        InputError: when the run was begun with other cases or settings, or the folder holds nnU-Net data of others.
     """
     begun = folders.root / "prepared.json"
     state = read_json(begun) if begun.exists() else {}
@@ -93,6 +93,7 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
     if state and {key: state.get(key) for key in wanted} != wanted:
         _refuse(folders, "other cases, structures or initial model")
     if not state:
+        _check_own(folders)
         _write_raw(cases, folders, wish.structures)
     with folders.active(), processes_or_threads(num_processes):
         if not state:
@@ -137,11 +138,15 @@ def write_raw_dataset(cases: Sequence[Case], folder: Path, structures: Mapping[s
 
 
 def _write_raw(cases: Sequence[Case], folders: RunFolders, structures: Mapping[str, int]) -> None:
-    """The raw data set of a run, or nothing."""
+    """The raw data set of a run, and the log by which it is known as one; or nothing."""
+    folders.root.mkdir(parents=True, exist_ok=True)
+    folders.log.touch()
     try:
         write_raw_dataset(cases, folders.raw, structures)
     except (InputError, InputErrors):
         shutil.rmtree(folders.raw.parent)
+        if not folders.log.stat().st_size:
+            folders.log.unlink()
         raise
 
 
@@ -162,11 +167,21 @@ def splits_by_patient(cases: Sequence[Case]) -> list[dict[str, list[str]]]:
 @contextlib.contextmanager
 def processes_or_threads(num_processes: int) -> Iterator[None]:
     """With 0 nnU-Net's pools of spawned processes become pools of threads: it has no switch for it."""
-    if num_processes:
+    spawn = multiprocessing.get_context("spawn")
+
+    def pool(processes: int) -> Pool:
+        with deaf_children():
+            return spawn.Pool(processes) if num_processes else ThreadPool(processes)
+
+    with mock.patch.object(multiprocessing, "get_context", lambda *_: SimpleNamespace(Pool=pool)):
         yield
-        return
-    with mock.patch.object(multiprocessing, "get_context", lambda *_: SimpleNamespace(Pool=ThreadPool)):
-        yield
+
+
+def _check_own(folders: RunFolders) -> None:
+    """Raise where the new data set would take the place of one that no training made, perhaps of its very cases."""
+    others = [folder for folder in (folders.raw, folders.preprocessed) if folder.exists()]
+    if others and not folders.log.exists():
+        raise InputError(others[0], "is there already, and no training made it", "choose another --output_dir")
 
 
 def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_processes: int) -> None:
@@ -176,7 +191,10 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
     plan_experiments([1])
     if wish.plan is not None:
         write_json(wish.plan, folders.plans_file)
-    shutil.copytree(folders.raw / LABELS, folders.preprocessed / "gt_segmentations")
+    true = folders.preprocessed / "gt_segmentations"
+    true.mkdir()
+    for label in sorted((folders.raw / LABELS).glob(f"*{ENDING}")):
+        shutil.copyfile(label, true / label.name)
     if len({case.get("patient", identifier(case)) for case in cases}) >= FOLDS:
         write_json(splits_by_patient(cases), folders.preprocessed / "splits_final.json")
 

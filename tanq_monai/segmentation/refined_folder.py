@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import check_output_dir, replacing
+from tanq_monai.files import check_output_dir, check_renewable, renewing
 from tanq_monai.scans.labels import read_labels, read_share
 from tanq_monai.segmentation.plausibility import RefinementRules
 from tanq_monai.segmentation.predictions import AGREEMENT, CONFIDENCE, LABEL
@@ -45,7 +46,7 @@ def refine_folder(
 
     Raises:
         InputError: when ``output_dir`` holds other labels, or there is no prediction.
-        InputErrors: one line for every case with a missing or unusable file.
+        InputErrors: one line for every case with a missing or unusable file, or a refined label that was changed since.
     """
     roles_of(structures)
     cases = _find_cases(Path(prediction_dir), needs_uncertainty=rules is not None)
@@ -85,6 +86,7 @@ def _earlier_cases(predictions: Path, output: Path) -> set[str]:
     if predictions.resolve() == output.resolve():
         raise InputError(output, "holds the predictions themselves", remedy)
     table = output / TABLE
+    check_renewable([table, output / WORTH])
     try:
         earlier = set(pd.read_csv(table, dtype=str)["case"]) if table.is_file() else set()
     except (ValueError, KeyError) as error:
@@ -92,6 +94,7 @@ def _earlier_cases(predictions: Path, output: Path) -> set[str]:
     strangers = sorted({path.name.removesuffix(LABEL) for path in output.glob(f"*{LABEL}")} - earlier)
     if strangers:
         raise InputError(output, f"holds {strangers[0]}{LABEL}, which no refinement wrote", remedy)
+    check_renewable(output / f"{case}{LABEL}" for case in earlier)
     return earlier
 
 
@@ -121,7 +124,8 @@ def _refine_cases(
             mistakes.append(mistake)
             continue
         if not done.reasons:
-            prediction.grid.save(done.labels, stage / f"{case}{LABEL}")
+            stage.mkdir(exist_ok=True)
+            nib.save(prediction.grid.image(done.labels), stage / f"{case}{LABEL}")
     if mistakes:
         raise InputErrors(mistakes)
     return rows, worths
@@ -192,9 +196,10 @@ def _publish(report: RefinementReport, stage: Path, output: Path, earlier: set[s
     else:
         _write_csv(report.worth, output / WORTH)
     for case in accepted:
-        (stage / f"{case}{LABEL}").replace(output / f"{case}{LABEL}")
+        with renewing(output / f"{case}{LABEL}") as temporary:
+            (stage / f"{case}{LABEL}").replace(temporary)
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
-    with replacing(path) as temporary:
+    with renewing(path) as temporary:
         temporary.write_text(table.to_csv(index=False, float_format="%.6f"), encoding="utf-8")

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import check_output_dir, replacing, write_json
+from tanq_monai.files import check_output_dir, renewing, write_json
 from tanq_monai.scans.naming import SOURCE, TARGET_DOMAIN
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.folders import DATASET, PLANS
@@ -38,10 +38,10 @@ class Data:
         truth: labels of ``target``, to watch the rounds where there are any; never trained on.
     """
 
-    translated: str
-    labels: str
-    target: str
-    truth: str | None = None
+    translated: str | Path
+    labels: str | Path
+    target: str | Path
+    truth: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class SelfTraining:
             raise InputError("rounds", f"is {rounds}", "choose 0 (no self-training) or more")
         if data.truth is not None and not Path(data.truth).is_dir():
             raise InputError(f"truth_dir {data.truth}", "is not a folder", "give the folder of the labels, or none")
-        self.data = Data(**{name: path and str(Path(path).resolve()) for name, path in vars(data).items()})
+        self.data = Data(**{name: path and Path(path).resolve() for name, path in vars(data).items()})
         self.root = check_output_dir(output_dir).resolve()
         self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement
         self.first_ensemble = None if first_ensemble is None else Path(first_ensemble).resolve()
@@ -148,7 +148,7 @@ class SelfTraining:
                 break
             tables.append(self._measure(number))
             table = pd.concat(tables, ignore_index=True)
-            with replacing(self.root / "rounds.csv") as temporary:
+            with renewing(self.root / "rounds.csv") as temporary:
                 table.to_csv(temporary, index=False, float_format="%.4f")
             self._point_to(number)
             if tables[-1]["agreement"].mean() >= self.stop_agreement:
@@ -190,7 +190,12 @@ class SelfTraining:
             "folds": list(choices.folds),
         }
         shared = {key: choices.training[key] for key in ("trainer", "num_processes") if key in choices.training}
-        yield self._step(number, "select", "find_best", selection | shared)
+        models = self._round(number) / "models"
+        trained = [models / model_name(name, fold) for name in choices.configurations for fold in choices.folds]
+        chosen = (models / DESCRIPTION,)
+        yield bundle_step(
+            f"round_{number}_select", self.bundle, "find_best", selection | shared, reads=trained, writes=chosen
+        )
 
     def _pseudo_labels(self, number: int) -> Iterator[Step]:
         """Refinement of the last round's labels of the real scans, weights of the translations."""
@@ -220,7 +225,7 @@ class SelfTraining:
         folds = "_".join(map(str, self.choices.folds))
         return self._round(number) / "nnUNet_results" / DATASET / model / f"crossval_results_folds_{folds}"
 
-    def _segmentation(self, number: int, name: str, images: str, labels: Path, **choices: Any) -> Step:
+    def _segmentation(self, number: int, name: str, images: str | Path, labels: Path, **choices: Any) -> Step:
         choices |= {"dataset_dir": images, "output_dir": labels}
         return self._step(number, name, "ensemble", choices | dict(self.choices.inference))
 
@@ -233,10 +238,14 @@ class SelfTraining:
             training |= {"target_dir": self.data.target, "pseudo_label_dir": folder / "pseudo_labels"}
             if self.choices.use_feedback:
                 training["case_weights"] = folder / "feedback" / "weights.csv"
-        return self._step(number, f"train_{name}", "train", {**training, **self.choices.training, **own})
+        choices, model = {**training, **self.choices.training, **own}, folder / "models" / name
+        return self._step(number, f"train_{name}", "train", choices, model)
 
-    def _step(self, number: int, name: str, config: str, choices: Choices) -> Step:
-        return bundle_step(f"round_{number}_{name}", self.bundle, config, choices)
+    def _step(self, number: int, name: str, config: str, choices: Choices, writes: Path | None = None) -> Step:
+        """A step that reads all the paths among its choices, and writes one, by default ``output_dir``."""
+        reads = [path for key, path in choices.items() if isinstance(path, Path) and key != "output_dir"]
+        written = (writes or Path(choices["output_dir"]),)
+        return bundle_step(f"round_{number}_{name}", self.bundle, config, choices, reads, written)
 
     def _measure(self, number: int) -> pd.DataFrame:
         last = self._round(number - 1) / "predictions" if number else None

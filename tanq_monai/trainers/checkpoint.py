@@ -118,13 +118,8 @@ def save_atomically(content: Mapping[str, Any], path: Path) -> None:
     Raises:
         InputError: when it cannot be written, because the disk is full; what was at ``path`` is still there.
     """
-    try:
-        with replacing(path) as temporary, temporary.open("wb") as stream:
-            torch.save(dict(content), stream)
-    except (OSError, RuntimeError) as error:  # torch's zip writer hides an OSError in a RuntimeError
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-        remedy = "make room and start again: it goes on from the checkpoint before"
-        raise InputError(path, f"cannot be written ({reason})", remedy) from error
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        torch.save(dict(content), stream)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from tanq_monai import __version__
 from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.scans.folder import Case, Listing
 from tanq_monai.scans.loading import grid_in
@@ -111,7 +111,7 @@ class MultiView:
     def _write_report(self, names: list[str]) -> None:
         records = [self.output.records[name] for name in names]
         table = cost_table((record["view"], record[COST]) for record in records if COST in record)
-        with replacing(self.output.folder / "label_free.csv") as temporary:
+        with renewing(self.output.folder / "label_free.csv") as temporary:
             table.to_csv(temporary, index=False, float_format="%.4f")
 
 

@@ -83,7 +83,7 @@ def records(folder):
 
 
 def times(folder):
-    return {path.name: path.stat().st_mtime_ns for path in sorted((folder / "imagesTr").iterdir())}
+    return {path.name: path.stat().st_mtime_ns for path in sorted((folder / "imagesTr").glob("*.gz"))}
 
 
 def digest(path):
@@ -92,8 +92,8 @@ def digest(path):
 
 def test_every_case_is_there_in_every_view_on_its_grid_with_its_label(generated, source):
     expected = [f"{case}_{view}" for case in cases_of(source) for view in VIEWS]
-    assert sorted(p.name for p in (generated / "imagesTr").iterdir()) == [f"{n}_0000.nii.gz" for n in expected]
-    assert sorted(p.name for p in (generated / "labelsTr").iterdir()) == [f"{n}.nii.gz" for n in expected]
+    assert sorted(p.name for p in (generated / "imagesTr").glob("*.gz")) == [f"{n}_0000.nii.gz" for n in expected]
+    assert sorted(p.name for p in (generated / "labelsTr").glob("*.gz")) == [f"{n}.nii.gz" for n in expected]
     for name in expected:
         case = name.rsplit("_", 1)[0]
         ceT1, image = nib.load(source / f"{case}_ceT1.nii.gz"), nib.load(generated / "imagesTr" / f"{name}_0000.nii.gz")

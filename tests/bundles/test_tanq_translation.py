@@ -60,7 +60,7 @@ def test_inference_knows_the_choices_of_the_training_from_the_file_beside_its_mo
     folders = {"dataset_dir": str(tiny_phantom / "training_source"), "output_dir": str(tmp_path)}
     model = {"model_file": str(trained[0] / "models" / "model.pt"), "device": "$torch.device('cpu')"}
     workflow("tanq_translation", "inference", **folders, **model, slab_mm=28.0).run()
-    for path in translated[0].iterdir():
+    for path in translated[0].glob("[!.]*"):
         np.testing.assert_array_equal(nib.load(tmp_path / path.name).dataobj, nib.load(path).dataobj)
 
 
@@ -173,9 +173,33 @@ def test_three_classes_are_translated_as_the_two_they_merge_to(trained, translat
     scans, pseudo = three_classes(tiny_phantom / "training_source", tmp_path / "scans"), tmp_path / "pseudo"
     model = trained[0] / "models" / "model.pt"
     translate(scans, pseudo, model_file=str(model), slab_mm=28.0, structures=THREE)
-    assert len(list(pseudo.iterdir())) == 4
-    for path in pseudo.iterdir():
+    assert len(list(pseudo.glob("[!.]*"))) == 4
+    for path in pseudo.glob("[!.]*"):
         assert np.array_equal(nib.load(path).dataobj, nib.load(translated[0] / path.name).dataobj)
+
+
+def test_a_real_hrT2_of_the_same_name_stays(trained, tiny_phantom, tmp_path):
+    scans, real = tiny_phantom / "training_source", tmp_path / "crossmoda2021_ldn_1_hrT2.nii.gz"
+    real.write_bytes(b"real")
+    with pytest.raises(Exception) as error:
+        translate(scans, tmp_path, model_file=str(trained[0] / "models" / "model.pt"), slab_mm=28.0)
+    assert str(mistake_behind(error.value)).startswith(f"{real}: is there already, and not as an earlier run wrote it")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"real"]
+
+
+def test_a_checkpoint_is_not_gone_on_with_when_a_label_was_corrected(trained, tiny_phantom, tmp_path):
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(tiny_phantom, data)
+    shutil.copytree(trained[0], run)
+    before = (run / "models" / "model.pt").read_bytes()
+    train(data, run)  # the same scans in another place, and all is done
+    label = next((data / "training_source").glob("*_Label.nii.gz"))
+    image = nib.load(label)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[::-1], image.affine), label)
+    with pytest.raises(Exception) as error:
+        train(data, run)
+    assert "checkpoint.pt: was begun with another choice of scans;" in str(mistake_behind(error.value))
+    assert (run / "models" / "model.pt").read_bytes() == before
 
 
 def test_translations_lie_on_the_ceT1_grid_as_finite_float32(translated, tiny_phantom):

@@ -160,7 +160,7 @@ def test_the_inference_has_all_properties_of_monai(segmented):
 def test_labels_lie_on_the_grid_of_their_scans(segmented, tiny_phantom):
     images = sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
     names = [image.name.replace("_hrT2", "_Label") for image in images]
-    assert sorted(p.name for p in segmented[0].iterdir()) == names
+    assert sorted(p.name for p in segmented[0].glob("[!.]*")) == names
     for image, name in zip(images, names, strict=True):
         scan, label = nib.load(image), nib.load(segmented[0] / name)
         assert label.shape == scan.shape
@@ -175,7 +175,7 @@ def test_a_bad_scan_is_named_and_the_others_are_done(trained, tiny_phantom, tmp_
     (images / "crossmoda2021_ldn_999_hrT2.nii.gz").write_bytes(b"")
     message = mistake_of(infer, images, trained[0] / MODEL, tmp_path / "out")
     assert "crossmoda2021_ldn_999_hrT2.nii.gz: is empty" in message
-    assert len(list((tmp_path / "out").iterdir())) == len(list(images.iterdir())) - 1
+    assert len(list((tmp_path / "out").glob("[!.]*"))) == len(list(images.glob("*.gz"))) - 1
 
 
 def test_inference_without_weights_says_so(tiny_phantom, tmp_path):
@@ -223,6 +223,23 @@ def test_a_bad_label_stops_the_training_before_it_starts(damage, words, tiny_pha
     assert label.name in message
     assert words in message
     assert not list((tmp_path / "run").rglob("*"))
+
+
+@pytest.mark.parametrize("place", ["scans", "labels"])
+def test_labels_of_ones_own_stay_in_the_folder_of_the_scans_and_in_any_other(trained, tiny_phantom, tmp_path, place):
+    scans, output = tmp_path / "scans", tmp_path / place
+    shutil.copytree(tiny_phantom / "validation", scans)
+    first, *others = sorted(path.name.replace("_hrT2", "_Label") for path in scans.glob("*_hrT2.nii.gz"))
+    output.mkdir(exist_ok=True)
+    (output / first).write_bytes(b"mine")
+    message = mistake_of(infer, scans, trained[0] / MODEL, output)
+    assert message.startswith(f"{output / first}: is there already, and not as an earlier run wrote it; take it away")
+    assert (output / first).read_bytes() == b"mine"
+    assert not any((output / name).exists() for name in others)
+    (output / first).unlink()
+    for _ in range(2):  # the second one replaces the labels of the first
+        infer(scans, trained[0] / MODEL, output)
+    assert nib.load(output / first).shape == nib.load(next(scans.glob("*_hrT2.nii.gz"))).shape
 
 
 def test_an_empty_folder_says_what_to_give(tmp_path):

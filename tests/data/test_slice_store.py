@@ -1,4 +1,6 @@
+import os
 import pickle
+import shutil
 
 import nibabel as nib
 import numpy as np
@@ -199,3 +201,13 @@ def test_slices_of_other_structures_are_cut_anew(scans, tmp_path):
 def test_a_structure_of_no_region_is_told_before_a_scan_is_read():
     with pytest.raises(InputError, match="'meningioma' is of no region of the translator"):
         SliceSize(structures={"meningioma": 1})
+
+
+def test_the_stamp_changes_with_a_scan_or_a_label_and_not_with_the_place_of_their_folder(scans, tmp_path):
+    stamps = [_store(scans, tmp_path / "slices").stamp]
+    shutil.copytree(scans, tmp_path / "moved")  # with the times of the files
+    assert _store(tmp_path / "moved", tmp_path / "slices").stamp == stamps[0]
+    for name in ("crossmoda2021_ldn_1_ceT1.nii.gz", "crossmoda2021_ldn_1_Label.nii.gz"):
+        os.utime(scans / name, ns=(0, len(stamps)))
+        stamps.append(_store(scans, tmp_path / "slices").stamp)
+    assert len(set(stamps)) == 3

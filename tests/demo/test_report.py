@@ -135,4 +135,4 @@ def test_unwritable_place_is_named_and_the_old_report_stays(output, tmp_path):
     with pytest.raises(InputError, match=r"file/report.html: cannot be written"):
         _write(tmp_path / "file" / "report.html")
     assert output.read_text() == old
-    assert [path.name for path in output.parent.iterdir()] == ["report.html"]
+    assert [path.name for path in output.parent.glob("[!.]*")] == ["report.html"]

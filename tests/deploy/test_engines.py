@@ -262,7 +262,7 @@ def test_the_runtime_tells_mistakes_in_one_line(bundles, tmp_path, words, told):
         "--output",
         output,
     )
-    with pytest.raises(SystemExit, match=f"^error: {told}.*$"):
+    with pytest.raises(InputError, match=f"^{told}.*$"):
         main([*map(str, files), *words])
     assert not output.exists()
 

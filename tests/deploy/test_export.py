@@ -85,11 +85,13 @@ def written_before(exported, monkeypatch):
     """The file of the 2d network is a copy of the one that the fixture wrote: that takes seconds."""
     file = exported["2d"][0] / "models" / "model.onnx"
     monkeypatch.setattr(export, "write_onnx", lambda network, path, *_: shutil.copy(file, path))
+    return file
 
 
 def test_a_file_that_would_do_something_else_is_not_written(written_before, tmp_path, monkeypatch):
     folder = segmenter_bundle(tmp_path / "vs_cochlea_seg")
-    (folder / "models" / "model.onnx").write_bytes(b"the one before")
+    before = written_before.read_bytes()
+    (folder / "models" / "model.onnx").write_bytes(before)
 
     class Wrong(EngineNetwork):
         def forward(self, image, style=None):
@@ -98,7 +100,19 @@ def test_a_file_that_would_do_something_else_is_not_written(written_before, tmp_
     monkeypatch.setattr(export, "EngineNetwork", Wrong)
     with pytest.raises(InputError, match=r"model\.onnx: would not do what torch does: largest difference .*; use the"):
         export.export_onnx(folder)
-    assert (folder / "models" / "model.onnx").read_bytes() == b"the one before"
+    assert (folder / "models" / "model.onnx").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["model.pt", "plans.json", "other.onnx"])
+def test_only_an_earlier_export_is_replaced(tmp_path, name):
+    folder = segmenter_bundle(tmp_path / "vs_cochlea_seg")
+    path = folder / "models" / name
+    if name == "other.onnx":
+        path.write_bytes(b"of another program")
+    before = path.read_bytes()
+    with pytest.raises(InputError, match=f"{name}: is there already, and no export of a bundle; give another name"):
+        export.export_onnx(folder, path)
+    assert path.read_bytes() == before
 
 
 def test_a_folder_that_is_no_bundle_or_has_no_weights_is_told(tmp_path):

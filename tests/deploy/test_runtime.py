@@ -22,7 +22,7 @@ from tanq_monai.deploy.engines import OnnxRuntime
 from tanq_monai.deploy.runtime import run
 from tanq_monai.deploy.runtime.__main__ import main
 from tanq_monai.deploy.runtime.resampling import resample as resample_array
-from tanq_monai.errors import InputError
+from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import dice
 from tanq_monai.transforms.resampling import resample
 from tanq_monai.transforms.splines import Interpolation
@@ -131,7 +131,7 @@ def test_the_bundle_does_on_every_engine_what_it_does_on_torch(bundles, network,
     for engine in ("torch", "onnxruntime", "openvino"):
         flow = infer(bundles[network], dataset_dir=str(scans), output_dir=str(tmp_path / engine), engine=engine, **CPU)
     assert flow.check_properties() == []
-    written = sorted((tmp_path / "torch").iterdir())
+    written = sorted((tmp_path / "torch").glob("[!.]*"))
     assert len(written) == len(list(scans.glob("*_hrT2.nii.gz" if network == "2d" else "*_ceT1.nii.gz")))
     for path in written:
         for engine in ("onnxruntime", "openvino"):
@@ -215,6 +215,23 @@ def test_a_series_of_another_contrast_is_told(bundles, tmp_path):
     with pytest.raises(InputError, match="mprage: is no hrT2 by its header"):
         run(bundles["2d"] / "models" / "model.onnx", tmp_path / "mprage", tmp_path / "out.nii.gz")
     assert not (tmp_path / "out.nii.gz").exists()
+
+
+def test_the_runtime_writes_onto_nothing_that_it_reads_and_onto_nothing_of_others(bundles, tiny_phantom, tmp_path):
+    image, model = tmp_path / "a_hrT2.nii.gz", bundles["2d"] / "models" / "model.onnx"
+    shutil.copy(next((tiny_phantom / "validation").glob("*_hrT2.nii.gz")), image)
+    link, other = tmp_path / "link.nii.gz", tmp_path / "a_Label.nii.gz"
+    link.symlink_to(image)
+    other.write_bytes(b"mine")
+    for output, told in ((image, "would replace what"), (link, "would replace what"), (other, "is there already, and")):
+        before = output.read_bytes()
+        with pytest.raises((InputError, InputErrors), match=f"{output}: {told}"):
+            run(model, image, output)
+        assert output.read_bytes() == before
+    other.unlink()
+    for _ in range(2):
+        run(model, image, other)
+    assert nib.load(other).shape == nib.load(image).shape
 
 
 @pytest.mark.parametrize("package", ["onnxruntime", "onnxscript"])

@@ -82,7 +82,7 @@ class Card:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.glob("[!.]*"))
 
 
 def copied(paths, folder: Path) -> Path:
@@ -100,7 +100,7 @@ def test_the_segmenters_card(tiny_phantom, tmp_path, monkeypatch):
     copied([*target.glob("*.nii.gz"), min(test.glob("*.nii.gz"))], place / "IMAGES")  # five patients for five folds
     copied([*truth.glob("*/*.nii.gz")], place / "LABELS")
     (place / "TRUTH").symlink_to(place / "LABELS")
-    for label in (place / "LABELS").iterdir():
+    for label in (place / "LABELS").glob("[!.]*"):
         if not (place / "IMAGES" / label.name.replace("_Label", "_hrT2")).exists():
             label.unlink()
     scans = [name.replace("_hrT2", "_Label") for name in files(place / "IMAGES")]

@@ -163,7 +163,7 @@ def running(tmp_path_factory):
     write_dataset(folder / "patients", num_source=0, num_target=0, num_test=3, size="small", seed=3)
     shutil.copytree(folder / "patients" / "validation", folder / "studies")
     (folder / "corrected").mkdir()
-    for label in (folder / "patients" / "withheld_labels" / "validation").iterdir():
+    for label in (folder / "patients" / "withheld_labels" / "validation").glob("[!.]*"):
         shutil.copyfile(label, folder / "corrected" / label.name.replace("_Label", "_hrT2"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(package_zoo, "EXPORTERS", {})  # MONAI Label takes neither TorchScript nor ONNX
@@ -197,7 +197,8 @@ def labels_by_inference_yaml(server, output):
     folders = ["--dataset_dir", str(server.folder / "studies"), "--output_dir", str(output), "--device", "cpu"]
     command = [sys.executable, "-m", "monai.bundle", "run", *files, *folders]
     output_of(command, server.bundle, os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"})
-    return {f"{p.name.removesuffix('_Label.nii.gz')}_hrT2": np.asarray(nib.load(p).dataobj) for p in output.iterdir()}
+    labels = {path.name.removesuffix("_Label.nii.gz"): path for path in output.glob("*_Label.nii.gz")}
+    return {f"{case}_hrT2": np.asarray(nib.load(path).dataobj) for case, path in labels.items()}
 
 
 def agree(one, other):

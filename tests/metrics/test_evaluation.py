@@ -298,7 +298,8 @@ def test_saved_scores_read_back_and_nothing_unfinished_stays(folders, tmp_path):
     evaluation = evaluate_folder(*folders)
     evaluation.save(tmp_path / "new" / "scores")
     folder = tmp_path / "new" / "scores"
-    assert sorted(path.name for path in folder.iterdir()) == ["scores.csv", "summary.csv", "summary.tex", "summary.txt"]
+    names = ["scores.csv", "summary.csv", "summary.tex", "summary.txt"]
+    assert sorted(path.name for path in folder.glob("[!.]*")) == names
     pd.testing.assert_frame_equal(pd.read_csv(folder / "scores.csv"), evaluation.scores, atol=1e-6)
     summary = pd.read_csv(folder / "summary.csv", index_col=["site", "structure", "metric"])
     pd.testing.assert_frame_equal(summary, evaluation.summary, atol=1e-6, check_dtype=False)
@@ -320,5 +321,18 @@ def test_a_saved_comparison_reads_back_and_stands_in_text_and_latex(folders, tmp
 
 def test_unwritable_output_is_named(folders, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(InputError, match=r"file/scores: cannot be written"):
+    with pytest.raises(InputError, match=r"file/scores/scores.csv: cannot be written \(Not a directory\); choose"):
         evaluate_folder(*folders).save(tmp_path / "file" / "scores")
+
+
+def test_a_table_of_somebody_else_is_not_replaced_and_none_is_written_beside_it(folders, tmp_path):
+    (tmp_path / "summary.csv").write_text("mine")
+    with pytest.raises(InputErrors, match=r"summary.csv: is there already, and not as an earlier run wrote it"):
+        evaluate_folder(*folders).save(tmp_path)
+    assert [path.read_text() for path in tmp_path.glob("*.*")] == ["mine"]
+
+
+def test_scores_are_saved_again_in_place_of_earlier_ones(folders, tmp_path):
+    for seed in (0, 1):
+        evaluate_folder(*folders, seed=seed).save(tmp_path / "out")
+    assert (tmp_path / "out" / "summary.txt").read_text() == f"{evaluate_folder(*folders, seed=1)}\n"

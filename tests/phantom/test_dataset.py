@@ -10,14 +10,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tanq_monai.errors import InputError
+from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.phantom import Case, CaseScans, scan_case, write_dataset
 from tanq_monai.phantom.dataset import folder as folder_module
 from tanq_monai.phantom.scanner.sequences import LONDON_MPRAGE
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    files = sorted(p for p in folder.rglob("[!.]*") if p.is_file())
     return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
@@ -126,7 +126,7 @@ def test_ctrl_c_leaves_whole_files_and_no_traceback(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert told.endswith("stopped\n")
     assert "Traceback" not in told
-    files = list(tmp_path.rglob("*.*"))
+    files = list(tmp_path.rglob("[!.]*.*"))
     assert 2 <= len(files) < 500
     for path in files:
         np.asanyarray(nib.load(path).dataobj)  # raises where something is missing
@@ -187,3 +187,14 @@ def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
 def test_no_workers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="workers: is 0; give 1 or more"):
         write_dataset(tmp_path, 1, 0, 0, size="tiny", seed=0, workers=0)
+
+
+def test_scans_and_tables_of_the_same_names_that_are_no_virtual_ones_stay(tmp_path: Path) -> None:
+    for name in ("training_source/crossmoda2021_ldn_1_ceT1.nii.gz", "infos_source_training.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("real")
+    with pytest.raises(InputErrors) as error:
+        write_dataset(tmp_path, 1, 0, 0, size="tiny", seed=0)
+    assert len(str(error.value).splitlines()) == 2
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert [path.read_text() for path in files] == ["real", "real"]

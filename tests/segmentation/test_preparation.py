@@ -131,6 +131,17 @@ def test_a_structure_that_no_case_has_is_told_before_anything_is_planned(cases, 
     assert not (folders.root / "prepared.json").exists()
 
 
+@pytest.mark.parametrize("part", ["raw", "preprocessed"])
+def test_a_data_set_that_no_training_made_is_not_taken_away_also_where_it_holds_the_cases(cases, tmp_path, part):
+    folders = RunFolders(tmp_path / "runs")  # where multi_view.yaml writes beside it, by default
+    own = getattr(folders, part)
+    write_raw_dataset(cases, own)
+    before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
+    with pytest.raises(InputError, match=f"{own}: is there already, and no training made it; choose another"):
+        prepare(cases, folders, PlanWish(VOLUME))
+    assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
+
+
 def test_the_ignore_label_is_declared_where_a_case_has_it(cases, tmp_path):
     write_raw_dataset([cases[0] | {"ignore": True}], tmp_path / "raw")
     labels = json.loads((tmp_path / "raw" / "dataset.json").read_text())["labels"]

@@ -43,7 +43,7 @@ def predictions(tmp_path):
 
 
 def contents(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {path.name: path.read_bytes() for path in sorted(folder.rglob("[!.]*")) if path.is_file()}
 
 
 def labels_in(folder):
@@ -229,3 +229,24 @@ def test_the_bundle_run_tells_a_mistake_in_one_line_and_writes_nothing(predictio
     assert done.returncode == 1 and len(mistakes) == 1 and "Traceback" not in done.stderr
     assert f"{GOOD}_Confidence.nii.gz: has shape (100, 60, 20), {GOOD}_Label.nii.gz (50, 60, 20)" in mistakes[0]
     assert contents(tmp_path / "out") == {}
+
+
+def test_a_label_that_somebody_corrected_since_is_not_taken_away(predictions, tmp_path):
+    out = tmp_path / "out"
+    refine_folder(predictions, out, None)
+    corrected = out / f"{NO_VS}_Label.nii.gz"  # which the rules below would not accept
+    corrected.write_bytes(b"corrected")
+    before = contents(out)
+    with pytest.raises(InputErrors, match=f"{NO_VS}_Label.nii.gz: is there already, and not as"):
+        refine_folder(predictions, out, RefinementRules())
+    assert contents(out) == before
+
+
+def test_a_table_of_somebody_else_is_not_taken_for_one_of_a_refinement(predictions, tmp_path):
+    out = tmp_path / "out"
+    save(out, NO_VS, head())
+    (out / "refinement.csv").write_text(f"case,remark\n{NO_VS},mine\n")
+    before = contents(out)
+    with pytest.raises(InputErrors, match=r"refinement.csv: is there already, and not as an earlier run wrote it"):
+        refine_folder(predictions, out, RefinementRules())
+    assert contents(out) == before

@@ -89,7 +89,7 @@ def rounds(tmp_path, monkeypatch):
 
     monkeypatch.setattr(self_training, "StepRunner", Runner)
     monkeypatch.setattr(self_training, "read_ensemble", Ensemble)
-    monkeypatch.setattr(self_training, "bundle_step", lambda name, *_: type("Step", (), {"name": name}))
+    monkeypatch.setattr(self_training, "bundle_step", lambda name, *_, **__: type("Step", (), {"name": name}))
 
     first_empty = [9]
 

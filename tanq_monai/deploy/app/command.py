@@ -12,7 +12,7 @@ from pathlib import Path
 from tanq_monai.deploy.app.bundle import Bundle, find_bundle, style_of_bundle
 from tanq_monai.deploy.app.selection import Series, choose_series
 from tanq_monai.deploy.app.virtual_study import write_virtual_series
-from tanq_monai.errors import InputError, mistake_behind
+from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import filling
 from tanq_monai.scans.contrast import OWN_RULES
 from tanq_monai.scans.labels import read_labels
@@ -23,26 +23,21 @@ CONTRASTS = {"segment": ("hrT2", "vs_cochlea_seg"), "translate": ("ceT1", "tanq_
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; a user's mistake ends in one line and exit code 1, and nothing is written."""
+    """Run a command; it ends as :func:`tanq_monai.errors.print_mistakes_in_one_line` says, with all results or none."""
+    print_mistakes_in_one_line()
     options = _parser().parse_args(arguments)
-    try:
-        _check_given(options)
-        if options.command == "virtual-series":
-            write_virtual_series(options.input, options.sequence, options.output)
-            return
-        contrast, name = CONTRASTS[options.command]
-        bundle = find_bundle(options.model, name)
-        if options.command == "translate":
-            options.style = style_of_bundle(bundle, options.style)
-        series = choose_series(options.input, contrast, options.rules, options.series)
-        with filling(options.output) as output, tempfile.TemporaryDirectory() as links:
-            _run(options, series, _link(series, Path(links) / "series"), bundle, output)
-        sys.stdout.write(f"Research use only. Results: {options.output}\n")
-    except Exception as error:
-        mistake = mistake_behind(error)
-        if mistake is None:
-            raise
-        sys.exit("\n".join(f"error: {line}" for line in str(mistake).splitlines()))
+    _check_given(options)
+    if options.command == "virtual-series":
+        write_virtual_series(options.input, options.sequence, options.output)
+        return
+    contrast, name = CONTRASTS[options.command]
+    bundle = find_bundle(options.model, name)
+    if options.command == "translate":
+        options.style = style_of_bundle(bundle, options.style)
+    series = choose_series(options.input, contrast, options.rules, options.series)
+    with filling(options.output) as output, tempfile.TemporaryDirectory() as links:
+        _run(options, series, _link(series, Path(links) / "series"), bundle, output)
+    sys.stdout.write(f"Research use only. Results: {options.output}\n")
 
 
 def _run(options: argparse.Namespace, series: Series, source: Path, bundle: Bundle, output: Path) -> None:

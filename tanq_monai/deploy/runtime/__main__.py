@@ -1,4 +1,4 @@
-"""``python -m tanq_monai.deploy.runtime``; a mistake ends in one line and exit code 1."""
+"""``python -m tanq_monai.deploy.runtime``."""
 
 import argparse
 import sys
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tanq_monai.deploy.runtime import run
-from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.structures import STRUCTURES, parse_structures
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the options, run.
+    """Read the options, run; it ends as :func:`tanq_monai.errors.print_mistakes_in_one_line` says.
 
     Args:
         argv: the options. Default: those that this process was started with.
@@ -30,19 +30,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", help="that compute; default: one for every core")
     parser.add_argument("--amp", default="auto", help="bfloat16: true, false, or auto (default), where it is worth it")
     parser.add_argument("--provider", default="auto", help="of ONNX Runtime: cpu, cuda, tensorrt, or auto (default)")
-    try:
-        options = vars(parser.parse_args(argv))
-        parsed = {
-            "structures": parse_structures(options["structures"], "--structures"),
-            "threads": _threads(options["threads"]),
-        }
-        run(**options | parsed)
-        sys.stdout.write(f"{options['output']}\n")
-    except (InputError, InputErrors) as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        sys.exit(130)
+    print_mistakes_in_one_line()
+    options = vars(parser.parse_args(argv))
+    parsed = {
+        "structures": parse_structures(options["structures"], "--structures"),
+        "threads": _threads(options["threads"]),
+    }
+    run(**options | parsed)
+    sys.stdout.write(f"{options['output']}\n")
 
 
 def _threads(text: str | None) -> int | None:

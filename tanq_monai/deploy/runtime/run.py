@@ -18,7 +18,7 @@ from tanq_monai.deploy.engines import (
 from tanq_monai.deploy.runtime.segmentation import segment
 from tanq_monai.deploy.runtime.translation import translate
 from tanq_monai.errors import InputError
-from tanq_monai.files import check_output_file
+from tanq_monai.files import check_output_file, check_renewable
 from tanq_monai.precision import asked
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_volume
@@ -59,7 +59,8 @@ def run(
     image, output = Path(image), Path(output)
     if not output.name.endswith((".nii", ".nii.gz")):
         raise InputError(output, "is no name of a NIfTI file", "let it end in .nii.gz")
-    check_output_file(output)
+    check_output_file(output, model, image, label)
+    check_renewable([output])
     properties = read_properties(model)
     task, contrast = properties["task"], properties["modality"]
     if (label is None) == (task == TRANSLATION):

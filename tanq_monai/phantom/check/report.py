@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import check_renewable, renewing
 from tanq_monai.phantom.check.measure import Measurement
 from tanq_monai.phantom.check.population import FEWEST_FOR_MEDIAN, TOLERANCE, Row, geometry_rows, ratio_rows, scan_rows
 from tanq_monai.phantom.check.published import LONDON_HRT2, published
 
+_TABLE, _PAGE = "phantom_check.csv", "phantom_check.md"
 _PERCENTILES = (5, 25, 50, 75, 95)
 _NOTES = f"""\
 Published: sizes and places from the contours of 240 schwannomas and 145 cochleae (Shapey et al. 2021, doi
@@ -86,7 +87,7 @@ class Report:
         """Write ``phantom_check.md`` and ``phantom_check.csv``, the figures of every scan."""
         names = sorted({name for m in self.measurements for name in m.figures})
         with (
-            replacing(Path(folder) / "phantom_check.csv") as path,
+            renewing(Path(folder) / _TABLE) as path,
             path.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.writer(file)
@@ -95,7 +96,7 @@ class Report:
                 values = (m.figures.get(name, np.nan) for name in names)
                 cells = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
                 writer.writerow([m.name, m.group, m.sequence, m.side or "", *cells])
-        with replacing(Path(folder) / "phantom_check.md") as path:
+        with renewing(Path(folder) / _PAGE) as path:
             path.write_text(self.markdown(), encoding="utf-8")
 
 
@@ -104,7 +105,9 @@ def make_folder(folder: str | Path) -> None:
 
     Raises:
         InputError: when it cannot be made, or no file can be written into it.
+        InputErrors: when it holds files of these names that no run wrote.
     """
+    check_renewable(Path(folder) / name for name in (_TABLE, _PAGE))
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:

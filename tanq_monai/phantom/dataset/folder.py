@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from tanq_monai.errors import InputError
+from tanq_monai.files import check_renewable
 from tanq_monai.phantom.dataset.cases import SUBSETS, WITHHELD, Case, Subset
 from tanq_monai.phantom.dataset.labels import THREE_CLASSES, TWO_CLASSES, with_meatal_parts
 from tanq_monai.phantom.dataset.nifti import write_nifti
 from tanq_monai.phantom.dataset.scans import scan_case
-from tanq_monai.phantom.dataset.tables import PatientRow, patient_row, write_tables
+from tanq_monai.phantom.dataset.tables import PatientRow, patient_row, tables, write_tables
 from tanq_monai.phantom.parallel import check_settings, in_threads
 from tanq_monai.phantom.scanner.sequences import Protocol
 
@@ -34,8 +35,8 @@ def write_dataset(
     ``training_source`` holds ceT1 and labels, ``training_target`` and ``validation`` hrT2, ``withheld_labels`` the
     labels of the latter two and ``patients.csv``, and ``paired`` both contrasts and labels on one grid.
     ``infos_source_training.csv`` has the Koos grades. A case depends on the seed, its subset and its place only, so
-    that more cases leave the first ones as they are. Existing files are replaced, each at once; a stopped run
-    leaves whole files, and no new tables.
+    that more cases leave the first ones as they are. What an earlier run wrote is replaced, each file at once;
+    a stopped run leaves whole files, and no new tables.
 
     Args:
         output_dir: made if absent.
@@ -53,6 +54,7 @@ def write_dataset(
     Raises:
         InputError: when a number is negative, the size unknown, the folder cannot be written, or holds scans that are
             not of this set.
+        InputErrors: when it holds files of these names that no run wrote.
     """
     numbers: dict[Subset, int] = {
         "source": num_source,
@@ -106,6 +108,7 @@ def _make_folders(root: Path, cases: Sequence[Case]) -> None:
     others = sorted(set(root.glob("*/*.nii.gz")) - set(files))
     if others:
         raise InputError(others[0], "is of another data set", "give an empty folder, or take the old scans away")
+    check_renewable([*files, *tables(root)])
     for folder in sorted({path.parent for path in files} | {root, root / WITHHELD}):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 
 # Noise hardly compresses: level 6 takes four times as long for 1 % less.
 _LEVEL = 2
@@ -24,7 +24,7 @@ def write_nifti(
     """Write ``.nii.gz``, at once or not at all; equal input gives equal bytes.
 
     Args:
-        path: of the file; an existing one is replaced.
+        path: of the file; an earlier run's is replaced.
         array: (L, P, S) voxels.
         affine: (4, 4), voxel index to RAS position in mm, without shear.
         description: of the header, 79 letters of ASCII at most.
@@ -33,7 +33,7 @@ def write_nifti(
     stored = np.dtype(dtype or array.dtype)
     header = _header(array.shape, stored, affine, description)
     with (
-        replacing(path) as temporary,
+        renewing(path) as temporary,
         temporary.open("wb") as raw,
         gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed,
     ):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from tanq_monai.files import replacing
+from tanq_monai.files import renewing
 from tanq_monai.phantom.dataset.cases import WITHHELD, Case
 from tanq_monai.phantom.dataset.scans import CaseScans
 from tanq_monai.phantom.scanner.protocols import Site
@@ -59,6 +59,11 @@ def patient_row(case: Case, scans: CaseScans, seed: int) -> PatientRow:
     )
 
 
+def tables(root: Path) -> tuple[Path, Path]:
+    """Files of the grades and of the patients."""
+    return root / "infos_source_training.csv", root / WITHHELD / "patients.csv"
+
+
 def write_tables(root: Path, rows: Sequence[PatientRow]) -> None:
     """Write ``infos_source_training.csv`` as crossMoDA 2022 has it, and ``patients.csv`` beside the withheld labels.
 
@@ -74,12 +79,13 @@ def write_tables(root: Path, rows: Sequence[PatientRow]) -> None:
         for row in rows
         if row.subset == "source"
     ]
-    _write(root / "infos_source_training.csv", ("crossmoda_name", "center", "group", "koos"), infos)
-    _write(root / WITHHELD / "patients.csv", tuple(f.name for f in fields(PatientRow)), [asdict(row) for row in rows])
+    grades, patients = tables(root)
+    _write(grades, ("crossmoda_name", "center", "group", "koos"), infos)
+    _write(patients, tuple(f.name for f in fields(PatientRow)), [asdict(row) for row in rows])
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[dict[str, object]]) -> None:
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with renewing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -1,0 +1,75 @@
+"""What of an adaptation is run again when something of it has changed. Its commands are stood in for."""
+
+from pathlib import Path
+
+import pytest
+from files import structures, write_case, write_nifti
+
+from tanq_monai import steps
+from tanq_monai.adaptation import run_adaptation
+
+EVERY = [
+    *("train_tanq", "train_cyclegan", "make_translated", "train_self_training"),
+    *("segment", "segment_score", "report"),
+]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Scans in the layout of crossMoDA 2022, and true labels of those for testing."""
+    write_case(tmp_path / "data" / "training_source")
+    for folder, case in (("training_target", "b_2"), ("validation", "c_3")):
+        _, label = write_case(tmp_path / "data" / folder, case, "hrT2")
+        label.unlink()
+    write_nifti(tmp_path / "truth" / "c_3_Label.nii.gz", structures())
+    return tmp_path
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the steps that were run; each leaves a file, other than before, where it says that it writes."""
+    names: list[str] = []
+
+    def execute(step: steps.Step, _: object) -> int:
+        names.append(step.name)
+        for path in step.writes:
+            file = path if path.suffix else path / "model.pt"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("x" * len(names))
+        return 0
+
+    monkeypatch.setattr(steps, "execute", execute)
+    return names
+
+
+def adapt(data: Path) -> None:
+    run_adaptation(data / "data", data / "out", "tiny", truth_dir=data / "truth")
+
+
+def test_all_is_run_once(data: Path, ran: list[str]) -> None:
+    adapt(data)
+    assert ran == EVERY
+    adapt(data)
+    assert ran == EVERY
+
+
+CHANGES = {
+    "a new scan to segment": ("data/validation/new_9_hrT2.nii.gz", ["segment", "segment_score", "report"]),
+    "a corrected label": ("data/training_source/crossmoda2021_ldn_1_Label.nii.gz", EVERY),
+    "another scan to train on": ("data/training_target/b_2_hrT2.nii.gz", EVERY),
+    "another truth": ("truth/c_3_Label.nii.gz", ["segment_score", "report"]),
+    "another translator": ("out/cyclegan/models/model.pt", EVERY[1:]),
+    "another segmenter": ("out/self_training/models/model.pt", EVERY[3:]),
+    "a label that somebody corrected": ("out/labels/model.pt", EVERY[4:]),
+    "another report": ("out/segmentations.html", ["report"]),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_follows_from_a_change_is_run_again_and_nothing_else(data: Path, ran: list[str], change: str) -> None:
+    adapt(data)
+    ran.clear()
+    name, again = CHANGES[change]
+    (data / name).write_bytes(b"other")
+    adapt(data)
+    assert ran == again
