@@ -64,6 +64,11 @@ np.savez(sys.argv[2], voxels=volume.array, affine=volume.affine)
 """
 
 
+def voxels_and_affine(path):
+    found = read_volume(path)
+    return found.voxels, found.affine
+
+
 def run(words, folder):
     """The ended process of one command of the document, typed in ``folder``."""
     command = [PYTHONS.get(words[0], words[0]), *words[1:]]
@@ -141,7 +146,7 @@ def test_labels_are_those_of_the_bundle_on_the_grid_of_the_series(typed, tmp_pat
         model_dir=str(models),
         output_dir=str(tmp_path),
     ).run()
-    expected, expected_affine = read_volume(tmp_path / "hrT2_Label.nii.gz")
+    expected, expected_affine = voxels_and_affine(tmp_path / "hrT2_Label.nii.gz")
     read = read_there(READ_SEG, typed / "results" / "segmentation.dcm", tmp_path)
     _, affine = to_ras(read["labels"], read["affine"])
     labels = on_grid(read["labels"], read["affine"], expected.shape, expected_affine)
@@ -215,8 +220,8 @@ def test_the_synthetic_series_has_the_bundles_values_to_half_a_step(typed, tmp_p
     workflow(
         "tanq_translation", "inference", **folders, label_dir=label, model_file=model, style="ldn", device="cpu"
     ).run()
-    expected, affine = read_volume(tmp_path / "ceT1_hrT2.nii.gz")
-    read, read_affine = read_volume(series)
+    expected, affine = voxels_and_affine(tmp_path / "ceT1_hrT2.nii.gz")
+    read, read_affine = voxels_and_affine(series)
     step = float(np.ptp(expected)) / 65535
     assert np.ptp(expected) > 0.1
     assert np.abs(read - expected).max() <= step / 2 + 1e-5  # of two processes' sums in float32
@@ -235,7 +240,7 @@ def test_a_series_reaches_the_bundle_as_by_its_own_reader(tmp_path):
     affine[:3, :3] *= [-0.5, -0.7, -1.5]
     volume = np.random.default_rng(0).uniform(0, 1, (8, 7, 6))
     write_mr_series(tmp_path / "series", volume, affine, virtual_tags("patient", PROTOCOLS["CISS"]))
-    expected, expected_affine = read_volume(tmp_path / "series")
+    expected, expected_affine = voxels_and_affine(tmp_path / "series")
     loaded = read_there(LOAD_SERIES, tmp_path / "series", tmp_path)
     np.testing.assert_allclose(loaded["voxels"].T, expected, atol=1e-6)
     np.testing.assert_allclose(loaded["affine"], expected_affine, atol=1e-6)
@@ -274,7 +279,7 @@ def test_a_real_cet1_series_is_segmented_when_the_user_insists(tmp_path):
     assert errors_of(tmp_path / "out" / "segmentation.dcm") == []
     assert json.loads((tmp_path / "out" / "report.json").read_text())["series"]["chosen_by"] == "the user"
     read = read_there(READ_SEG, tmp_path / "out" / "segmentation.dcm", tmp_path)
-    voxels, affine = read_volume(series)
+    voxels, affine = voxels_and_affine(series)
     labels = on_grid(read["labels"], read["affine"], voxels.shape, affine)
     assert set(np.unique(labels)) == {0, 1, 2}
 
@@ -287,7 +292,7 @@ def test_a_real_cet1_series_is_translated(typed, tmp_path):
     files = sorted((tmp_path / "out" / "series").iterdir())
     assert len(files) == 120
     assert errors_of(files[40]) == []
-    voxels, affine = read_volume(tmp_path / "out" / "series")
+    voxels, affine = voxels_and_affine(tmp_path / "out" / "series")
     assert voxels.shape == (512, 512, 120)
-    np.testing.assert_allclose(affine, read_volume(series)[1], atol=1e-5)
+    np.testing.assert_allclose(affine, voxels_and_affine(series)[1], atol=1e-5)
     assert np.ptp(voxels) > 0.1

@@ -167,7 +167,8 @@ def test_a_region_of_one_intensity_behind_the_pons_holds_no_csf(
 
 def test_a_real_patients_intensities_are_those_measured_by_hand() -> None:
     folder = shared_data_folder("vs_seg_001")
-    image, affine = read_volume(folder / "ceT1_dicom")
+    scan = read_volume(folder / "ceT1_dicom")
+    image, affine = scan.voxels, scan.affine
     file = nib.load(folder / "label.nii.gz")
     np.testing.assert_allclose(file.affine, affine, atol=1e-3)
     label = np.asarray(file.dataobj)

@@ -42,7 +42,7 @@ def two_steps() -> dict[str, torch.Tensor]:
         weights=TanqWeights(levels=1.0),
         feedback=SegmenterFeedback(Segmenter(), SliceView(1.0, (1.0, 1.0), (SIZE, SIZE))),
         level_ranges=[{1: (0.9, 1.0), 2: (0.0, 0.1)}],
-        sampler=FeatureSampler(num_patches=16),
+        sampler=FeatureSampler(num_patches=4096),  # all: which of nearly equal entropies is lowest, rounding decides
         train_handlers=[SeededSteps(batches, seed=5)],
     ).run()
     return {f"{n}.{name}": value for n, network in enumerate(trained) for name, value in network.state_dict().items()}
