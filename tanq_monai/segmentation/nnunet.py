@@ -41,7 +41,7 @@ class Settings:
         trainer: one of nnU-Net's own trainers by name, for its optimizer, loss or augmentation.
         learning_rate: at the start.
         foreground_fraction: share of every batch whose patches must hold a structure.
-        batch_size: of all ranks together; 0 = nnU-Net's own.
+        batch_size: of all ranks together; None: nnU-Net's own.
         plans_override: see :func:`tanq_monai.segmentation.overrides.override_plan`.
         initial_model: a model folder whose plan is taken and whose weights are the first ones.
         structures: names and label values.
@@ -55,7 +55,7 @@ class Settings:
     trainer: str = "nnUNetTrainer"
     learning_rate: float = 0.01
     foreground_fraction: float = 0.33
-    batch_size: int = 8
+    batch_size: int | None = 8
     plans_override: dict[str, Any] | None = None
     initial_model: str | None = None
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)

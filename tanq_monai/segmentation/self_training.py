@@ -24,7 +24,7 @@ from tanq_monai.segmentation.predictions import LABEL
 from tanq_monai.segmentation.preparation import FOLDS
 from tanq_monai.segmentation.rounds import measure_round
 from tanq_monai.segmentation.selection import check_folds, model_name
-from tanq_monai.steps import RUN_OPTIONS, Step, StepRunner, bundle_step
+from tanq_monai.steps import Step, StepRunner, bundle_step
 
 Choices = Mapping[str, Any]
 
@@ -88,10 +88,10 @@ class RoundChoices:
 
 
 def _check_plain(choice: object, place: str) -> None:
-    """Raise if a choice would make MONAI run something in the command that it is given to, or run another config."""
+    """Raise if a choice would make MONAI run something in the command that it is given to."""
     names = choice.keys() if isinstance(choice, Mapping) else ()
     texts = [str(name) for name in names] + ([choice] if isinstance(choice, str) else [])
-    if any(_could_run(text) for text in texts) or RUN_OPTIONS & set(names):
+    if any(_could_run(text) for text in texts):
         problem = f"hold {choice!r}, which is no plain value of a choice"
         raise InputError(place, problem, "give choices from the top of the config, with plain values")
     inner = choice.values() if isinstance(choice, Mapping) else choice if isinstance(choice, list | tuple) else ()

@@ -1,0 +1,111 @@
+"""The choices of a config, all checked before anything is loaded or written."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tanq_monai.choices.kinds import Misfit
+from tanq_monai.choices.table import CHOICES
+from tanq_monai.errors import InputError, InputErrors
+
+Config = Mapping[str, Any]
+MAY_BE_NULL = "may_be_null"
+# What MONAI and its clients look for; everything else in a config is there because something in it refers to it.
+ENTRIES = frozenset(
+    {
+        *("imports", "initialize", "run", "finalize", "bundle_root", "_meta_", MAY_BE_NULL),
+        *("network", "train", "validate", "save_execute_config"),
+    }
+)
+NULL_WORDS = frozenset({"null", "none", "~"})
+_EVALUATED = ("$", "@", "%")  # how MONAI marks what it evaluates
+_REFERENCE = re.compile(r"[@%](\w+)")
+_HASH = "::"  # what MONAI makes of `#` in any text
+
+
+def checked_choices(config: Config, typed: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The choices of ``config`` that are plain values, as they were meant.
+
+    Args:
+        config: MONAI's, with what a user has chosen in place of its defaults.
+        typed: words by name as the user typed them, where there is a command line.
+
+    Raises:
+        InputErrors: for all names that the config does not have, and all values that their choices do not allow.
+    """
+    typed = typed or {}
+    mistakes = list(_unknown(config, typed))
+    parsed: dict[str, Any] = {}
+    for name in [name for name in config if name in CHOICES]:
+        try:
+            if not is_evaluated(config[name]) or typed.get(name, "").lower() in NULL_WORDS:
+                parsed[name] = checked(name, config[name], typed.get(name), config.get(MAY_BE_NULL, ()))
+        except InputError as mistake:
+            mistakes.append(mistake)
+    if mistakes:
+        raise InputErrors(mistakes)
+    return parsed
+
+
+def checked(name: str, value: Any, typed: str | None = None, may_be_null: Iterable[str] = ()) -> Any:
+    """The value of a choice as it was meant.
+
+    Args:
+        name: of the choice.
+        value: as it was given.
+        typed: the word that was typed for it.
+        may_be_null: names of the choices that may also be none.
+
+    Raises:
+        InputError: when the choice does not allow it.
+    """
+    kind, meaning = CHOICES[name]
+    if typed is not None and (kind.is_text or typed.lower() in NULL_WORDS):
+        value = typed
+    is_null = value is None or (isinstance(value, str) and value.lower() in NULL_WORDS)
+    if is_null and name in may_be_null:
+        return None
+    try:
+        if is_null:
+            raise Misfit("is nothing")
+        if kind.is_text and value is not typed and _HASH in str(value):
+            raise Misfit("has ::, which is what MONAI makes of #")
+        return kind.parse(value)
+    except Misfit as error:
+        null = " or null" if name in may_be_null else ""
+        raise InputError(f"{name} {value}", str(error), f"give {meaning}: {kind}{null}") from error
+
+
+def is_evaluated(value: Any) -> bool:
+    """Whether MONAI makes something else of a value: an expression, a reference, a component, or what holds one."""
+    if isinstance(value, str):
+        return value.startswith(_EVALUATED)
+    if isinstance(value, Mapping):
+        return "_target_" in value or any(map(is_evaluated, value.values()))
+    return isinstance(value, list | tuple) and any(map(is_evaluated, value))
+
+
+def references(value: Any) -> set[str]:
+    """Names of the top of a config that a value of it refers to."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return set().union(*map(references, value))
+    return set(_REFERENCE.findall(value)) if isinstance(value, str) and value.startswith(_EVALUATED) else set()
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names, or all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}?" if near else f"choose of {', '.join(names)}"
+
+
+def _unknown(config: Config, typed: Mapping[str, str]) -> Iterable[InputError]:
+    """A mistake for every name that does nothing, since nothing refers to it: a default may, beside other choices."""
+    used = references(config)
+    for name, value in config.items():
+        is_default = value is None or is_evaluated(value) or (name in CHOICES and name not in typed)
+        if name not in used | ENTRIES and not is_default:
+            yield InputError(name, "is no choice here", did_you_mean(name, (used & CHOICES.keys()) - {name}))
