@@ -87,7 +87,8 @@ class Number(Kind):
 
     def _parse(self, value: Any) -> Any:
         number: Any = float(value) if isinstance(value, str) else value  # YAML reads 1e-4 as a text
-        if not isinstance(number, Real) or isinstance(number, bool):
+        is_number = isinstance(number, Real) and not isinstance(number, bool)
+        if not is_number:
             raise ValueError
         if not (self.least <= number <= self.most and self.above < number < self.below):  # NaN is nowhere
             raise ValueError

@@ -112,7 +112,7 @@ CHOICES: dict[str, Choice] = {
     "folds": Choice(Items(_FOLD), "of nnU-Net's split: [all], or some of 0 to 4"),
     "max_epochs": Choice(_SIZE, "epochs"),
     "iterations_per_epoch": Choice(_SIZE, "steps of an epoch"),
-    "learning_rate": Choice(Number(above=0, most=10), "at the start"),
+    "learning_rate": Choice(Number(least=0, most=10), "at the start"),
     "foreground_fraction": Choice(_SHARE, "share of a batch whose patches hold a structure"),
     "checkpoint_minutes": Choice(Number(least=0), "minutes between checkpoints"),
     "validate_every": Choice(_COUNT, "epochs between validations; 0 = never"),
