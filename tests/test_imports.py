@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "tanq_monai"
 
-BASE = frozenset({"errors", "files"})
+BASE = frozenset({"errors", "files", "choices"})
 PARTS = frozenset({"networks", "losses", "transforms", "metrics", "phantom"})  # import nothing of each other
 ALLOWED = {
     "errors": frozenset(),
@@ -16,7 +16,7 @@ ALLOWED = {
     "precision": frozenset({"errors"}),
     "progress": frozenset(),
     "choices": frozenset({"errors"}),
-    "steps": BASE | {"choices"},
+    "steps": BASE,
     "ranks": frozenset(),
     "inferers": frozenset({"errors"}),
     **{part: BASE for part in PARTS},

@@ -43,8 +43,9 @@ def check() -> None:
     mistakes: list[InputError] = list(_foreign_arguments(resolver))
     for name in () if mistakes else _follow_from_choices(config):
         try:
-            value = checked(name, _worked_out(resolver, name), may_be_null=config.get(MAY_BE_NULL, ()))
-            resolver.resolved_content[name] = value
+            value = _worked_out(resolver, name)
+            text = value if isinstance(value, str) else None
+            resolver.resolved_content[name] = checked(name, value, text, config.get(MAY_BE_NULL, ()))
         except InputError as mistake:
             mistakes.append(mistake)
     if mistakes:

@@ -26,8 +26,9 @@ from tanq_monai.segmentation.batches import Batch, blur_one_way, seed_draws
 from tanq_monai.segmentation.checkpoints import unwrapped
 from tanq_monai.segmentation.cpu import suit_cpu
 from tanq_monai.segmentation.folders import RunFolders
-from tanq_monai.segmentation.plans import check_model_folder, read_json
+from tanq_monai.segmentation.plans import check_model_folder, check_same_labels, read_json
 from tanq_monai.segmentation.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
+from tanq_monai.transforms.labels import check_order
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,14 @@ def set_up_nnunet(
         device: of the network.
 
     Raises:
-        InputError: when nnU-Net's split has no such fold, or there is no such initial model.
+        InputError: when nnU-Net's split has no such fold, there is no such initial model or one of other labels, or
+            label maps of the model would be taken for others.
     """
     _check_fold(settings.fold, len({case.get("patient", identifier(case)) for case in cases}))
+    check_order(settings.structures, "structures")
     if settings.initial_model is not None:
         check_model_folder(settings.initial_model)
+        check_same_labels(Path(settings.initial_model) / "dataset.json", settings.structures)
     folders = RunFolders(output_dir)
     device = torch.device(device)
     with first_rank_first():

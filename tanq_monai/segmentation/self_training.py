@@ -19,6 +19,7 @@ from tanq_monai.files import replacing, write_json
 from tanq_monai.metrics import STRUCTURES
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.folders import DATASET, PLANS
+from tanq_monai.segmentation.plans import check_same_labels
 from tanq_monai.segmentation.plausibility import roles_of
 from tanq_monai.segmentation.predictions import LABEL
 from tanq_monai.segmentation.preparation import FOLDS
@@ -138,6 +139,8 @@ class SelfTraining:
         self.root = check_output_dir(output_dir).resolve()
         self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement
         self.first_ensemble = None if first_ensemble is None else Path(first_ensemble).resolve()
+        for member in () if self.first_ensemble is None else read_ensemble(self.first_ensemble).members:
+            check_same_labels(member / "dataset.json", choices.structures)
         self.bundle = Path(bundle).resolve()
 
     def run(self) -> pd.DataFrame:

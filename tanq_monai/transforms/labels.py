@@ -1,6 +1,7 @@
 """Label maps as the translator sees them: two regions, whatever classes the scans are labelled with. NumPy alone."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from tanq_monai.errors import InputError
 
 REGIONS: Mapping[str, int] = {"VS": 1, "cochlea": 2}
 """Of the translator: what its norms, its SegDecoder, its losses and measures tell apart, besides the rest, 0."""
+
+ORDER = ("VS", "VS intrameatal", "VS extrameatal", "cochlea")
 
 
 def region_values(structures: Mapping[str, int]) -> dict[int, int]:
@@ -31,6 +34,23 @@ def region_values(structures: Mapping[str, int]) -> dict[int, int]:
             raise InputError("structures", f"{name!r} is of no region of the translator", remedy)
         values[value] = regions[0]
     return values
+
+
+def check_order(labels: Mapping[str, int], where: str | Path) -> None:
+    """Raise unless structures are numbered in the order of crossMoDA: a label map does not say which is which.
+
+    Args:
+        labels: names and values of a model, others among them.
+        where: they come from.
+
+    Raises:
+        InputError: when a VS lies above the cochlea, or its parts in the other order.
+    """
+    known = {name: labels[name] for name in ORDER if name in labels}
+    if list(known.values()) != sorted(known.values()):
+        problem = f"has {', '.join(f'{name} {value}' for name, value in known.items())}: whoever reads such labels as "
+        problem += "VS 1, cochlea 2 takes one for the other"
+        raise InputError(where, problem, f"number them in the order {', '.join(known)}, and train with that")
 
 
 def to_regions(labels: NDArray[Any], structures: Mapping[str, int] = REGIONS) -> NDArray[np.float32]:
