@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tanq_monai.choices.kinds import Misfit
-from tanq_monai.choices.table import CHOICES
+from tanq_monai.choices.table import CHOICES, OPTIONS
 from tanq_monai.errors import InputError, InputErrors
 
 Config = Mapping[str, Any]
@@ -48,7 +48,9 @@ def checked_choices(config: Config, typed: Mapping[str, str] | None = None) -> d
     return parsed
 
 
-def checked(name: str, value: Any, typed: str | None = None, may_be_null: Iterable[str] = ()) -> Any:
+def checked(
+    name: str, value: Any, typed: str | None = None, may_be_null: Iterable[str] = (), called: str | None = None
+) -> Any:
     """The value of a choice as it was meant.
 
     Args:
@@ -56,11 +58,12 @@ def checked(name: str, value: Any, typed: str | None = None, may_be_null: Iterab
         value: as it was given.
         typed: the word that was typed for it.
         may_be_null: names of the choices that may also be none.
+        called: what its name is where a user meets it; default the name.
 
     Raises:
         InputError: when the choice does not allow it.
     """
-    kind, meaning = CHOICES[name]
+    kind, meaning = (CHOICES | OPTIONS)[name]
     if typed is not None and (kind.is_text or typed.lower() in NULL_WORDS):
         value = typed
     is_null = value is None or (isinstance(value, str) and value.lower() in NULL_WORDS)
@@ -74,7 +77,7 @@ def checked(name: str, value: Any, typed: str | None = None, may_be_null: Iterab
         return kind.parse(value)
     except Misfit as error:
         null = " or null" if name in may_be_null else ""
-        raise InputError(f"{name} {value}", str(error), f"give {meaning}: {kind}{null}") from error
+        raise InputError(f"{called or name} {value}", str(error), f"give {meaning}: {kind}{null}") from error
 
 
 def is_evaluated(value: Any) -> bool:
@@ -95,10 +98,10 @@ def references(value: Any) -> set[str]:
     return set(_REFERENCE.findall(value)) if isinstance(value, str) and value.startswith(_EVALUATED) else set()
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The nearest of the known names, or all of them."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """The nearest of the known names, or all of them, each told with a prefix."""
+    names = sorted(f"{prefix}{one}" for one in known)
+    near = difflib.get_close_matches(f"{prefix}{name}", names, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"choose of {', '.join(names)}"
 
 

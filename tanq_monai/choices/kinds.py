@@ -222,16 +222,16 @@ class Entries(Kind):
 
 @dataclass(frozen=True)
 class Labels(Kind):
-    """Names of structures and their label values, 1 to 255, each once; several values make a union."""
+    """Names of structures and their label values, 1 to 255; several values make a union, which may overlap others."""
 
     def __str__(self) -> str:
-        return "{VS: 1, cochlea: 2} or the like, each value from 1 to 255 and there once"
+        return "{VS: 1, cochlea: 2} or the like, with values from 1 to 255, each of one structure"
 
     def _parse(self, value: Any) -> dict[str, Any]:
         structures = Entries(Items(Whole(1, 255))).parse(value)
-        values = [number for numbers in structures.values() for number in numbers]
+        single = [numbers[0] for numbers in structures.values() if len(numbers) == 1]
         named = all(isinstance(name, str) and name.strip() for name in structures)
-        if not structures or not named or len(set(values)) < len(values):
+        if not structures or not named or len(set(single)) < len(single):
             raise ValueError
         return {name: numbers[0] if len(numbers) == 1 else numbers for name, numbers in structures.items()}
 

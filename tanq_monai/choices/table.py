@@ -146,3 +146,13 @@ CHOICES: dict[str, Choice] = {
     "power": Choice(Number(least=0), "of the quality, to be the weight"),
     "assd": Choice(Word(("directed", "pooled")), "which mean of surface distances"),
 }
+# Further words of `python -m tanq_monai`, whose help says what they mean.
+OPTIONS: dict[str, Choice] = {
+    **dict.fromkeys(("folder", "scans", "pred", "truth", "against"), Choice(Place(), "a folder")),
+    **dict.fromkeys(("results", "bundle", "output", "zoo"), Choice(Place(), "a place")),
+    **dict.fromkeys(("name", "title", "version", "size"), Choice(Text(), "a word, see --help")),
+    **dict.fromkeys(("num_source", "num_target", "num_test", "paired"), Choice(Whole(0, 100_000), "how many")),
+    "num_patients": Choice(Whole(1, 100_000), "how many"),
+    "workers": Choice(Whole(1, _AT_MOST), "at a time"),
+    **dict.fromkeys(("random_protocols", "intra_extrameatal", "trust_code"), Choice(Flag(), "whether")),
+}

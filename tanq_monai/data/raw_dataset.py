@@ -14,6 +14,7 @@ import numpy as np
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
+from tanq_monai.metrics.structures import single_values
 
 DESCRIPTION, PROVENANCE, IMAGES, LABELS = "dataset.json", "provenance.json", "imagesTr", "labelsTr"
 CHANNEL = "0000"  # of the only channel
@@ -26,7 +27,7 @@ def label_values(structures: Mapping[str, int] = STRUCTURES, ignore: bool = Fals
     Raises:
         InputError: when the structures are not numbered as nnU-Net wants it.
     """
-    values = sorted(structures.values())
+    values = sorted(single_values(structures).values())
     if not values or values != list(range(1, len(values) + 1)):
         raise InputError("structures", f"{dict(structures)} are not numbered 1, 2, 3, ...", "leave no number out")
     return [0, *values, *([len(values) + 1] if ignore else [])]

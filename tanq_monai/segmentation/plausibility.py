@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tanq_monai.errors import InputError
+from tanq_monai.metrics.structures import single_values
 
 Mask = NDArray[np.bool_]
 Vector = NDArray[np.float64]
@@ -99,8 +100,9 @@ def roles_of(structures: Mapping[str, int]) -> Roles:
     """Which structure is which, by name: ``cochlea``; all that begins with ``VS`` are one tumor.
 
     Raises:
-        InputError: when the cochlea or the VS is missing, or there is something else.
+        InputError: when the cochlea or the VS is missing, there is something else, or a union.
     """
+    structures = single_values(structures)
     vs = tuple(value for name, value in structures.items() if name.startswith("VS"))
     if "cochlea" not in structures or not vs or len(vs) + 1 != len(structures):
         remedy = "name one cochlea, and VS or its parts so that they begin with VS"

@@ -203,14 +203,6 @@ def test_a_folder_that_is_not_there_is_named(folders, missing):
         folders.page(truth_dir=folders.truth)
 
 
-@pytest.mark.parametrize("value", [5, {}, {"VS": 0}, {"VS": 1, "cochlea": 1}, {"VS": True}, {"VS": "1"}])
-def test_structures_that_are_no_label_values_are_a_mistake(value):
-    from tanq_monai.cli import _label_values
-
-    with pytest.raises(InputError, match="does not name label values from 1 to 255, each once"):
-        _label_values(value, "--structures")
-
-
 def _case(name, *dice, missed=False, deviation=0.0, confidence=math.nan):
     figures = [Figures("VS", 0 if missed else 10, confidence, score, truth_mm3=10) for score in dice]
     return ReportedCase(name, figures, [Judgement("VS", 1, (1, 2), deviation)], [object()], None)

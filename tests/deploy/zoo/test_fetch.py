@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 from made_up_zoo import CONFIG, QuietHandler, make_bundle, publish, serving, snapshot, zip_of
-from typed import mistakes, run_command
+from typed import run_command
 
 from tanq_monai.deploy.zoo import source
 from tanq_monai.deploy.zoo.fetch import fetch_bundle
@@ -486,16 +486,13 @@ def test_the_command_prints_the_folder(zoo, tmp_path):
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'vs_cochlea_seg_v0.2.0'}\n")
 
 
-def test_a_version_that_was_read_as_a_number_is_refused_and_taken_when_quoted_twice(tmp_path):
+def test_a_version_is_taken_as_it_was_typed(tmp_path):
     zoo = tmp_path / "zoo"
     zoo.mkdir()
     publish(zoo, *(bundle_zip(zoo, version) for version in ("0.1", "0.10")))
 
     words = ("--zoo", zoo, "--output-dir", tmp_path / "bundles")
-    told = "error: --version 0.1: was read as a number, and 0.10 as 0.1; quote it twice, e.g. --version \"'0.1'\""
-    assert mistakes(fetch_command(*words, "--version", "0.10")) == [told]
-    assert not (tmp_path / "bundles").exists()
-    done = fetch_command(*words, "--version", "'0.10'")
+    done = fetch_command(*words, "--version", "0.10")
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'bundles' / 'vs_cochlea_seg_v0.10'}\n")
 
 
