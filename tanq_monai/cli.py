@@ -241,8 +241,9 @@ def report(
             VS 1, cochlea 2.
         title: of the page.
     """
-    from tanq_monai.metrics.structures import STRUCTURES, single_values
+    from tanq_monai.metrics import STRUCTURES
     from tanq_monai.report import write_report
+    from tanq_monai.transforms.labels import single_values
 
     write_report(
         scans,

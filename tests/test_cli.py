@@ -7,6 +7,7 @@ from typed import mistakes, run_command
 
 from tanq_monai import cli
 from tanq_monai.choices.table import CHOICES, OPTIONS
+from tanq_monai.deploy.runtime import run
 
 
 def test_the_phantom_command_writes_the_layout_of_crossmoda_2022(tmp_path):
@@ -52,7 +53,8 @@ def test_a_mistake_is_told_in_one_line_with_exit_code_1(tmp_path, arguments, tol
 
 
 def test_every_option_of_every_command_is_in_the_table():
-    words = {name for command in cli.COMMANDS.values() for name in inspect.signature(command).parameters}
+    commands = [*cli.COMMANDS.values(), run]
+    words = {name for command in commands for name in inspect.signature(command).parameters}
     assert words <= CHOICES.keys() | OPTIONS.keys()
     assert OPTIONS.keys() <= words
     assert not OPTIONS.keys() & CHOICES.keys()

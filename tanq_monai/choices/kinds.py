@@ -1,6 +1,8 @@
 """Kinds of values that a choice may have, each of which turns what was typed or given into a value that fits."""
 
 import ast
+import contextlib
+import json
 import math
 import os
 from abc import ABC, abstractmethod
@@ -8,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
-
-import yaml
 
 FLAG_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as in YAML
 
@@ -313,6 +313,11 @@ def _split(value: Any, as_typed: bool) -> Sequence[Any]:
 
 def _read_flow(text: str, as_typed: bool = False) -> Any:
     """A list or mapping in YAML, perhaps with its words as they were typed."""
+    with contextlib.suppress(ValueError):
+        if not as_typed:
+            return json.loads(text)
+    import yaml  # which the runtime without torch may lack, and JSON can do without
+
     try:
         return yaml.load(text, yaml.BaseLoader if as_typed else yaml.SafeLoader)
     except yaml.YAMLError as error:

@@ -146,8 +146,10 @@ CHOICES: dict[str, Choice] = {
     "power": Choice(Number(least=0), "of the quality, to be the weight"),
     "assd": Choice(Word(("directed", "pooled")), "which mean of surface distances"),
 }
-# Further words of `python -m tanq_monai`, whose help says what they mean.
+# Further words of `python -m tanq_monai` and of the runtime without torch, whose help says what they mean.
 OPTIONS: dict[str, Choice] = {
+    **dict.fromkeys(("model", "image", "label"), Choice(Place(), "a file, see --help")),
+    "provider": Choice(Word(("auto", "cpu", "cuda", "tensorrt")), "of ONNX Runtime"),
     **dict.fromkeys(("folder", "scans", "pred", "truth", "against"), Choice(Place(), "a folder")),
     **dict.fromkeys(("results", "bundle", "output", "zoo"), Choice(Place(), "a place")),
     **dict.fromkeys(("name", "title", "version", "size"), Choice(Text(), "a word, see --help")),

@@ -14,7 +14,7 @@ import numpy as np
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 from tanq_monai.metrics import STRUCTURES
-from tanq_monai.metrics.structures import single_values
+from tanq_monai.transforms.labels import single_values
 
 DESCRIPTION, PROVENANCE, IMAGES, LABELS = "dataset.json", "provenance.json", "imagesTr", "labelsTr"
 CHANNEL = "0000"  # of the only channel

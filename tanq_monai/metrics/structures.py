@@ -33,18 +33,6 @@ def label_values(structures: Structures) -> dict[str, tuple[int, ...]]:
     return values
 
 
-def single_values(structures: Structures) -> dict[str, int]:
-    """``structures``, each of which has one label value.
-
-    Raises:
-        InputError: when one is a union.
-    """
-    unions = [name for name, value in structures.items() if not isinstance(value, int)]
-    if unions:
-        raise InputError(f"structures: {unions[0]}", "has several label values", "give every structure one")
-    return {name: value for name, value in structures.items() if isinstance(value, int)}
-
-
 def mask_of(labels: npt.NDArray[np.uint8], values: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Where ``labels`` have one of the values."""
     mask: npt.NDArray[np.bool_] = labels == values[0]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tanq_monai.errors import InputError
-from tanq_monai.metrics.structures import single_values
+from tanq_monai.transforms.labels import single_values
 
 Mask = NDArray[np.bool_]
 Vector = NDArray[np.float64]

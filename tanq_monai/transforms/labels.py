@@ -27,13 +27,25 @@ def region_values(structures: Mapping[str, int]) -> dict[int, int]:
         InputError: when a structure's name begins with none of :data:`REGIONS`.
     """
     values = {}
-    for name, value in structures.items():
+    for name, value in single_values(structures).items():
         regions = [number for region, number in REGIONS.items() if name.startswith(region)]
         if not regions:
             remedy = f"let its name begin with {' or '.join(REGIONS)}"
             raise InputError("structures", f"{name!r} is of no region of the translator", remedy)
         values[value] = regions[0]
     return values
+
+
+def single_values(structures: Mapping[str, Any]) -> dict[str, int]:
+    """``structures``, each of which has one label value.
+
+    Raises:
+        InputError: when one is a union.
+    """
+    unions = [name for name, value in structures.items() if not isinstance(value, int)]
+    if unions:
+        raise InputError(f"structures: {unions[0]}", "has several label values", "give every structure one")
+    return dict(structures)
 
 
 def check_order(labels: Mapping[str, int], where: str | Path) -> None:

@@ -1,14 +1,15 @@
 """``python -m tanq_monai.deploy.runtime``; a mistake ends in one line and exit code 1."""
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
+from tanq_monai.choices.config import checked
 from tanq_monai.deploy.runtime import run
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.transforms.labels import REGIONS
+from tanq_monai.transforms.labels import REGIONS, single_values
+
+MAY_BE_NULL = ("label", "style", "structures", "threads")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -21,10 +22,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         prog="python -m tanq_monai.deploy.runtime",
         description="Segment or translate one scan with an ONNX file. Research use only; not a medical device.",
     )
-    parser.add_argument("--model", required=True, type=Path, help="model.onnx of a bundle")
-    parser.add_argument("--image", required=True, type=Path, help="NIfTI file, or folder of one DICOM series")
-    parser.add_argument("--output", required=True, type=Path, help="NIfTI file to write")
-    parser.add_argument("--label", type=Path, help="to translate: structures of the scan, NIfTI file on its grid")
+    parser.add_argument("--model", required=True, help="model.onnx of a bundle")
+    parser.add_argument("--image", required=True, help="NIfTI file, or folder of one DICOM series")
+    parser.add_argument("--output", required=True, help="NIfTI file to write")
+    parser.add_argument("--label", help="to translate: structures of the scan, NIfTI file on its grid")
     parser.add_argument("--style", help="to translate: look of hrT2, where the model knows several")
     parser.add_argument("--structures", help="names and values of the label, as JSON")
     parser.add_argument("--engine", default="auto", help="onnxruntime, openvino, or auto (default), the faster one")
@@ -33,33 +34,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--provider", default="auto", help="of ONNX Runtime: cpu, cuda, tensorrt, or auto (default)")
     try:
         options = vars(parser.parse_args(argv))
-        parsed = {"structures": _structures(options["structures"]), "threads": _threads(options["threads"])}
-        run(**options | parsed)
+        meant = {name: checked(name, word, word, MAY_BE_NULL, f"--{name}") for name, word in options.items() if word}
+        structures = single_values(meant.get("structures") or REGIONS)
+        run(**options | meant | {"structures": structures})
         sys.stdout.write(f"{options['output']}\n")
     except (InputError, InputErrors) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         sys.exit(130)
-
-
-def _structures(text: str | None) -> Mapping[str, int]:
-    if text is None:
-        return REGIONS
-    try:
-        structures = json.loads(text)
-    except ValueError:
-        structures = None
-    if not isinstance(structures, dict) or not all(type(value) is int for value in structures.values()):
-        raise InputError(f"--structures {text}", "names no label values", """write e.g. '{"VS": 1, "cochlea": 2}'""")
-    return structures
-
-
-def _threads(text: str | None) -> int | None:
-    try:
-        return None if text is None else int(text)
-    except ValueError as error:
-        raise InputError(f"--threads {text}", "is no number", "give 1 or more, or leave it out") from error
 
 
 if __name__ == "__main__":
