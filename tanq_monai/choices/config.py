@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tanq_monai.choices.kinds import Misfit
+from tanq_monai.choices.kinds import Kind, Misfit
 from tanq_monai.choices.table import CHOICES, OPTIONS
 from tanq_monai.errors import InputError, InputErrors
 
@@ -41,6 +41,12 @@ def checked_choices(config: Config, typed: Mapping[str, str] | None = None) -> d
         try:
             if not is_evaluated(config[name]) or typed.get(name, "").lower() in NULL_WORDS:
                 parsed[name] = checked(name, config[name], typed.get(name), config.get(MAY_BE_NULL, ()))
+        except InputError as mistake:
+            mistakes.append(mistake)
+    nested = config.get("train", {}).get("trainer", {}).get("max_epochs", 1)  # by the name that MONAI's clients know
+    if not is_evaluated(nested):
+        try:
+            checked("max_epochs", nested, called="train#trainer#max_epochs")
         except InputError as mistake:
             mistakes.append(mistake)
     if mistakes:
@@ -80,6 +86,19 @@ def checked(
         raise InputError(f"{called or name} {value}", str(error), f"give {meaning}: {kind}{null}") from error
 
 
+def check_values(values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> None:
+    """Raise for the first of ``values`` that is not of its kind.
+
+    Raises:
+        InputError: which names it.
+    """
+    for name, kind in kinds.items():
+        try:
+            kind.parse(values[name])
+        except Misfit as error:
+            raise InputError(f"{name} {values[name]}", str(error), f"give {kind}") from error
+
+
 def is_evaluated(value: Any) -> bool:
     """Whether MONAI makes something else of a value: an expression, a reference, a component, or what holds one."""
     if isinstance(value, str):
@@ -106,9 +125,13 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
 
 
 def _unknown(config: Config, typed: Mapping[str, str]) -> Iterable[InputError]:
-    """A mistake for every name that does nothing, since nothing refers to it: a default may, beside other choices."""
+    """A mistake for every plain value that is no choice, or does nothing since nothing refers to it.
+
+    A default may do nothing, beside other choices; and Python may give what it has built in the place of any part.
+    """
     used = references(config)
     for name, value in config.items():
-        is_default = value is None or is_evaluated(value) or (name in CHOICES and name not in typed)
-        if name not in used | ENTRIES and not is_default:
+        if name in ENTRIES or value is None or is_evaluated(value):
+            continue
+        if (name not in used or name not in CHOICES) if name in typed else (name not in used | CHOICES.keys()):
             yield InputError(name, "is no choice here", did_you_mean(name, (used & CHOICES.keys()) - {name}))

@@ -78,7 +78,7 @@ CHOICES: dict[str, Choice] = {
     "pixels": Choice(Whole(16, 4096), "pixels of a slice, both ways"),
     "pixel_mm": Choice(Number(above=0, most=10), "mm per pixel"),
     "slab_mm": Choice(Number(above=0, most=1000), "mm from the lowest slice to the highest"),
-    "crop": Choice(Whole(16, 4096), "pixels of the random crop, both ways"),
+    "crop": Choice(Whole(32, 4096), "pixels of the random crop, both ways"),
     # --- the machine ---
     "device": Choice(Device(), "what computes"),
     "backend": Choice(Word(("nccl", "gloo")), "how processes exchange gradients"),
@@ -121,6 +121,9 @@ CHOICES: dict[str, Choice] = {
     "weights": Choice(Component(), "of the terms of the loss"),
     "variation": Choice(Component(), "of the look of ceT1"),
     "feedback_weight": Choice(Number(least=0), "of the segmenter's loss"),
+    "tracking_uri": Choice(Text(), "where MLflow keeps the runs"),
+    "experiment_name": Choice(Text(), "of MLflow"),
+    "run_name": Choice(Text(), "of MLflow"),
     # --- self-training ---
     "rounds": Choice(_COUNT, "rounds after round 0"),
     "stop_agreement": Choice(Number(least=0), "mean Dice between two rounds from which on to stop"),

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundle_workflow import BUNDLES
 from configs import RUNS, chosen, read, typed
 from files import write_nifti
 from fire.parser import DefaultParseValue
+from monai.bundle import ConfigParser
 from typed import mistakes, run_bundle
 
 import tanq_monai.segmentation.nnunet  # noqa: F401  whose import starts a program
@@ -50,7 +52,9 @@ def test_every_plain_value_at_the_top_of_a_config_is_a_choice_of_the_table(name)
 
 
 def test_every_choice_of_the_table_is_one_of_a_config():
-    assert CHOICES.keys() == {word for name in RUNS for word in choices_of(name)}
+    tracking = ConfigParser.load_config_file(BUNDLES / "tanq_translation" / "configs" / "tracking" / "mlflow.yaml")
+    words = {word for name in RUNS for word in choices_of(name)}
+    assert words | (tracking["configs"].keys() & CHOICES.keys()) == CHOICES.keys()
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -136,6 +140,29 @@ def test_a_flag_is_what_its_word_says(word, meant):
 def test_choices_that_follow_from_others_follow_from_what_was_meant():
     values = typed("tanq_translation/inference", "--label_free", "off", "--dataset_dir", "case#1")
     assert (values["engine"], values["label_required"], values["label_dir"]) == ("auto", True, "case#1")
+
+
+def test_a_part_of_a_config_is_no_choice():
+    for part in ("network_def", "state", "fixed_choices"):
+        (line,) = told(typed, "tanq_translation/train", f"--{part}", "3")
+        assert line.startswith(f"{part}: is no choice here; ")
+    network = torch.nn.Identity()  # which Python may give
+    assert chosen("tanq_translation/train", network_def=network)["device"]
+
+
+@pytest.mark.parametrize(
+    ("name", "choices", "line"),
+    [
+        ("tanq_translation/train", {"weights#levels": -1}, "levels -1: is not a number, 0 or more"),
+        ("tanq_translation/train", {"weights#classes": [1, 2]}, "classes [1, 2]: is not a list, each a number"),
+        ("tanq_translation/train_cyclegan", {"weights#cycle": "a"}, "cycle a: is not a number, 0 or more"),
+        ("tanq_translation/pretrain", {"weights#gradient": -1}, "gradient -1: is not a number, 0 or more"),
+        ("tanq_translation/pretrain", {"variation#noise": -1}, "noise -1: is not a number from 0 to 10"),
+        ("vs_cochlea_seg/train", {"train#trainer#max_epochs": 0}, "train#trainer#max_epochs 0: is not a whole number"),
+    ],
+)
+def test_parts_of_a_choice_have_their_ranges_too(name, choices, line):
+    assert told(chosen, name, **choices)[0].startswith(line)
 
 
 def test_all_mistakes_are_told_at_once():
