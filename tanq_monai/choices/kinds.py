@@ -7,7 +7,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
@@ -165,11 +165,13 @@ class Items(Kind):
         of: kind of the items.
         least: so many at least.
         most: so many at most.
+        once: no item twice.
     """
 
     of: Kind
     least: int = 1
     most: int | None = None
+    once: bool = False
 
     @property
     def is_text(self) -> bool:  # type: ignore[override]
@@ -177,13 +179,16 @@ class Items(Kind):
         return self.of.is_text
 
     def __str__(self) -> str:
-        return f"a list, each {self.of}"
+        return f"a list, each {self.of}{' and there once' * self.once}"
 
     def _parse(self, value: Any) -> list[Any]:
         items = _split(value, self.is_text)
         if len(items) < self.least or (self.most is not None and len(items) > self.most):
             raise ValueError
-        return [self.of.parse(item) for item in items]
+        parsed = [self.of.parse(item) for item in items]
+        if self.once and len(set(parsed)) < len(parsed):
+            raise ValueError
+        return parsed
 
 
 @dataclass(frozen=True)
@@ -206,18 +211,24 @@ class Entries(Kind):
 
     Args:
         of: kind of the values; None: any, which somebody else checks.
+        named: kinds of the values by these names.
+        least: so many at least.
     """
 
     of: Kind | None = None
+    named: Mapping[str, Kind] = field(default_factory=dict)
+    least: int = 0
 
     def __str__(self) -> str:
-        return "{name: value, ...}" if self.of is None else f"{{name: value, ...}}, each value {self.of}"
+        named = "".join(f", {name} {kind}" for name, kind in self.named.items())
+        return f"{{name: value, ...}}{f', each value {self.of}' if self.of else ''}{named}"
 
     def _parse(self, value: Any) -> dict[Any, Any]:
         entries = _read_flow(value) if isinstance(value, str) else value
-        if not isinstance(entries, Mapping):
+        if not isinstance(entries, Mapping) or len(entries) < self.least:
             raise ValueError
-        return {key: self.of.parse(item) if self.of else item for key, item in entries.items()}
+        kinds = {key: self.named.get(str(key), self.of) for key in entries}
+        return {key: item if (kind := kinds[key]) is None else kind.parse(item) for key, item in entries.items()}
 
 
 @dataclass(frozen=True)

@@ -41,13 +41,18 @@ def check() -> None:
     config = resolver.items[""].get_config()
     resolver.resolved_content.update(checked_choices(config, typed_words(sys.argv)))
     mistakes: list[InputError] = list(_foreign_arguments(resolver))
+    failed: set[str] = set()
     for name in () if mistakes else _follow_from_choices(config):
+        if references(config[name]) & failed:
+            failed.add(name)
+            continue
         try:
             value = _worked_out(resolver, name)
             text = value if isinstance(value, str) else None
             resolver.resolved_content[name] = checked(name, value, text, config.get(MAY_BE_NULL, ()))
         except InputError as mistake:
             mistakes.append(mistake)
+            failed.add(name)
     if mistakes:
         raise InputErrors(mistakes)
 
@@ -82,11 +87,15 @@ def _resolver() -> ReferenceResolver:
 
 
 def _follow_from_choices(config: Config) -> list[str]:
-    """The choices that are expressions of nothing but other choices."""
+    """The choices that are expressions of nothing but other choices, those before which others need."""
     follow = {name for name in config.keys() & CHOICES.keys() if is_evaluated(config[name])}
     while others := {name for name in follow if not references(config[name]) <= follow | _plain(config)}:
         follow -= others
-    return [name for name in config if name in follow]
+    ordered: list[str] = []
+    while left := [name for name in config if name in follow and name not in ordered]:
+        ready = [name for name in left if not references(config[name]) & set(left)]
+        ordered += ready or left  # in a circle, of which MONAI tells
+    return ordered
 
 
 def _plain(config: Config) -> set[str]:

@@ -39,6 +39,13 @@ _AT_MOST = 1024  # threads, processes, pixels in thousands: more is a slip of th
 _SHARE, _COUNT, _SIZE = Number(0, 1), Whole(0), Whole(1)
 _FOLD = Either((Word(("all",)), Whole(0, 4)))
 
+_PLAN: dict[str, Kind] = {
+    "patch_size": Items(Whole(1, 4096), 2, 3),
+    "spacing": Items(Number(above=0, most=100), 2, 3),
+    "batch_size": _SIZE,
+    "features_per_stage": Items(Whole(1, 4096), 3),
+}
+
 CHOICES: dict[str, Choice] = {
     # --- files and folders ---
     "bundle_root": Choice(Place(), "folder of the bundle"),
@@ -69,7 +76,7 @@ CHOICES: dict[str, Choice] = {
     # --- scans and structures ---
     "suffixes": Choice(Items(Text()), "which images of the folder: ends of their names"),
     "structures": Choice(Labels(), "names and label values"),
-    "styles": Choice(Items(Text(may_be_empty=True)), "parts of file names that tell looks of hrT2 apart"),
+    "styles": Choice(Items(Text(may_be_empty=True), once=True), "parts of file names that tell looks of hrT2 apart"),
     "style": Choice(Text(), "the look of hrT2 that every scan is given"),
     "level_ranges": Choice(
         Items(Entries(Interval())), "per style: lowest and highest magnitude of VS (1) and cochlea (2)"
@@ -93,8 +100,8 @@ CHOICES: dict[str, Choice] = {
     "blocks": Choice(Whole(1, 256), "residual blocks"),
     "cyclegan_blocks": Choice(Whole(1, 256), "residual blocks of CycleGAN"),
     "configuration": Choice(Text(), "of nnU-Net's plan: 2d or 3d_fullres"),
-    "configurations": Choice(Either((Entries(), Items(Text()))), "of nnU-Net's plan: 2d, 3d_fullres"),
-    "plans_override": Choice(Entries(), "values of the plan in place of nnU-Net's"),
+    "configurations": Choice(Either((Entries(least=1), Items(Text(), once=True))), "of nnU-Net's plan: 2d, 3d_fullres"),
+    "plans_override": Choice(Entries(named=_PLAN), "values of the plan in place of nnU-Net's"),
     "trainer": Choice(Text(), "one of nnU-Net's trainers"),
     # --- inference ---
     "overlap": Choice(Number(least=0, below=1), "the share by which neighbouring windows overlap"),
@@ -104,12 +111,12 @@ CHOICES: dict[str, Choice] = {
     "batch_size": Choice(_SIZE, "slices or patches at once"),
     "label_free": Choice(Flag(), "whether TANQ goes by the structures that it sees"),
     "label_free_report": Choice(Flag(), "whether both ways are compared"),
-    "used_views": Choice(Items(Text()), "which of the views"),
+    "used_views": Choice(Items(Text(), once=True), "which of the views"),
     "views": Choice(Entries(Component()), "translators by name"),
     # --- training ---
     "fine_tune": Choice(Flag(), "whether a model is trained further and replaced"),
     "fold": Choice(_FOLD, "of nnU-Net's split: all, or 0 to 4"),
-    "folds": Choice(Items(_FOLD), "of nnU-Net's split: [all], or some of 0 to 4"),
+    "folds": Choice(Items(_FOLD, once=True), "of nnU-Net's split: [all], or some of 0 to 4"),
     "max_epochs": Choice(_SIZE, "epochs"),
     "iterations_per_epoch": Choice(_SIZE, "steps of an epoch"),
     "learning_rate": Choice(Number(least=0, most=10), "at the start"),

@@ -81,6 +81,8 @@ class RoundChoices:
         """
         if not isinstance(self.configurations, Mapping) or not self.configurations:
             raise InputError(f"configurations {self.configurations}", "are no mapping", "write e.g. {2d: {}}")
+        if any(not isinstance(own or {}, Mapping) for own in self.configurations.values()):
+            raise InputError(f"configurations {self.configurations}", "have no choices by name", "write e.g. {2d: {}}")
         if any("trainer" in (own or {}) for own in self.configurations.values()):
             raise InputError("configurations", "name a trainer of their own", "choose it in training, one for all")
         check_folds(self.folds)
@@ -200,9 +202,13 @@ class SelfTraining:
     def _pseudo_labels(self, number: int) -> Iterator[Step]:
         """Refinement of the last round's labels of the real scans, weights of the translations."""
         folder, shared = self._round(number), {"structures": dict(self.choices.structures)}
-        refinement = {"dataset_dir": self._round(number - 1) / "predictions", "output_dir": folder / "pseudo_labels"}
+        refinement: dict[str, Any] = {
+            "dataset_dir": self._round(number - 1) / "predictions",
+            "output_dir": folder / "pseudo_labels",
+        }
         truth = {} if self.data.truth is None else {"truth_dir": self.data.truth}
-        yield self._step(number, "refine", "refine", refinement | shared | truth | dict(self.choices.refinement))
+        refinement |= shared | truth
+        yield self._step(number, "refine", "refine", _joined(refinement, self.choices.refinement, "refinement"))
         if not self.choices.use_feedback:
             return
         seen = self._labels_of_unseen(number - 1)
@@ -210,9 +216,13 @@ class SelfTraining:
             seen = folder / "translated_labels"
             how = {"ensemble_dir": self._ensemble(number - 1), "suffixes": [*TARGET_DOMAIN, *SOURCE]}
             yield self._segmentation(number, "segment_translated", self.data.translated, seen, **how)
-        scored = {"dataset_dir": self.data.translated, "label_dir": self.data.labels, "prediction_dir": seen}
-        weights = {"output_dir": folder / "feedback"}
-        yield self._step(number, "weigh", "feedback", scored | weights | shared | dict(self.choices.feedback))
+        scored: dict[str, Any] = {
+            "dataset_dir": self.data.translated,
+            "label_dir": self.data.labels,
+            "prediction_dir": seen,
+        }
+        scored |= {"output_dir": folder / "feedback"} | shared
+        yield self._step(number, "weigh", "feedback", _joined(scored, self.choices.feedback, "feedback"))
 
     def _labels_of_unseen(self, number: int) -> Path | None:
         """nnU-Net's labels of every translation by a model not trained on it; None where not all folds are trained."""
@@ -227,7 +237,7 @@ class SelfTraining:
 
     def _segmentation(self, number: int, name: str, images: str, labels: Path, **choices: Any) -> Step:
         choices |= {"dataset_dir": images, "output_dir": labels}
-        return self._step(number, name, "ensemble", choices | dict(self.choices.inference))
+        return self._step(number, name, "ensemble", _joined(choices, self.choices.inference, "inference"))
 
     def _training(self, number: int, configuration: str, fold: int | str, own: Choices) -> Step:
         folder, name = self._round(number), model_name(configuration, fold)
@@ -238,7 +248,8 @@ class SelfTraining:
             training |= {"target_dir": self.data.target, "pseudo_label_dir": folder / "pseudo_labels"}
             if self.choices.use_feedback:
                 training["case_weights"] = folder / "feedback" / "weights.csv"
-        return self._step(number, f"train_{name}", "train", {**training, **self.choices.training, **own})
+        choices = _joined(training, {**self.choices.training, **own}, "training")
+        return self._step(number, f"train_{name}", "train", choices)
 
     def _step(self, number: int, name: str, config: str, choices: Choices) -> Step:
         return bundle_step(f"round_{number}_{name}", self.bundle, config, choices)
@@ -264,3 +275,11 @@ class SelfTraining:
 
     def _round(self, number: int) -> Path:
         return self.root / f"round_{number}"
+
+
+def _joined(rounds: Choices, users: Choices, place: str) -> dict[str, Any]:
+    """What a round decides, and what a user has chosen besides: neither in place of the other."""
+    both = sorted(rounds.keys() & users.keys())
+    if both:
+        raise InputError(place, f"chooses {', '.join(both)}, which the rounds decide", "leave it out")
+    return {**rounds, **users}

@@ -208,6 +208,24 @@ def test_entries_are_values_by_name():
     assert Entries().parse("{2d: {max_epochs: 3, mirror: no}}") == {"2d": {"max_epochs": 3, "mirror": False}}
 
 
+def test_entries_by_some_names_have_kinds_of_their_own():
+    kind = Entries(named={"size": Items(Whole(1), 2, 2)})
+    assert kind.parse({"size": (3, 4), "other": "x"}) == {"size": [3, 4], "other": "x"}
+    for wrong in ({"size": 3}, {"size": [0, 4]}, {"size": ["a", "b"]}):
+        with pytest.raises(
+            Misfit, match=r"^is not {name: value, \.\.\.}, size a list, each a whole number, 1 or more$"
+        ):
+            kind.parse(wrong)
+
+
+def test_items_may_have_to_be_there_once_and_entries_at_all():
+    assert Items(FOLD, once=True).parse([0, 1]) == [0, 1]
+    with pytest.raises(Misfit, match="and there once$"):
+        Items(FOLD, once=True).parse([0, 0])
+    with pytest.raises(Misfit):
+        Entries(least=1).parse({})
+
+
 @pytest.mark.parametrize("value", [[], "a", 3, None, "{a", True])
 def test_what_has_no_names_is_refused(value):
     with pytest.raises(Misfit):

@@ -158,6 +158,11 @@ def test_a_part_of_a_config_is_no_choice():
         ("tanq_translation/train_cyclegan", {"weights#cycle": "a"}, "cycle a: is not a number, 0 or more"),
         ("tanq_translation/pretrain", {"weights#gradient": -1}, "gradient -1: is not a number, 0 or more"),
         ("tanq_translation/pretrain", {"variation#noise": -1}, "noise -1: is not a number from 0 to 10"),
+        (
+            "vs_cochlea_seg/train",
+            {"plans_override": {"patch_size": ["a"]}},
+            "plans_override {'patch_size': ['a']}: is not",
+        ),
         ("vs_cochlea_seg/train", {"train#trainer#max_epochs": 0}, "train#trainer#max_epochs 0: is not a whole number"),
     ],
 )
@@ -194,6 +199,12 @@ def test_an_expression_that_cannot_be_worked_out_is_told():
         line
         == "output_dir: cannot be worked out (NameError: name 'HOME' is not defined); give folder of what is written"
     )
+
+
+def test_a_choice_that_cannot_be_worked_out_is_told_once_whatever_follows_from_it(tmp_path):
+    (tmp_path / "model.json").write_text("[]")
+    (line,) = told(chosen, "tanq_translation/inference", model_file=str(tmp_path / "model.pt"))
+    assert line.startswith(f"{tmp_path / 'model.json'}: has not the choices pixels, ")
 
 
 def test_words_are_those_of_monais_program_alone():
