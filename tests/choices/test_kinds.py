@@ -220,7 +220,7 @@ def test_entries_by_some_names_have_kinds_of_their_own():
 
 def test_items_may_have_to_be_there_once_and_entries_at_all():
     assert Items(FOLD, once=True).parse([0, 1]) == [0, 1]
-    with pytest.raises(Misfit, match="and there once$"):
+    with pytest.raises(Misfit, match=r"and there once$"):
         Items(FOLD, once=True).parse([0, 0])
     with pytest.raises(Misfit):
         Entries(least=1).parse({})
