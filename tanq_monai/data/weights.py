@@ -3,6 +3,7 @@
 import hashlib
 import pickle
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -65,6 +66,14 @@ def digest(network: nn.Module) -> str:
     return total.hexdigest()
 
 
+def check_finite(weights: Mapping[str, Any], file: str | Path) -> None:
+    """Raise :class:`InputError` for the first of some weights, by name, that holds NaN or infinity."""
+    for name, weight in weights.items():
+        if isinstance(weight, torch.Tensor) and weight.is_floating_point() and not weight.isfinite().all():
+            problem = f"holds {name} with NaN or infinity: its training failed, or the file is damaged"
+            raise InputError(file, problem, "train anew with a lower learning_rate, or copy it again")
+
+
 def _for_all_styles(weight: torch.Tensor, expected: torch.Tensor | None) -> torch.Tensor:
     """The affine of a norm of one style, (1, regions, C), for as many styles as ``expected`` has."""
     if expected is None or weight.ndim != 3 or weight.shape != (1, *expected.shape[1:]):
@@ -93,9 +102,7 @@ def _check(weight: torch.Tensor, is_float: bool, name: str, model_file: str | Pa
             f"does not fit the network: {name} is of {weight.dtype}, {'' if is_plain else 'and no plain tensor, '}"
         )
         raise InputError(model_file, f"{problem}not of {'floats' if is_float else 'whole numbers'}", REMEDY)
-    if is_float and not weight.isfinite().all():
-        problem = f"holds {name} with NaN or infinity: its training failed, or the file is damaged"
-        raise InputError(model_file, problem, "train again with a lower learning_rate, or copy it again")
+    check_finite({name: weight}, model_file)
 
 
 def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from tanq_monai.data.weights import UNREADABLE
+from tanq_monai.data.weights import UNREADABLE, check_finite
 from tanq_monai.errors import InputError
 
 # nnU-Net keeps its curves as NumPy scalars, which torch does not read by itself. Older files name NumPy's old module.
@@ -25,7 +25,7 @@ def read_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     """What nnU-Net has saved: weights, optimizer, curves, plans.
 
     Raises:
-        InputError: when the file is missing, no checkpoint of nnU-Net v2, or holds more than data.
+        InputError: when the file is missing, no checkpoint of nnU-Net v2, of weights with NaN, or holds more than data.
     """
     path = Path(path)
     if not path.is_file():
@@ -37,6 +37,7 @@ def read_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
         raise InputError(path, "cannot be read as a checkpoint", "copy it again, or train it anew") from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(WEIGHTS), dict) or EPOCH not in checkpoint:
         raise InputError(path, "is no checkpoint of nnU-Net v2", "give a folder of nnU-Net's results")
+    check_finite(checkpoint[WEIGHTS], path)
     return checkpoint
 
 
