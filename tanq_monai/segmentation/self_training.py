@@ -138,7 +138,7 @@ class SelfTraining:
         if data.truth is not None and not Path(data.truth).is_dir():
             raise InputError(f"truth_dir {data.truth}", "is not a folder", "give the folder of the labels, or none")
         self.data = Data(**{name: path and str(Path(path).resolve()) for name, path in vars(data).items()})
-        self.root = check_output_dir(output_dir).resolve()
+        self.root = Path(output_dir).resolve()
         self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement
         self.first_ensemble = None if first_ensemble is None else Path(first_ensemble).resolve()
         for member in () if self.first_ensemble is None else read_ensemble(self.first_ensemble).members:
@@ -147,7 +147,8 @@ class SelfTraining:
 
     def run(self) -> pd.DataFrame:
         """Run what is left to do; the table of the rounds."""
-        plan = [list(self.steps_of(number)) for number in range(self.rounds + 1)]
+        plan = [list(self.steps_of(number)) for number in range(self.rounds + 1)]  # which checks all choices
+        check_output_dir(self.root)
         runner = StepRunner(self.root / "steps", sum(map(len, plan)), "self-training")
         tables = []
         for number, steps in enumerate(plan):
