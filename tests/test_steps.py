@@ -134,7 +134,7 @@ def test_a_value_reaches_monai_as_what_it_is(value):
         ({"initialize": []}, "initialize: is no choice of train; did you mean initial_model?"),
         ({"wieghts#levels": 3}, "wieghts#levels: is no choice of train; choose of "),
         ({"run#0": "x"}, "run#0: is no choice of train; choose of "),
-        ({"max_epochs": 0}, "max_epochs 0: is not a whole number, 1 or more; give epochs"),
+        ({"max_epochs": 0}, "max_epochs 0: is not a whole number, 1 or more; give one (epochs)"),
     ],
 )
 def test_a_choice_that_the_config_does_not_have_or_allow_is_told_before_the_step_is_run(choices, told):

@@ -83,7 +83,8 @@ def checked(
         return kind.parse(value)
     except Misfit as error:
         null = " or null" if name in may_be_null else ""
-        raise InputError(f"{called or name} {value}", str(error), f"give {meaning}: {kind}{null}") from error
+        problem = str(error) if str(error).startswith("is not") else f"{error}, not {kind}"
+        raise InputError(f"{called or name} {value}", problem, f"give one{null} ({meaning})") from error
 
 
 def check_values(values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> None:

@@ -112,7 +112,7 @@ def _worked_out(resolver: ReferenceResolver, name: str) -> Any:
         if isinstance(cause, InputError):
             raise cause from error
         problem = f"cannot be worked out ({type(cause).__name__}: {cause})"
-        raise InputError(name, problem, f"give {CHOICES[name].meaning}") from error
+        raise InputError(name, problem, f"give a value ({CHOICES[name].meaning})") from error
 
 
 def _foreign_arguments(resolver: ReferenceResolver) -> Iterator[InputError]:
