@@ -120,21 +120,19 @@ def translator_steps(root: Path, name: str, slices: Mapping[str, Any], lengths: 
     """Training of one translator, and its translation of the paired patients' ceT1."""
     translator = TRANSLATORS[name]
     training = {
-        "config_file": _config_file("train", translator.training),
         "dataset_dir": root / "data",
         "output_dir": root / name,
         "slices_dir": root / "slices",  # of all translators: every scan is read once
     }
     inference = {
-        "config_file": _config_file("inference", translator.inference),
         "dataset_dir": root / "data" / "paired",
         "output_dir": root / name / "paired",
         "model_file": root / name / "models" / "model.pt",
     }
     bundle = "tanq_translation"
     return [
-        bundle_step(f"train_{name}", bundle, "train", training | dict(slices) | dict(lengths)),
-        bundle_step(f"translate_{name}", bundle, "inference", inference | dict(slices)),
+        bundle_step(f"train_{name}", bundle, ("train", *translator.training), training | dict(slices) | dict(lengths)),
+        bundle_step(f"translate_{name}", bundle, ("inference", *translator.inference), inference | dict(slices)),
     ]
 
 
@@ -197,10 +195,6 @@ def summarize(scores: pd.DataFrame) -> pd.DataFrame:
     table = groups.mean().join(groups.std().add_suffix(" sd"))
     counts = groups.count()
     return table.assign(**{"n with VS": counts["VS contrast error"], "n": counts["SSIM"]})
-
-
-def _config_file(config: str, overlays: Iterable[str]) -> str:
-    return "[" + ",".join(f"'configs/{name}.yaml'" for name in (config, *overlays)) + "]"
 
 
 def _facts(choices: Mapping[str, object], names: list[str]) -> str:

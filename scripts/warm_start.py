@@ -31,7 +31,6 @@ from tanq_monai.transforms.magnitude import to_magnitude
 
 Array = NDArray[np.floating]
 AIM = 1 / 5  # of the cold training's steps
-KEEPING_EPOCHS = "['configs/{}.yaml','configs/keep_epochs.yaml']"
 MEASURES = {"SSIM": 1, **{f"contrast error {name}": -1 for name in STRUCTURES}}  # 1: the higher the better
 
 
@@ -146,8 +145,7 @@ def _training(root: Path, name: str, config: str, settings: Settings, **choices:
     }
     data = root / ("pairs" if config == "pretrain" else "unpaired")
     folders = {"dataset_dir": data, "output_dir": _folder(root, name), "slices_dir": root / "slices"}
-    files = {"config_file": KEEPING_EPOCHS.format(config)}
-    return bundle_step(name, "tanq_translation", config, files | folders | shared | choices)
+    return bundle_step(name, "tanq_translation", (config, "keep_epochs"), folders | shared | choices)
 
 
 def _extra(root: Path, name: str) -> dict[str, Any]:

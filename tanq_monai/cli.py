@@ -4,11 +4,16 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Literal, cast
+from functools import partial
+from typing import Literal
 
 import fire
+from fire.decorators import SetParseFns
 
+from tanq_monai.choices.config import checked, did_you_mean
 from tanq_monai.errors import InputError, InputErrors, print_mistakes_in_one_line
+
+Command = Callable[..., object]
 
 
 def phantom(
@@ -40,16 +45,16 @@ def phantom(
     from tanq_monai.phantom import write_dataset
 
     write_dataset(
-        str(output_dir),
-        num_source=_whole(num_source, "--num-source"),
-        num_target=_whole(num_target, "--num-target"),
-        num_test=_whole(num_test, "--num-test"),
-        size=str(size),
-        seed=_whole(seed, "--seed"),
-        num_paired=_whole(paired, "--paired"),
-        workers=None if workers is None else _whole(workers, "--workers"),
-        random_protocols=_flag(random_protocols, "--random-protocols"),
-        intra_extrameatal=_flag(intra_extrameatal, "--intra-extrameatal"),
+        output_dir,
+        num_source=num_source,
+        num_target=num_target,
+        num_test=num_test,
+        size=size,
+        seed=seed,
+        num_paired=paired,
+        workers=workers,
+        random_protocols=random_protocols,
+        intra_extrameatal=intra_extrameatal,
     )
 
 
@@ -76,17 +81,13 @@ def phantom_check(
     """
     from tanq_monai.phantom.check import check_folder, check_phantom, make_folder
 
-    threads = None if workers is None else _whole(workers, "--workers")
     if output_dir is not None:
-        make_folder(str(output_dir))
-    if folder is not None:
-        report = check_folder(str(folder), threads)
-    else:
-        patients = _whole(num_patients, "--num-patients")
-        report = check_phantom(patients, _whole(seed, "--seed"), str(size), threads)
+        make_folder(output_dir)
+    of_phantom = partial(check_phantom, num_patients, seed, size, workers)
+    report = of_phantom() if folder is None else check_folder(folder, workers)
     sys.stdout.write(report.markdown())
     if output_dir is not None:
-        report.write(str(output_dir))
+        report.write(output_dir)
     if report.unreadable:
         raise InputErrors(report.unreadable)
     if report.failures:
@@ -104,8 +105,8 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
     """
     from tanq_monai.demo.pipeline import closed_gap, run_demo
 
-    folder = str(output_dir or ("demo" if size == "tiny" else f"demo_{size}"))
-    table = run_demo(folder, str(size), _whole(seed, "--seed"))
+    folder = output_dir or ("demo" if size == "tiny" else f"demo_{size}")
+    table = run_demo(folder, size, seed)
     columns = [column for column in table.columns if not column.endswith(" sd")]
     sys.stdout.write(f"\n{table[columns].round(3).to_string()}\n{closed_gap(table)}\n")
     sys.stdout.write(f"Virtual patients, research only. Pictures: {folder}/report.html\n")
@@ -137,16 +138,16 @@ def evaluate(
     from tanq_monai.structures import STRUCTURES
 
     evaluation = evaluate_folder(
-        str(pred),
-        str(truth),
-        against_dir=None if against is None else str(against),
-        structures=STRUCTURES if structures is None else structures,
+        pred,
+        truth,
+        against_dir=against,
+        structures=structures or STRUCTURES,
         definition=assd,
-        seed=_whole(seed, "--seed"),
+        seed=seed,
     )
     sys.stdout.write(f"{evaluation}\n")
     if output_dir is not None:
-        evaluation.save(str(output_dir))
+        evaluation.save(output_dir)
     evaluation.raise_mistakes()
 
 
@@ -173,16 +174,16 @@ def adapt(
         styles: parts of file names that tell looks of hrT2 apart (sites, sequences), e.g. '["ldn", "etz"]'.
     """
     from tanq_monai.adaptation import run_adaptation
-    from tanq_monai.structures import STRUCTURES, parse_structures
+    from tanq_monai.structures import STRUCTURES
 
     done = run_adaptation(
-        str(dataset_dir),
-        str(output_dir),
-        str(size),
-        _whole(seed, "--seed"),
-        None if truth_dir is None else str(truth_dir),
-        STRUCTURES if structures is None else parse_structures(structures, "--structures"),
-        [str(style) for style in styles or ()],
+        dataset_dir,
+        output_dir,
+        size,
+        seed,
+        truth_dir,
+        structures or STRUCTURES,
+        styles or (),
     )
     sys.stdout.write(f"Research only. Labels: {done.labels}, to look through: {done.report}\n")
 
@@ -199,10 +200,9 @@ def import_nnunet(
         orientation: where the axes of its training scans point, as nibabel's nib-ls tells; crossMoDA's to LPS.
     """
     from tanq_monai.segmentation.import_nnunet import import_nnunet as make_bundle
-    from tanq_monai.structures import STRUCTURES, parse_structures
+    from tanq_monai.structures import STRUCTURES
 
-    known = STRUCTURES if structures is None else parse_structures(structures, "--structures")
-    for name, checkpoint in make_bundle(str(results), str(output_dir), known, str(orientation)).items():
+    for name, checkpoint in make_bundle(results, output_dir, structures or STRUCTURES, orientation).items():
         sys.stdout.write(f"{name}: {checkpoint.parent.name}/{checkpoint.name}\n")
     sys.stdout.write(f"{output_dir} runs with configs/ensemble.yaml, without postprocessing of nnU-Net's\n")
 
@@ -219,7 +219,7 @@ def export_onnx(bundle: str, output: str | None = None) -> None:
     """
     from tanq_monai.deploy.export import export_onnx as export
 
-    parity = export(str(bundle), None if output is None else str(output))
+    parity = export(bundle, output)
     sys.stdout.write(f"{output or f'{bundle}/models/model.onnx'}: {parity}\n")
 
 
@@ -246,15 +246,15 @@ def report(
         title: of the page.
     """
     from tanq_monai.report import write_report
-    from tanq_monai.structures import STRUCTURES, parse_structures
+    from tanq_monai.structures import STRUCTURES, single_values
 
     write_report(
-        str(scans),
-        str(pred),
-        str(output),
-        truth_dir=None if truth is None else str(truth),
-        structures=STRUCTURES if structures is None else parse_structures(structures, "--structures"),
-        title=None if title is None else str(title),
+        scans,
+        pred,
+        output,
+        truth_dir=truth,
+        structures=single_values(structures or STRUCTURES),
+        title=title,
     )
 
 
@@ -277,11 +277,7 @@ def fetch(
     """
     from tanq_monai.deploy.zoo.fetch import fetch_bundle
 
-    if isinstance(version, float):
-        remedy = f"""quote it twice, e.g. --version "'{version}'\""""
-        raise InputError(f"--version {version}", "was read as a number, and 0.10 as 0.1", remedy)
-    chosen, trusted = (None if value is None else str(value) for value in (version, trust))
-    _print([str(fetch_bundle(str(name), str(zoo), str(output_dir), chosen, trusted))])
+    _print([str(fetch_bundle(name, zoo, output_dir, version, trust))])
 
 
 def audit(bundle: str) -> None:
@@ -292,7 +288,7 @@ def audit(bundle: str) -> None:
     """
     from tanq_monai.deploy.zoo.audit import audit_bundle
 
-    lines, problems = audit_bundle(str(bundle))
+    lines, problems = audit_bundle(bundle)
     _print(lines)
     if problems:
         raise InputErrors(problems)
@@ -309,19 +305,7 @@ def _print(lines: Sequence[str]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
 
 
-def _whole(value: object, option: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise InputError(f"{option} {value}", "is not a whole number", "give one, e.g. 0")
-    return value
-
-
-def _flag(value: object, option: str) -> bool:
-    if not isinstance(value, bool):
-        raise InputError(f"{option} {value}", "is neither on nor off", "give the option alone, or leave it out")
-    return value
-
-
-COMMANDS = {
+COMMANDS: dict[str, Command] = {
     "phantom": phantom,
     "phantom-check": phantom_check,
     "demo": demo,
@@ -339,13 +323,23 @@ def _check_options(words: Sequence[str]) -> None:
     """Raise for an option that the command does not have: fire tells of it only when the command has run."""
     if not words or words[0] not in COMMANDS:
         return
-    command = cast(Callable[..., object], COMMANDS[words[0]])
-    known = {name.replace("_", "-") for name in inspect.signature(command).parameters} | {"help"}
+    known = {name.replace("_", "-") for name in inspect.signature(COMMANDS[words[0]]).parameters} | {"help"}
     for word in words[1:]:
         name = word[2:].partition("=")[0].replace("_", "-")
         if word.startswith("--") and name and name.removeprefix("no") not in known and name not in known:
-            options = ", ".join(f"--{option}" for option in sorted(known))
-            raise InputError(f"--{name}", f"is no option of {words[0]}", f"choose of {options}")
+            raise InputError(f"--{name}", f"is no option of {words[0]}", did_you_mean(name, known, "--"))
+
+
+def _typed(command: Command) -> Command:
+    """``command``, whose words fire hands over as they are meant by the table of choices."""
+    parameters = inspect.signature(command).parameters.items()
+    parsers = {name: partial(_meant, name, parameter.default is None) for name, parameter in parameters}
+    typed: Command = SetParseFns(**parsers)(command)
+    return typed
+
+
+def _meant(name: str, may_be_null: bool, word: str) -> object:
+    return checked(name, word, word, (name,) if may_be_null else (), f"--{name.replace('_', '-')}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -357,4 +351,4 @@ def main(argv: Sequence[str] | None = None) -> None:
     print_mistakes_in_one_line()
     words = sys.argv[1:] if argv is None else list(argv)
     _check_options(words)
-    fire.Fire(COMMANDS, command=words, name="tanq_monai")
+    fire.Fire({name: _typed(command) for name, command in COMMANDS.items()}, command=words, name="tanq_monai")

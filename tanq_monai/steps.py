@@ -26,6 +26,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 import tanq_monai
+from tanq_monai.choices.files import check_choices
 from tanq_monai.errors import InputError
 from tanq_monai.files import file_stamps, replacing
 
@@ -104,11 +105,13 @@ def bundle_step(
 
     Raises:
         InputError: when there is no such bundle.
+        InputErrors: for choices that the config does not have, or does not allow.
     """
     folder = BUNDLES / bundle
     if not folder.is_dir():
         raise InputError(folder, "is not there", "run it from a clone of the repository")
     configs = [f"configs/{name}.yaml" for name in ([config] if isinstance(config, str) else config)]
+    check_choices([folder / file for file in configs], choices)
     config_file = configs[0] if len(configs) == 1 else configs
     files = {"config_file": config_file, "meta_file": "configs/metadata.json"}
     files["logging_file"] = "configs/logging.conf"

@@ -7,6 +7,7 @@ and the VS and its parts begin with VS.
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ REGIONS: Mapping[str, int] = STRUCTURES
 
 Structures = Mapping[str, int | Sequence[int]]
 
+ORDER = ("VS", "VS intrameatal", "VS extrameatal", "cochlea")  # of their values
 _LARGEST = 255
 _REMEDY = 'write them like {"VS": 1, "cochlea": 2}'
 
@@ -91,7 +93,7 @@ def region_values(structures: Mapping[str, int]) -> dict[int, int]:
         InputError: when a structure's name begins with none of :data:`REGIONS`.
     """
     values = {}
-    for name, value in structures.items():
+    for name, value in single_values(structures).items():
         regions = [number for region, number in REGIONS.items() if name.startswith(region)]
         if not regions:
             remedy = f"let its name begin with {' or '.join(REGIONS)}"
@@ -106,11 +108,41 @@ def roles_of(structures: Mapping[str, int]) -> Roles:
     Raises:
         InputError: when the cochlea or the VS is missing, or there is something else.
     """
+    structures = single_values(structures)
     vs = tuple(value for name, value in structures.items() if name.startswith("VS"))
     if "cochlea" not in structures or not vs or len(vs) + 1 != len(structures):
         remedy = "name one cochlea, and VS or its parts so that they begin with VS"
         raise InputError("structures", f"are {', '.join(structures)}", remedy)
     return Roles(vs, structures["cochlea"], max(structures.values()) + 1)
+
+
+def single_values(structures: Mapping[str, Any]) -> dict[str, int]:
+    """``structures``, each of which has one label value.
+
+    Raises:
+        InputError: when one is a union.
+    """
+    unions = [name for name, value in structures.items() if not isinstance(value, int)]
+    if unions:
+        raise InputError(f"structures: {unions[0]}", "has several label values", "give every structure one")
+    return dict(structures)
+
+
+def check_order(labels: Mapping[str, int], where: str | Path) -> None:
+    """Raise unless structures are numbered in the order of crossMoDA: a label map does not say which is which.
+
+    Args:
+        labels: names and values of a model, others among them.
+        where: they come from.
+
+    Raises:
+        InputError: when a VS lies above the cochlea, or its parts in the other order.
+    """
+    known = {name: labels[name] for name in ORDER if name in labels}
+    if list(known.values()) != sorted(known.values()):
+        problem = f"has {', '.join(f'{name} {value}' for name, value in known.items())}: whoever reads such labels as "
+        problem += "VS 1, cochlea 2 takes one for the other"
+        raise InputError(where, problem, f"number them in the order {', '.join(known)}, and train with that")
 
 
 def mask_of(labels: NDArray[np.uint8], values: tuple[int, ...]) -> NDArray[np.bool_]:

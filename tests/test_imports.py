@@ -8,13 +8,14 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "tanq_monai"
 
-BASE = frozenset({"errors", "files", "structures"})
+BASE = frozenset({"errors", "files", "structures", "choices"})
 PARTS = frozenset({"networks", "losses", "transforms", "metrics", "phantom"})  # import nothing of each other
 ALLOWED = {
     "errors": frozenset(),
     "files": frozenset({"errors"}),
     "precision": frozenset({"errors"}),
     "progress": frozenset(),
+    "choices": frozenset({"errors"}),
     "steps": BASE,
     "ranks": frozenset(),
     "inferers": frozenset({"errors"}),

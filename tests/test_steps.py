@@ -11,7 +11,7 @@ import fire.parser
 import pytest
 
 from tanq_monai import steps
-from tanq_monai.errors import InputError
+from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.steps import BUNDLES, Step, StepRunner, bundle_step
 
 STEP = Step("translate", ("-m", "something", "--size", "a b"))
@@ -119,13 +119,36 @@ def test_a_bundle_step_runs_a_config_of_the_bundle_with_its_choices():
     assert (step.folder / "configs" / "train.yaml").is_file()
 
 
-TEXTS = ("['\\x24print(1)']", "'quoted'", '"a"', "1e-3", "(1, 2)", "{a: b}", "None", "plain", "2d", "a b", "\\x24", "")
+TEXTS = ("['\\x24print(1)']", "'quoted'", '"a"', "1e-3", "(1, 2)", "{a: b}", "plain", "2d", "a b", "\\x24")
 
 
-@pytest.mark.parametrize("value", [*TEXTS, 1e-05, None, True, [1, "it's"], {"a": {"b": "\\x24"}}, ["None"]])
-def test_a_choice_reaches_monai_as_what_it_is_and_no_text_as_something_to_evaluate(value):
-    words = bundle_step("train", "vs_cochlea_seg", "train", {"initialize": value}).arguments
-    assert fire.parser.DefaultParseValue(words[words.index("--initialize") + 1]) == value
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_text_reaches_monai_as_what_it_is_and_as_nothing_to_evaluate(text):
+    words = bundle_step("train", "vs_cochlea_seg", "train", {"trainer": text}).arguments
+    assert fire.parser.DefaultParseValue(words[words.index("--trainer") + 1]) == text
+
+
+@pytest.mark.parametrize("value", [1e-05, None, True, [1, "it's"], {"a": {"b": "\\x24"}}, ["None"], ""])
+def test_a_value_reaches_monai_as_what_it_is(value):
+    words = bundle_step("train", "vs_cochlea_seg", "train", {"plans_override": {"a": value}}).arguments
+    assert fire.parser.DefaultParseValue(words[words.index("--plans_override") + 1]) == {"a": value}
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"max_epoch": 3}, "max_epoch: is no choice of train; did you mean max_epochs?"),
+        ({"config_file": "other.yaml"}, "config_file: is no choice of train; choose of "),
+        ({"initialize": []}, "initialize: is no choice of train; did you mean initial_model?"),
+        ({"wieghts#levels": 3}, "wieghts#levels: is no choice of train; choose of "),
+        ({"run#0": "x"}, "run#0: is no choice of train; choose of "),
+        ({"max_epochs": 0}, "max_epochs 0: is not a whole number, 1 or more; give one (epochs)"),
+    ],
+)
+def test_a_choice_that_the_config_does_not_have_or_allow_is_told_before_the_step_is_run(choices, told):
+    with pytest.raises(InputErrors) as caught:
+        bundle_step("train", "vs_cochlea_seg", "train", choices)
+    assert str(caught.value).startswith(told)
 
 
 def test_a_bundle_that_is_not_beside_the_package_is_told():

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,8 +72,15 @@ def run_module(module: str, words: Iterable[object], folder: Path) -> Done:
     """``python -m {module} {words}`` in ``folder``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(sys, "argv", [module, *map(str, words)])
+        patch.setattr(sys, "argv", [_program(module), *map(str, words)])
         return ended(lambda: runpy.run_module(module, run_name="__main__"))
+
+
+def _program(module: str) -> str:
+    """The file that ``python -m`` runs."""
+    spec = find_spec(module)
+    assert spec is not None
+    return str(Path(spec.origin or "").with_name("__main__.py") if spec.submodule_search_locations else spec.origin)
 
 
 def run_bundle(bundle: str, *configs: str, **choices: object) -> Done:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tanq_monai.choices.config import checked
 from tanq_monai.errors import InputError
 from tanq_monai.files import write_json
 
@@ -34,8 +35,12 @@ def read_choices(model_file: str | Path) -> dict[str, Any]:
         return dict(PAPER)
     try:
         choices = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
     if not isinstance(choices, dict) or set(choices) != set(PAPER):
         raise InputError(path, f"has not the choices {', '.join(PAPER)}", "copy it again, or remove it and give them")
-    return choices
+    may_be_null = ("slab_mm",)
+    try:
+        return {name: checked(name, value, may_be_null=may_be_null) for name, value in choices.items()}
+    except InputError as error:
+        raise InputError(path, f"says {error}", "copy it again, or remove it and give them") from error

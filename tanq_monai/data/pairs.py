@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from tanq_monai.choices.config import check_values
+from tanq_monai.choices.kinds import Number
 from tanq_monai.data.slices import STEPS, Slices, SliceStore, check_crop, crop_and_flip
 from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import Case, Listing, find_labelled
@@ -86,6 +88,14 @@ class Variation:
     gamma: float = 0.4
     bias: float = 0.3
     noise: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Refuse what varies nothing.
+
+        Raises:
+            InputError: for a number below 0, or none.
+        """
+        check_values(vars(self), dict.fromkeys(vars(self), Number(0, 10)))
 
 
 class PairedSlices(Dataset[dict[str, Tensor]]):

@@ -2,14 +2,21 @@
 
 import hashlib
 import pickle
+import struct
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import nn
 
 from tanq_monai.errors import InputError
 
+# What torch and pickle raise for files that are cut off, altered, or of something else.
+UNREADABLE = (
+    *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError),
+    *(OverflowError, MemoryError, pickle.UnpicklingError, struct.error),
+)
 REMEDY = "give the file of a training with the same choices"
 
 
@@ -45,7 +52,7 @@ def resumed_from(network: nn.Module, checkpoint_file: str | Path, name: str) -> 
     """
     path = Path(checkpoint_file)
     kept = _read(path, "is no checkpoint of a training").get(name)
-    if not isinstance(kept, dict):
+    if not _is_state_dict(kept):
         raise InputError(path, f"keeps no {name}", REMEDY)
     return _load(network, kept, path)
 
@@ -57,7 +64,7 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
         InputError: when the file is missing, or no state dict.
     """
     weights = _read(path, "is no state dict of torch.save")
-    if not all(isinstance(value, torch.Tensor) for value in weights.values()):
+    if not _is_state_dict(weights):
         raise InputError(path, "is no state dict: it holds other things than tensors by name", REMEDY)
     return weights
 
@@ -69,6 +76,14 @@ def digest(network: nn.Module) -> str:
         total.update(f"{name} {tuple(weight.shape)} {weight.dtype}".encode())
         total.update(weight.detach().cpu().contiguous().numpy().data)
     return total.hexdigest()
+
+
+def check_finite(weights: Mapping[str, Any], file: str | Path) -> None:
+    """Raise :class:`InputError` for the first of some weights, by name, that holds NaN or infinity."""
+    for name, weight in weights.items():
+        if isinstance(weight, torch.Tensor) and weight.is_floating_point() and not weight.isfinite().all():
+            problem = f"holds {name} with NaN or infinity: its training failed, or the file is damaged"
+            raise InputError(file, problem, "train anew with a lower learning_rate, or copy it again")
 
 
 def _for_all_styles(weight: torch.Tensor, expected: torch.Tensor | None) -> torch.Tensor:
@@ -85,8 +100,27 @@ def _load(network: nn.Module, weights: dict[str, torch.Tensor], model_file: str 
     if wrong:
         problem = f"does not fit the network: {len(wrong)} weights differ, the first is {wrong[0]}"
         raise InputError(model_file, problem, REMEDY)
+    for name, expected_weight in network.state_dict().items():
+        _check(weights[name], expected_weight.is_floating_point(), name, model_file)
     network.load_state_dict(weights)
     return network
+
+
+def _check(weight: torch.Tensor, is_float: bool, name: str, model_file: str | Path) -> None:
+    """Raise unless a weight is of numbers that a network can compute with."""
+    is_plain = weight.layout is torch.strided and not (weight.is_quantized or weight.is_meta or weight.is_complex())
+    if not is_plain or weight.is_floating_point() != is_float:
+        problem = (
+            f"does not fit the network: {name} is of {weight.dtype}, {'' if is_plain else 'and no plain tensor, '}"
+        )
+        raise InputError(model_file, f"{problem}not of {'floats' if is_float else 'whole numbers'}", REMEDY)
+    check_finite({name: weight}, model_file)
+
+
+def _is_state_dict(content: Any) -> TypeGuard[dict[str, torch.Tensor]]:
+    return isinstance(content, dict) and all(
+        isinstance(name, str) and isinstance(weight, torch.Tensor) for name, weight in content.items()
+    )
 
 
 def _read(path: Path, problem: str) -> dict[str, Any]:
@@ -94,7 +128,7 @@ def _read(path: Path, problem: str) -> dict[str, Any]:
         raise InputError(path, "is missing", "train first, or give the file of a training")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise InputError(path, problem, REMEDY) from error
     if not isinstance(content, dict):
         raise InputError(path, f"{problem}: it holds other things by name", REMEDY)

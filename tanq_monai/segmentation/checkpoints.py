@@ -1,6 +1,5 @@
 """nnU-Net's checkpoints, read without running what they might hold (``weights_only=True``)."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from tanq_monai.data.weights import UNREADABLE, check_finite
 from tanq_monai.errors import InputError
 
 # nnU-Net keeps its curves as NumPy scalars, which torch does not read by itself. Older files name NumPy's old module.
@@ -25,7 +25,7 @@ def read_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     """What nnU-Net has saved: weights, optimizer, curves, plans.
 
     Raises:
-        InputError: when the file is missing, no checkpoint of nnU-Net v2, or holds more than data.
+        InputError: when the file is missing, no checkpoint of nnU-Net v2, of weights with NaN, or holds more than data.
     """
     path = Path(path)
     if not path.is_file():
@@ -33,10 +33,11 @@ def read_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
     try:
         with torch.serialization.safe_globals(_SAFE):
             checkpoint = torch.load(path, map_location=device, weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise InputError(path, "cannot be read as a checkpoint", "copy it again, or train it anew") from error
-    if not isinstance(checkpoint, dict) or not {WEIGHTS, EPOCH} <= checkpoint.keys():
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(WEIGHTS), dict) or EPOCH not in checkpoint:
         raise InputError(path, "is no checkpoint of nnU-Net v2", "give a folder of nnU-Net's results")
+    check_finite(checkpoint[WEIGHTS], path)
     return checkpoint
 
 
@@ -44,7 +45,7 @@ def plain_weights(checkpoint: dict[str, Any]) -> dict[str, torch.Tensor]:
     """The state dict of the network itself, whatever wrapped it in its training."""
     wrappers = ("module.", "_orig_mod.")
     weights = dict(checkpoint[WEIGHTS])
-    while all(key.startswith(wrappers) for key in weights):
+    while weights and all(str(key).startswith(wrappers) for key in weights):
         weights = {key.split(".", 1)[1]: value for key, value in weights.items()}
     return weights
 

@@ -25,9 +25,9 @@ from tanq_monai.segmentation.batches import Batch, blur_one_way, seed_draws
 from tanq_monai.segmentation.checkpoints import unwrapped
 from tanq_monai.segmentation.cpu import suit_cpu
 from tanq_monai.segmentation.folders import RunFolders
-from tanq_monai.segmentation.plans import check_model_folder, read_json
+from tanq_monai.segmentation.plans import check_model_folder, check_same_labels, read_json
 from tanq_monai.segmentation.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, check_order
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Settings:
         trainer: one of nnU-Net's own trainers by name, for its optimizer, loss or augmentation.
         learning_rate: at the start.
         foreground_fraction: share of every batch whose patches must hold a structure.
-        batch_size: of all ranks together; 0 = nnU-Net's own.
+        batch_size: of all ranks together; None: nnU-Net's own.
         plans_override: see :func:`tanq_monai.segmentation.overrides.override_plan`.
         initial_model: a model folder whose plan is taken and whose weights are the first ones.
         structures: names and label values.
@@ -55,7 +55,7 @@ class Settings:
     trainer: str = "nnUNetTrainer"
     learning_rate: float = 0.01
     foreground_fraction: float = 0.33
-    batch_size: int = 8
+    batch_size: int | None = 8
     plans_override: dict[str, Any] | None = None
     initial_model: str | None = None
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
@@ -83,11 +83,14 @@ def set_up_nnunet(
         device: of the network.
 
     Raises:
-        InputError: when nnU-Net's split has no such fold, or there is no such initial model.
+        InputError: when nnU-Net's split has no such fold, there is no such initial model or one of other labels, or
+            label maps of the model would be taken for others.
     """
     _check_fold(settings.fold, len({case.get("patient", identifier(case)) for case in cases}))
+    check_order(settings.structures, "structures")
     if settings.initial_model is not None:
         check_model_folder(settings.initial_model)
+        check_same_labels(Path(settings.initial_model) / "dataset.json", settings.structures)
     folders = RunFolders(output_dir)
     device = torch.device(device)
     with first_rank_first():

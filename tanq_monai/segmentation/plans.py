@@ -8,13 +8,16 @@ in its checkpoints: ``trained_configuration``, which of the configurations the w
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from pydoc import locate
-from typing import Any, cast
+from typing import Any
 
 from torch import nn
 
+from tanq_monai.choices.kinds import Entries, Flag, Items, Kind, Misfit, Number, Text, Whole
 from tanq_monai.errors import InputError
+from tanq_monai.structures import check_order
 from tanq_monai.transforms.plan_space import PlanSpace
 from tanq_monai.transforms.splines import Interpolation
 
@@ -32,6 +35,7 @@ _SUPPORTED = {
 _OTHER_TASK = "give a model of one MR channel, trained by train.yaml or by nnU-Net with its default planner"
 PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # of a file or folder, and of nothing that leads elsewhere
 _NETWORKS = ("dynamic_network_architectures.", "torch.nn.")
+_COPY = "copy it again from the training's models folder"
 _NO_MODEL = ("is missing", "train first, or give --model_dir, the folder of a trained model")
 
 
@@ -50,16 +54,16 @@ def network_from_plans(
         deep_supervision: a list of outputs, finest first, instead of one.
 
     Raises:
-        InputError: when the plan names anything but networks of nnU-Net's and parts of torch.
+        InputError: when the plan names anything but networks of nnU-Net's and parts of torch, or describes none.
     """
-    network_class, kwargs = _network_of(read_configuration(plans_file, configuration)["architecture"], plans_file)
-    network = network_class(
-        input_channels=1,
-        num_classes=len(read_labels(dataset_file)),
-        deep_supervision=deep_supervision,
-        **kwargs,
-    )
-    return network.apply(network.initialize)  # type: ignore[arg-type]
+    architecture = read_configuration(plans_file, configuration)["architecture"]
+    classes = len(read_labels(dataset_file))
+    network_class, kwargs = _network_of(architecture, plans_file)
+    try:
+        network = network_class(input_channels=1, num_classes=classes, deep_supervision=deep_supervision, **kwargs)
+        return network.apply(network.initialize)  # type: ignore[arg-type]
+    except Exception as error:  # whatever the network's own code says of numbers that are none of its
+        raise InputError(plans_file, f"describes no network ({type(error).__name__}: {error})", _COPY) from error
 
 
 def space_from_plans(plans_file: str | Path, configuration: str | None = None) -> PlanSpace:
@@ -73,14 +77,17 @@ def space_from_plans(plans_file: str | Path, configuration: str | None = None) -
         if config.get(key) != supported:
             problem = f"is of another task: {key} is {config.get(key)!r}, not {supported!r}"
             raise InputError(plans_file, problem, _OTHER_TASK)
-    return PlanSpace(
-        spacing=tuple(config["spacing"]),
-        transpose=tuple(plan["transpose_forward"]),
-        nonzero_only=bool(config["use_mask_for_norm"][0]),
-        image=_interpolation(config["resampling_fn_data_kwargs"]),
-        logits=_interpolation(config["resampling_fn_probabilities_kwargs"]),
-        orientation=str(plan.get(ORIENTATION, "LPS")),
-    )
+    try:
+        return PlanSpace(
+            spacing=tuple(config["spacing"]),
+            transpose=tuple(plan["transpose_forward"]),
+            nonzero_only=Items(Flag(), 1, 1).parse(config["use_mask_for_norm"])[0],
+            image=_interpolation(config["resampling_fn_data_kwargs"]),
+            logits=_interpolation(config["resampling_fn_probabilities_kwargs"]),
+            orientation=str(plan.get(ORIENTATION, "LPS")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(plans_file, f"describes no space ({type(error).__name__}: {error})", _COPY) from error
 
 
 def patch_size_from_plans(plans_file: str | Path, configuration: str | None = None) -> tuple[int, ...]:
@@ -95,9 +102,14 @@ def strides_from_plans(plans_file: str | Path, configuration: str | None = None)
 
 
 def mirror_axes_from_plans(plans_file: str | Path, configuration: str | None = None) -> tuple[int, ...]:
-    """Axes of the window along which nnU-Net mirrors at test time: all, unless the plan names those of the training."""
+    """Axes of the window along which nnU-Net mirrors at test time: all, unless the plan names those of the training.
+
+    Raises:
+        InputError: when it names axes that the window has not.
+    """
     every = range(len(patch_size_from_plans(plans_file, configuration)))
-    return tuple(read_json(plans_file).get(MIRROR_AXES, every) or ())
+    axes = read_json(plans_file).get(MIRROR_AXES, every) or ()
+    return tuple(_parsed({MIRROR_AXES: axes}, MIRROR_AXES, Items(Whole(0, len(every) - 1), 0), plans_file))
 
 
 def trained_configuration(folder: str | Path) -> str:
@@ -122,7 +134,8 @@ def read_labels(dataset_file: str | Path) -> dict[str, int]:
     """Name and value of every class of ``dataset.json``, background included; an ignore label is no class.
 
     Raises:
-        InputError: when it describes several channels, or regions in place of labels.
+        InputError: when it describes several channels, regions in place of labels, or VS and cochlea in another order
+            than whoever reads the label maps expects.
     """
     content = read_json(dataset_file)
     channels, labels = content.get("channel_names"), content.get("labels")
@@ -131,10 +144,30 @@ def read_labels(dataset_file: str | Path) -> dict[str, int]:
     if len(channels) != 1:
         raise InputError(dataset_file, f"is of another task: {len(channels)} channels, not one", _OTHER_TASK)
     classes = {name: value for name, value in labels.items() if name != "ignore"}
-    if sorted(classes.values(), key=str) != sorted(range(len(classes)), key=str):
-        problem = f"is of another task: its labels {labels} are no plain classes 0, 1, 2, ..."
+    values = list(classes.values())
+    are_plain = all(type(value) is int for value in values) and sorted(values) == list(range(len(values)))
+    if not are_plain or classes.get("background") != 0:
+        problem = f"is of another task: its labels {labels} are no plain classes 0, 1, 2, ..., the background being 0"
         raise InputError(dataset_file, problem, "give a model without region-based labels")
+    check_order(classes, dataset_file)
     return classes
+
+
+def check_same_labels(dataset_file: str | Path, structures: Mapping[str, int]) -> None:
+    """Raise unless a model has the labels of a run.
+
+    Args:
+        dataset_file: of the model.
+        structures: names and label values of the run.
+
+    Raises:
+        InputError: when it has others, or calls a value by the name of another.
+    """
+    labels = {name: value for name, value in read_labels(dataset_file).items() if value}
+    renamed = any(labels.get(name, value) != value for name, value in structures.items())
+    if renamed or set(labels.values()) != set(structures.values()):
+        problem = f"has the labels {labels}, the run {dict(structures)}"
+        raise InputError(dataset_file, problem, "give a model of the same, or its --structures")
 
 
 def check_plan(plan: Json, plans_file: str | Path) -> None:
@@ -156,13 +189,18 @@ def read_configuration(plans_file: str | Path, configuration: str | None = None)
     """One configuration of a plan with what it inherits; default the trained one.
 
     Raises:
-        InputError: when the plan has no such configuration, or is of an nnU-Net that wrote no architecture.
+        InputError: when the plan has no such configuration, one without window or network, or is of an nnU-Net that
+            wrote no architecture.
     """
     plan = read_json(plans_file)
     config = _inherited(plan, configuration or plan.get(TRAINED), plans_file)
     if "architecture" not in config:
         problem = "is a plan of an older nnU-Net: it has no architecture"
         raise InputError(plans_file, problem, "plan and train again with a present nnU-Net")
+    window = _parsed(config, "patch_size", Items(Whole(1, 4096), 2, 3), plans_file)
+    _parsed(config, "spacing", Items(Number(above=0), len(window), len(window)), plans_file)
+    architecture = _parsed(config, "architecture", Entries(), plans_file)
+    _check_network(architecture, window, plans_file)
     return config
 
 
@@ -170,14 +208,17 @@ def read_json(path: str | Path) -> Json:
     """The object in a JSON file.
 
     Raises:
-        InputError: when the file is missing or no JSON.
+        InputError: when the file is missing, no JSON, or holds no object.
     """
     try:
-        return cast(Json, json.loads(Path(path).read_text(encoding="utf-8")))
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(path, *_NO_MODEL) from error
-    except json.JSONDecodeError as error:
-        raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(path, f"is no JSON ({error})", _COPY) from error
+    if not isinstance(content, dict):
+        raise InputError(path, "holds no names and values", _COPY)
+    return content
 
 
 def _network_of(architecture: Json, plans_file: str | Path) -> tuple[type[nn.Module], Json]:
@@ -196,13 +237,42 @@ def _module_class(name: str, plans_file: str | Path) -> type[nn.Module]:
     return found
 
 
-def _inherited(plan: Json, name: str | None, plans_file: str | Path) -> Json:
-    configurations: Json = plan.get("configurations", {})
-    if name not in configurations:
+def _inherited(plan: Json, name: str | None, plans_file: str | Path, heirs: tuple[str, ...] = ()) -> Json:
+    configurations = _parsed(plan, "configurations", Entries(Entries()), plans_file)
+    if name is None or str(name) not in configurations:
         raise InputError(plans_file, f"has no configuration {name!r}", f"choose one of {', '.join(configurations)}")
+    if name in heirs:
+        raise InputError(plans_file, f"has a configuration that inherits from itself: {name}", _COPY)
     config: Json = configurations[name]
     parent = config.get("inherits_from")
-    return config if parent is None else _inherited(plan, parent, plans_file) | config
+    return config if parent is None else _inherited(plan, parent, plans_file, (*heirs, name)) | config
+
+
+def _check_network(architecture: Json, window: list[int], plans_file: str | Path) -> None:
+    """Raise unless a network is named whose strides fit the window."""
+    axes = len(window)
+    for key, kind in {"network_class_name": Text(), "_kw_requires_import": Items(Text(), 0)}.items():
+        _parsed(architecture, key, kind, plans_file)
+    kwargs = _parsed(architecture, "arch_kwargs", Entries(), plans_file)
+    _parsed(kwargs, "features_per_stage", Items(Whole(1, 4096)), plans_file)
+    strides = _parsed(kwargs, "strides", Items(Items(Whole(1, 64), axes, axes)), plans_file)
+    of_axes = re.search(r"Conv(\d)d$", str(kwargs.get("conv_op")))
+    if of_axes and int(of_axes[1]) != axes:
+        raise InputError(plans_file, f"has a window of {axes} axes, and convolutions of others", _COPY)
+    steps = [math.prod(along) for along in zip(*strides, strict=True)]
+    if any(size % step for size, step in zip(window, steps, strict=True)):
+        problem = f"has a window of {window} voxels, which the network's strides of {steps} do not divide"
+        raise InputError(plans_file, problem, _COPY)
+
+
+def _parsed(content: Json, key: str, kind: Kind, where: str | Path) -> Any:
+    """What ``content`` has at ``key``, which must be of a kind."""
+    if key not in content:
+        raise InputError(where, f"has no {key}", _COPY)
+    try:
+        return kind.parse(content[key])
+    except Misfit as error:
+        raise InputError(where, f"has {key} {str(content[key])[:80]!r}, which {error}", _COPY) from error
 
 
 def _interpolation(kwargs: Json) -> Interpolation:

@@ -39,14 +39,14 @@ class PlanWish:
 
     Args:
         configuration: ``2d`` or ``3d_fullres``.
-        batch_size: in place of nnU-Net's own; 0 keeps it.
+        batch_size: in place of nnU-Net's own; None keeps it.
         override: see :func:`~tanq_monai.segmentation.overrides.override_plan`.
         plans_file: a plan to take in place of a new one.
         structures: names and label values.
     """
 
     configuration: str
-    batch_size: int = 0
+    batch_size: int | None = None
     override: Json | None = None
     plans_file: str | Path | None = None
     structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)

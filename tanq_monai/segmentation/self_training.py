@@ -17,11 +17,12 @@ from tanq_monai.files import check_output_dir, renewing, write_json
 from tanq_monai.scans.naming import SOURCE, TARGET_DOMAIN
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.folders import DATASET, PLANS
+from tanq_monai.segmentation.plans import check_same_labels
 from tanq_monai.segmentation.predictions import LABEL
 from tanq_monai.segmentation.preparation import FOLDS
 from tanq_monai.segmentation.rounds import measure_round
 from tanq_monai.segmentation.selection import check_folds, model_name
-from tanq_monai.steps import RUN_OPTIONS, Step, StepRunner, bundle_step
+from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.structures import STRUCTURES, roles_of
 
 Choices = Mapping[str, Any]
@@ -78,6 +79,8 @@ class RoundChoices:
         """
         if not isinstance(self.configurations, Mapping) or not self.configurations:
             raise InputError(f"configurations {self.configurations}", "are no mapping", "write e.g. {2d: {}}")
+        if any(not isinstance(own or {}, Mapping) for own in self.configurations.values()):
+            raise InputError(f"configurations {self.configurations}", "have no choices by name", "write e.g. {2d: {}}")
         if any("trainer" in (own or {}) for own in self.configurations.values()):
             raise InputError("configurations", "name a trainer of their own", "choose it in training, one for all")
         check_folds(self.folds)
@@ -86,10 +89,10 @@ class RoundChoices:
 
 
 def _check_plain(choice: object, place: str) -> None:
-    """Raise if a choice would make MONAI run something in the command that it is given to, or run another config."""
+    """Raise if a choice would make MONAI run something in the command that it is given to."""
     names = choice.keys() if isinstance(choice, Mapping) else ()
     texts = [str(name) for name in names] + ([choice] if isinstance(choice, str) else [])
-    if any(_could_run(text) for text in texts) or RUN_OPTIONS & set(names):
+    if any(_could_run(text) for text in texts):
         problem = f"hold {choice!r}, which is no plain value of a choice"
         raise InputError(place, problem, "give choices from the top of the config, with plain values")
     inner = choice.values() if isinstance(choice, Mapping) else choice if isinstance(choice, list | tuple) else ()
@@ -133,14 +136,17 @@ class SelfTraining:
         if data.truth is not None and not Path(data.truth).is_dir():
             raise InputError(f"truth_dir {data.truth}", "is not a folder", "give the folder of the labels, or none")
         self.data = Data(**{name: path and Path(path).resolve() for name, path in vars(data).items()})
-        self.root = check_output_dir(output_dir).resolve()
+        self.root = Path(output_dir).resolve()
         self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement
         self.first_ensemble = None if first_ensemble is None else Path(first_ensemble).resolve()
+        for member in () if self.first_ensemble is None else read_ensemble(self.first_ensemble).members:
+            check_same_labels(member / "dataset.json", choices.structures)
         self.bundle = Path(bundle).resolve()
 
     def run(self) -> pd.DataFrame:
         """Run what is left to do; the table of the rounds."""
-        plan = [list(self.steps_of(number)) for number in range(self.rounds + 1)]
+        plan = [list(self.steps_of(number)) for number in range(self.rounds + 1)]  # which checks all choices
+        check_output_dir(self.root)
         runner = StepRunner(self.root / "steps", sum(map(len, plan)), "self-training")
         tables = []
         for number, steps in enumerate(plan):
@@ -200,9 +206,13 @@ class SelfTraining:
     def _pseudo_labels(self, number: int) -> Iterator[Step]:
         """Refinement of the last round's labels of the real scans, weights of the translations."""
         folder, shared = self._round(number), {"structures": dict(self.choices.structures)}
-        refinement = {"dataset_dir": self._round(number - 1) / "predictions", "output_dir": folder / "pseudo_labels"}
+        refinement: dict[str, Any] = {
+            "dataset_dir": self._round(number - 1) / "predictions",
+            "output_dir": folder / "pseudo_labels",
+        }
         truth = {} if self.data.truth is None else {"truth_dir": self.data.truth}
-        yield self._step(number, "refine", "refine", refinement | shared | truth | dict(self.choices.refinement))
+        refinement |= shared | truth
+        yield self._step(number, "refine", "refine", _joined(refinement, self.choices.refinement, "refinement"))
         if not self.choices.use_feedback:
             return
         seen = self._labels_of_unseen(number - 1)
@@ -210,9 +220,13 @@ class SelfTraining:
             seen = folder / "translated_labels"
             how = {"ensemble_dir": self._ensemble(number - 1), "suffixes": [*TARGET_DOMAIN, *SOURCE]}
             yield self._segmentation(number, "segment_translated", self.data.translated, seen, **how)
-        scored = {"dataset_dir": self.data.translated, "label_dir": self.data.labels, "prediction_dir": seen}
-        weights = {"output_dir": folder / "feedback"}
-        yield self._step(number, "weigh", "feedback", scored | weights | shared | dict(self.choices.feedback))
+        scored: dict[str, Any] = {
+            "dataset_dir": self.data.translated,
+            "label_dir": self.data.labels,
+            "prediction_dir": seen,
+        }
+        scored |= {"output_dir": folder / "feedback"} | shared
+        yield self._step(number, "weigh", "feedback", _joined(scored, self.choices.feedback, "feedback"))
 
     def _labels_of_unseen(self, number: int) -> Path | None:
         """nnU-Net's labels of every translation by a model not trained on it; None where not all folds are trained."""
@@ -227,7 +241,7 @@ class SelfTraining:
 
     def _segmentation(self, number: int, name: str, images: str | Path, labels: Path, **choices: Any) -> Step:
         choices |= {"dataset_dir": images, "output_dir": labels}
-        return self._step(number, name, "ensemble", choices | dict(self.choices.inference))
+        return self._step(number, name, "ensemble", _joined(choices, self.choices.inference, "inference"))
 
     def _training(self, number: int, configuration: str, fold: int | str, own: Choices) -> Step:
         folder, name = self._round(number), model_name(configuration, fold)
@@ -238,8 +252,8 @@ class SelfTraining:
             training |= {"target_dir": self.data.target, "pseudo_label_dir": folder / "pseudo_labels"}
             if self.choices.use_feedback:
                 training["case_weights"] = folder / "feedback" / "weights.csv"
-        choices, model = {**training, **self.choices.training, **own}, folder / "models" / name
-        return self._step(number, f"train_{name}", "train", choices, model)
+        choices = _joined(training, {**self.choices.training, **own}, "training")
+        return self._step(number, f"train_{name}", "train", choices, folder / "models" / name)
 
     def _step(self, number: int, name: str, config: str, choices: Choices, writes: Path | None = None) -> Step:
         """A step that reads all the paths among its choices, and writes one, by default ``output_dir``."""
@@ -268,3 +282,11 @@ class SelfTraining:
 
     def _round(self, number: int) -> Path:
         return self.root / f"round_{number}"
+
+
+def _joined(rounds: Choices, users: Choices, place: str) -> dict[str, Any]:
+    """What a round decides, and what a user has chosen besides: neither in place of the other."""
+    both = sorted(rounds.keys() & users.keys())
+    if both:
+        raise InputError(place, f"chooses {', '.join(both)}, which the rounds decide", "leave it out")
+    return {**rounds, **users}

@@ -10,7 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from tanq_monai.choices.kinds import Items, Number
 from tanq_monai.trainers.updates import update
+
+WEIGHT = Number(least=0)
+"""Of a term of the loss."""
+CLASS_WEIGHTS = Items(WEIGHT, 3, 3)
+"""Of background, VS and cochlea in a cross-entropy."""
 
 
 class TranslatorTrainer(SupervisedTrainer):  # type: ignore[misc]

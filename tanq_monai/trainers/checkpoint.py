@@ -1,6 +1,5 @@
 """Checkpoints that are there completely or not at all, and resuming from them at the very step."""
 
-import pickle
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from tanq_monai.data.model_choices import write_choices
+from tanq_monai.data.weights import UNREADABLE, check_finite
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 from tanq_monai.ranks import is_first_rank
@@ -64,9 +64,13 @@ class Checkpoint:
         saved = _read(self.path)
         try:
             for name, item in self.state.items():
+                if isinstance(item, nn.Module):
+                    check_finite(saved[name], self.path)
                 item.load_state_dict(saved[name])
             iteration, epoch_length, choices = saved["iteration"], saved["epoch_length"], saved["choices"]
-        except (KeyError, RuntimeError, ValueError) as error:
+        except InputError:
+            raise
+        except (KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
             raise InputError(self.path, "does not fit these networks", _ELSEWHERE) from error
         others = [name for name, value in self.choices.items() if choices.get(name) != value]
         if others:
@@ -125,6 +129,6 @@ def save_atomically(content: Mapping[str, Any], path: Path) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, LookupError, pickle.UnpicklingError) as error:
+    except UNREADABLE as error:
         raise InputError(path, "is no checkpoint", "remove it, training then starts anew") from error
     return saved

@@ -10,9 +10,10 @@ from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from tanq_monai.choices.config import check_values
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
 from tanq_monai.losses.cycle import cycle_loss, identity_loss
-from tanq_monai.trainers.base import TranslatorTrainer
+from tanq_monai.trainers.base import WEIGHT, TranslatorTrainer
 from tanq_monai.trainers.image_pool import ImagePool
 from tanq_monai.trainers.updates import update
 
@@ -57,6 +58,14 @@ class CycleGanWeights:
     adversarial: float = 1.0
     cycle: float = 10.0
     identity: float = 5.0
+
+    def __post_init__(self) -> None:
+        """Refuse what weighs nothing.
+
+        Raises:
+            InputError: for a weight that is none.
+        """
+        check_values(vars(self), dict.fromkeys(vars(self), WEIGHT))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor
 from torch.nn import functional as F
 
+from tanq_monai.choices.config import check_values
 from tanq_monai.structures import REGIONS
-from tanq_monai.trainers.base import TranslatorTrainer
+from tanq_monai.trainers.base import CLASS_WEIGHTS, WEIGHT, TranslatorTrainer
 from tanq_monai.trainers.tanq import weighted_cross_entropy
 
 
@@ -32,6 +33,15 @@ class PairWeights:
     structures: float = 1.0
     segmentation: float = 1.0
     classes: Sequence[float] = (0.01, 0.6, 1.2)
+
+    def __post_init__(self) -> None:
+        """Refuse what weighs nothing.
+
+        Raises:
+            InputError: for a weight that is none.
+        """
+        terms = dict.fromkeys(("difference", "gradient", "structures", "segmentation"), WEIGHT)
+        check_values(vars(self), {**terms, "classes": CLASS_WEIGHTS})
 
 
 class PairTrainer(TranslatorTrainer):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
+from tanq_monai.choices.config import check_values
 from tanq_monai.errors import InputError
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
 from tanq_monai.losses.contrastive import contrastive_loss
@@ -18,7 +19,7 @@ from tanq_monai.losses.levels import LevelRanges, level_loss
 from tanq_monai.networks.attention import FeatureSampler
 from tanq_monai.networks.generator import TanqGenerator, empty_label
 from tanq_monai.ranks import mean_over_ranks
-from tanq_monai.trainers.base import TranslatorTrainer
+from tanq_monai.trainers.base import CLASS_WEIGHTS, WEIGHT, TranslatorTrainer
 from tanq_monai.trainers.updates import update
 from tanq_monai.transforms.magnitude import to_magnitude
 
@@ -59,6 +60,15 @@ class TanqWeights:
     segmentation: float = 1.0
     levels: float = 0.0
     classes: Sequence[float] = (0.01, 0.6, 1.2)
+
+    def __post_init__(self) -> None:
+        """Refuse what weighs nothing.
+
+        Raises:
+            InputError: for a weight that is none.
+        """
+        terms = dict.fromkeys(("adversarial", "contrastive", "segmentation", "levels"), WEIGHT)
+        check_values(vars(self), {**terms, "classes": CLASS_WEIGHTS})
 
 
 class TanqTrainer(TranslatorTrainer):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tanq_monai.choices.kinds import Items, Misfit, Number, Whole
 from tanq_monai.scans.grid import reorientation, turned_back
 from tanq_monai.transforms.splines import Interpolation
 
@@ -36,6 +37,16 @@ class PlanSpace:
     image: Interpolation = field(default_factory=Interpolation)
     logits: Interpolation = field(default_factory=lambda: Interpolation(order=1))
     orientation: str = "LPS"
+
+    def __post_init__(self) -> None:
+        """Refuse what is no space.
+
+        Raises:
+            Misfit: for spacings and orders of axes that are none.
+        """
+        Items(Number(above=0, most=100), 2, 3).parse(self.spacing)
+        if sorted(Items(Whole(0, 2)).parse(self.transpose)) != [0, 1, 2]:
+            raise Misfit("has not each of 0, 1 and 2")
 
     def target_spacing(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
         """The plan's spacing for a scan of ``spacing`` (both mm, plan order), three numbers."""

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tanq_monai.choices.kinds import Flag, Whole
+
 ANISOTROPY_THRESHOLD = 3  # nnU-Net: spacing at least three times the finest is resampled on its own
 
 
@@ -21,6 +23,17 @@ class Interpolation:
     order: int = 3
     order_z: int = 0
     separate_z: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is no spline.
+
+        Raises:
+            Misfit: for orders that are none.
+        """
+        for order in (self.order, self.order_z):
+            Whole(0, 5).parse(order)
+        if self.separate_z is not None:
+            Flag().parse(self.separate_z)
 
 
 def thick_axis(spacing: Sequence[float], new_spacing: Sequence[float], separate_z: bool | None = None) -> int | None:

@@ -52,7 +52,7 @@ def test_it_goes_on_from_all_three_networks_and_leaves_the_segmenter_as_it_is(tr
         assert not _equal(getattr(trainer.networks, name).state_dict(), kept[name])
     assert _equal(trainer.feedback.segmenter.state_dict(), segmenter)
     assert not trainer.feedback.segmenter.training
-    assert trainer.feedback.segmenter is flow.parser.get_parsed_content("feedback").segmenter
+    assert trainer.feedback.segmenter is flow.parser.get_parsed_content("segmenter_loss").segmenter
     assert trainer.state.learning_rate == pytest.approx(0.00002 / 2)  # the only epoch is of the schedule's second half
 
 

@@ -240,7 +240,7 @@ def test_bad_scans_are_named_and_good_ones_translated(identity, tiny_phantom, tm
     images = sorted(scans.glob("*_ceT1.nii.gz"))
     images[0].write_bytes(images[0].read_bytes()[:500])
     Path(str(images[1]).replace("ceT1", "Label")).unlink()
-    choices = {"dataset_dir": scans, "output_dir": output} | SMALL | identity
+    choices = {"dataset_dir": scans, "output_dir": output, "pixels": 64, "pixel_mm": 1.4, "device": "cpu"} | identity
     errors = mistakes(run_bundle("tanq_translation", "inference", **choices))
     assert len(errors) == 2
     assert images[0].name in errors[0]

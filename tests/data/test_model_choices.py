@@ -25,3 +25,26 @@ def test_a_damaged_file_is_told(tmp_path, content, problem):
     (tmp_path / "model.json").write_text(content)
     with pytest.raises(InputError, match=rf"model\.json: {problem}"):
         read_choices(tmp_path / "model.pt")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pixels": 0},
+        {"pixels": "many"},
+        {"pixel_mm": -1.0},
+        {"slab_mm": 0},
+        {"styles": []},
+        {"styles": [3]},
+        {"width": 1.5},
+    ],
+)
+def test_a_value_that_no_training_would_have_written_is_told(tmp_path, wrong):
+    write_choices({**PAPER, **wrong}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match=rf"model\.json: says {next(iter(wrong))} "):
+        read_choices(tmp_path / "model.pt")
+
+
+def test_a_model_of_whole_volumes_has_no_height_of_a_slab(tmp_path):
+    write_choices({**PAPER, "slab_mm": None}, tmp_path / "model.pt")
+    assert read_choices(tmp_path / "model.pt")["slab_mm"] is None

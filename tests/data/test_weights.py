@@ -17,6 +17,7 @@ def test_weights_are_loaded(tmp_path):
     [
         ({"a": torch.zeros(2), "c": torch.zeros(3)}, "does not fit the network: 3 weights differ, the first is a;"),
         ({"state": {"a": torch.zeros(3)}}, "it holds other things than tensors by name"),
+        ({1: torch.zeros(3), "a": torch.zeros(3)}, "it holds other things than tensors by name"),
         ([1, 2], "it holds other things"),
     ],
 )
@@ -26,6 +27,32 @@ def test_weights_of_another_network_are_a_mistake_in_one_line(content, words, tm
     with pytest.raises(InputError, match=rf"model\.pt: .*{words}") as error:
         load_weights(network, tmp_path / "model.pt")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (torch.tensor([1.0, float("nan"), 0.0]), "holds a with NaN or infinity: its training failed"),
+        (torch.tensor([1.0, float("-inf"), 0.0]), "holds a with NaN or infinity"),
+        (torch.tensor([1, 2, 3]), r"a is of torch\.int64, not of floats"),
+        (torch.tensor([True, False, True]), r"a is of torch\.bool, not of floats"),
+        (torch.tensor([1j, 2, 3]), r"a is of torch\.complex64, and no plain tensor, not of floats"),
+        (torch.tensor([1.0, 0.0, 0.0]).to_sparse(), r"a is of torch\.float32, and no plain tensor"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # of torch, about sparse tensors
+def test_weights_that_nothing_can_be_computed_with_are_refused(weight, words, tmp_path):
+    network = torch.nn.ParameterDict({"a": torch.zeros(3)})
+    torch.save({"a": weight}, tmp_path / "model.pt")
+    with pytest.raises(InputError, match=rf"model\.pt: .*{words}"):
+        load_weights(network, tmp_path / "model.pt")
+    assert not network["a"].any()
+
+
+def test_weights_of_another_precision_are_loaded_as_floats(tmp_path):
+    network = torch.nn.ParameterDict({"a": torch.zeros(3)})
+    torch.save({"a": torch.ones(3, dtype=torch.float16)}, tmp_path / "model.pt")
+    assert load_weights(network, tmp_path / "model.pt")["a"].dtype == torch.float32
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04 cut off"])

@@ -242,10 +242,10 @@ def test_an_engine_that_lacks_the_precision_is_told():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--threads", "0"), "threads 0: is no number of threads; give 1 or more, or leave it out"),
-        (("--threads", "two"), "--threads two: is no number; give 1 or more, or leave it out"),
+        (("--threads", "0"), "--threads 0: is not a whole number from 1 to 1024; give one or null "),
+        (("--threads", "two"), "--threads two: is not a whole number from 1 to 1024; give one or null "),
         (("--engine", "torch"), "engine torch: runs no such network; choose auto or one of openvino, onnxruntime"),
-        (("--amp", "half"), "amp: 'half' is no choice; give auto, true or false"),
+        (("--amp", "half"), "--amp half: is not auto or true or false; give one "),
         (
             ("--engine", "openvino", "--provider", "cuda"),
             "engine openvino: runs no such network; choose auto or one of",

@@ -189,7 +189,7 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(bundles, tiny_phan
     nib.save(nib.load(scan), tmp_path / "a_T2.nii.gz")
     assert "is for translation; give --label" in _mistake(**good | {"model": translator, "image": ce_t1})
     assert "is for segmentation; leave --label out" in _mistake(**good, label=scan)
-    assert "provider warp: is none" in _mistake(**good, provider="warp")
+    assert "--provider warp: is not auto, cpu, cuda or tensorrt" in _mistake(**good, provider="warp")
     label = ce_t1.with_name(ce_t1.name.replace("ceT1", "Label"))
     translation = good | {"model": translator, "image": ce_t1, "label": label}
     assert "style: is missing, and the file knows several; choose one of ldn, etz" in _mistake(**translation)
@@ -197,7 +197,8 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(bundles, tiny_phan
     assert "is for segmentation; leave --style out" in _mistake(**good, style="ldn")
     assert "a_T2.nii.gz: is no ceT1 by its name" in _mistake(**translation | {"image": tmp_path / "a_T2.nii.gz"})
     assert "holds unknown label 2; use only [0, 1]" in _mistake(**translation, style="ldn", structures='{"VS": 1}')
-    assert "--structures [1]: names no label values" in _mistake(**translation, style="ldn", structures="[1]")
+    told = _mistake(**translation, style="ldn", structures="[1]")
+    assert "--structures [1]: is not {VS: 1, cochlea: 2} or the like" in told
     assert "ceT1.nii.gz: holds unknown label" in _mistake(**translation | {"label": ce_t1}, style="ldn")
     (tmp_path / "file").touch()
     assert "file/out.nii.gz: cannot be written (File exists)" in _mistake(

@@ -10,7 +10,9 @@ import pytest
 from files import LPS, write_nifti
 from onnx import TensorProto, helper
 
+from tanq_monai.deploy.engines import read_properties
 from tanq_monai.deploy.runtime import run
+from tanq_monai.deploy.runtime.segmentation import plan_space
 from tanq_monai.errors import InputError
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import scale_to_unit_range
@@ -96,3 +98,79 @@ def test_a_scan_of_another_contrast_is_refused(translator: Path, files: tuple[Pa
     other = image.rename(tmp_path / "a_hrT2.nii.gz")
     with pytest.raises(InputError, match="is no ceT1 by its name"):
         run(translator, other, tmp_path / "out.nii.gz", label=label, style="ldn", provider="cpu")
+
+
+TRANSLATION = {
+    "task": "translation",
+    "modality": "ceT1",
+    "pixels": 40,
+    "spacing": 0.3,
+    "slab_mm": 60.0,
+    "styles": STYLES,
+}
+SPLINES = {
+    "image": {"order": 3, "order_z": 0, "separate_z": None},
+    "logits": {"order": 1, "order_z": 0, "separate_z": None},
+}
+SEGMENTATION = {
+    **{"task": "segmentation", "modality": "hrT2", "classes": {"background": 0, "VS": 1, "cochlea": 2}},
+    **{"spacing": [1.5, 0.8, 0.8], "patch_size": [16, 32, 32], "transpose": [0, 1, 2]},
+    **{"normalization": {"nonzero_only": False}, "interpolation": SPLINES},
+}
+
+
+def described(path: Path, said: dict[str, object]) -> Path:
+    """An ONNX file of nothing but properties."""
+    model = helper.make_model(helper.make_graph([], "empty", [], []))
+    helper.set_model_props(model, {name: json.dumps(value) for name, value in said.items()})
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("said", [TRANSLATION, SEGMENTATION], ids=["translation", "segmentation"])
+def test_what_an_export_writes_is_read_as_it_is(said: dict[str, object], tmp_path: Path) -> None:
+    assert read_properties(described(tmp_path / "model.onnx", said)) == said
+
+
+@pytest.mark.parametrize(
+    ("said", "name", "value"),
+    [
+        *((TRANSLATION, "pixels", value) for value in (0, "many", None, [40])),
+        *((TRANSLATION, "spacing", value) for value in (0, -1.0, None, [0.3])),
+        *((TRANSLATION, "styles", value) for value in ([], [3], None)),
+        (TRANSLATION, "slab_mm", 0),
+        *((SEGMENTATION, "spacing", value) for value in ([0, 1, 1], [1], "x", None)),
+        *((SEGMENTATION, "patch_size", value) for value in ([0, 0], [1.5, 1], 3)),
+        (SEGMENTATION, "transpose", [0, 1, 3]),
+        *((SEGMENTATION, "classes", value) for value in ({"VS": -1}, ["VS"])),
+    ],
+)
+def test_a_property_that_no_export_writes_is_told(
+    said: dict[str, object], name: str, value: object, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=rf"model\.onnx: says {name} .*, which is not "):
+        read_properties(described(tmp_path / "model.onnx", {**said, name: value}))
+    without = {key: one for key, one in said.items() if key != name}
+    with pytest.raises(InputError, match=rf"model\.onnx: does not say its {name}"):
+        read_properties(described(tmp_path / "model.onnx", without))
+
+
+def test_classes_that_would_be_taken_for_each_other_are_refused(tmp_path: Path) -> None:
+    swapped = {**SEGMENTATION, "classes": {"background": 0, "cochlea": 1, "VS": 2}}
+    with pytest.raises(InputError, match=r"model\.onnx: has VS 2, cochlea 1: .* takes one for the other"):
+        read_properties(described(tmp_path / "model.onnx", swapped))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"interpolation": {"image": {}}},
+        {"interpolation": {"image": {"order": 9}, "logits": {}}},
+        {"interpolation": {"image": {"x": 1}, "logits": {}}},
+        {"normalization": {}},
+        {"transpose": [0, 0, 1]},
+    ],
+)
+def test_a_space_that_is_none_is_told(change: dict[str, object]) -> None:
+    with pytest.raises(InputError, match="describes no space"):
+        plan_space({**SEGMENTATION, **change})

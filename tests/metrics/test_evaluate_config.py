@@ -63,8 +63,8 @@ def test_the_command_alone_prints_and_writes_nothing(folders):
     [
         (("--pred", "nowhere"), "nowhere: is not a folder"),
         (("--pred", "{0}/prediction", "--against", "nowhere"), "nowhere: is not a folder"),
-        (("--pred", "{0}/prediction", "--structures", "VS=1"), "structures VS=1: are no names with label values"),
-        (("--pred", "{0}/prediction", "--assd", "mean"), "assd mean: is no definition"),
+        (("--pred", "{0}/prediction", "--structures", "VS=1"), "--structures VS=1: is not {VS: 1, cochlea: 2}"),
+        (("--pred", "{0}/prediction", "--assd", "mean"), "--assd mean: is not directed or pooled"),
         (("--pred", "{0}/prediction", "--seed", "x"), "--seed x: is not a whole number"),
         (("--pred", "{0}/prediction", "--structures", '{{"VS": 3}}'), "holds unknown label 1, 2; use only [0, 3]"),
     ],

@@ -14,7 +14,6 @@ from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.report import write_report
 from tanq_monai.report.cases import Figures, ReportedCase, sorted_by_plausibility, sorted_by_truth
 from tanq_monai.report.plausibility import Judgement
-from tanq_monai.structures import parse_structures
 
 ODD = "a <b> & 'c' \"d\" #1 é%20"
 
@@ -202,12 +201,6 @@ def test_a_folder_that_is_not_there_is_named(folders, missing):
     folder.rename(folders.root / "elsewhere")
     with pytest.raises(InputError, match=f"{missing}: is not a folder"):
         folders.page(truth_dir=folders.truth)
-
-
-@pytest.mark.parametrize("value", [5, {}, {"VS": 0}, {"VS": 1, "cochlea": 1}, {"VS": True}, {"VS": "1"}])
-def test_structures_that_are_no_label_values_are_a_mistake(value):
-    with pytest.raises(InputError, match="names no label values from 1 to 255, each once"):
-        parse_structures(value, "--structures")
 
 
 def _case(name, *dice, missed=False, deviation=0.0, confidence=math.nan):

@@ -46,7 +46,13 @@ def test_a_file_that_would_run_something_is_refused_and_nothing_runs(tmp_path, m
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [({"state_dict": {}}, "is no checkpoint of nnU-Net v2"), (None, "is missing; train first")]
+    ("content", "words"),
+    [
+        ({"state_dict": {}}, "is no checkpoint of nnU-Net v2"),
+        ({"network_weights": [1], "current_epoch": 3}, "is no checkpoint of nnU-Net v2"),
+        ({"network_weights": {"w": torch.full((2,), torch.nan)}, "current_epoch": 3}, "holds w with NaN or infinity"),
+        (None, "is missing; train first"),
+    ],
 )
 def test_what_is_no_checkpoint_is_told(content, words, tmp_path):
     if content is not None:

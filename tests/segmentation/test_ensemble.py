@@ -179,7 +179,7 @@ def remove_weights(folder):
 def change_labels(folder):
     path = folder / "3d_fullres_fold_0" / "dataset.json"
     content = json.loads(path.read_text())
-    path.write_text(json.dumps(content | {"labels": {"background": 0, "cochlea": 1, "VS": 2}}))
+    path.write_text(json.dumps(content | {"labels": {"background": 0, "tumor": 1, "cochlea": 2}}))
 
 
 def mix_plans(folder):

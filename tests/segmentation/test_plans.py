@@ -13,6 +13,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.segmentation.plans import (
     check_model_folder,
     check_plan,
+    check_same_labels,
     mirror_axes_from_plans,
     network_from_plans,
     patch_size_from_plans,
@@ -86,6 +87,8 @@ def model_with(folder, configuration=None, dataset=None, drop=None):
         ({"dataset": {"channel_names": {"0": "T1", "1": "T2"}}}, "another task: 2 channels, not one"),
         ({"dataset": {"labels": {"background": 0, "all": [1, 2], "cochlea": 2}}}, "no plain classes"),
         ({"dataset": {"labels": {"0": "background", "1": "VS"}}}, "no plain classes"),
+        ({"dataset": {"labels": {"background": 1, "VS": 0, "cochlea": 2}}}, "no plain classes"),
+        ({"dataset": {"labels": {"background": 0, "VS": True, "cochlea": 2}}}, "no plain classes"),
         ({"dataset": {"labels": None}}, "is no dataset.json of nnU-Net v2"),
     ],
 )
@@ -93,6 +96,97 @@ def test_a_model_of_another_task_or_time_is_told_in_one_line(tmp_path, change, w
     with pytest.raises(InputError, match=words) as error:
         check_model_folder(model_with(tmp_path, **change))
     assert len(str(error.value).splitlines()) == 1
+
+
+def _own(plan):
+    return plan["configurations"][plan["trained_configuration"]]
+
+
+def _other_axes(plan, value):
+    return [value] * (5 - len(_own(plan)["spacing"]))
+
+
+DAMAGES = {
+    "no patch_size": lambda plan: _own(plan).pop("patch_size"),
+    "no spacing": lambda plan: _own(plan).pop("spacing"),
+    "no transpose": lambda plan: plan.pop("transpose_forward"),
+    "no strides": lambda plan: _own(plan)["architecture"]["arch_kwargs"].pop("strides"),
+    "no configurations": lambda plan: plan.pop("configurations"),
+    "no trained configuration": lambda plan: plan.pop("trained_configuration"),
+    "configurations are a list": lambda plan: plan.update(configurations=[1]),
+    "trained configuration is a number": lambda plan: plan.update(trained_configuration=[2]),
+    "spacing of letters": lambda plan: _own(plan).update(spacing=["a", "b"]),
+    "spacing of 0": lambda plan: _own(plan).update(spacing=[0, 0]),
+    "spacing of one axis": lambda plan: _own(plan).update(spacing=[0.8]),
+    "window of 0": lambda plan: _own(plan).update(patch_size=[0, 0]),
+    "window that the strides do not divide": lambda plan: _own(plan).update(patch_size=[33, 47]),
+    "window of other axes than the network": lambda plan: _own(plan).update(
+        {"patch_size": _other_axes(plan, 32), "spacing": _other_axes(plan, 1)}
+    ),
+    "inherits from itself": lambda plan: _own(plan).update(inherits_from=plan["trained_configuration"]),
+    "an axis twice": lambda plan: plan.update(transpose_forward=[0, 0, 1]),
+    "no mask": lambda plan: _own(plan).update(use_mask_for_norm=[]),
+    "mask of words": lambda plan: _own(plan).update(use_mask_for_norm=["x"]),
+    "splines of order 9": lambda plan: _own(plan)["resampling_fn_data_kwargs"].update(order=9),
+    "architecture is a word": lambda plan: _own(plan).update(architecture="x"),
+    "features of a list less": lambda plan: _own(plan)["architecture"]["arch_kwargs"]["features_per_stage"].pop(),
+    "an argument that no network takes": lambda plan: _own(plan)["architecture"]["arch_kwargs"].update(x=1),
+    "a kernel of letters": lambda plan: _own(plan)["architecture"]["arch_kwargs"].update(kernel_sizes="ab"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_plan_that_was_edited_is_told_in_one_line(tmp_path, damage):
+    plan = json.loads(PLANS.read_text())
+    DAMAGES[damage](plan)
+    (tmp_path / "plans.json").write_text(json.dumps(plan))
+    (tmp_path / "dataset.json").write_bytes(DATASET.read_bytes())
+    (tmp_path / "model.pt").touch()
+    with pytest.raises(InputError, match=r"plans\.json: ") as error:
+        check_model_folder(tmp_path)
+        network_from_plans(tmp_path / "plans.json", DATASET)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"\xff\xfe\0", b"", b"{", b"3", b"[" * 100000])
+def test_a_file_that_is_no_json_object_is_told_in_one_line(tmp_path, content):
+    (tmp_path / "plans.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"plans\.json: (is no JSON|holds no names and values)"):
+        patch_size_from_plans(tmp_path / "plans.json")
+    with pytest.raises(InputError, match="is no JSON"):
+        patch_size_from_plans(tmp_path)
+
+
+@pytest.mark.parametrize("axes", [[2], [-1], ["x"], 3, [0, 0.5]])
+def test_axes_that_the_window_has_not_are_not_mirrored(tmp_path, axes):
+    plan = json.loads(PLANS.read_text()) | {"inference_allowed_mirroring_axes": axes}
+    (tmp_path / "plans.json").write_text(json.dumps(plan))
+    if axes == 3:
+        axes = [3]
+    with pytest.raises(InputError, match="inference_allowed_mirroring_axes"):
+        mirror_axes_from_plans(tmp_path / "plans.json", "2d")
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"background": 0, "cochlea": 1, "VS": 2},
+        {"background": 0, "VS extrameatal": 1, "VS intrameatal": 2, "cochlea": 3},
+        {"background": 0, "cochlea": 1, "nerve": 2, "VS": 3},
+    ],
+)
+def test_labels_that_would_be_taken_for_each_other_are_refused(tmp_path, labels):
+    model_with(tmp_path, dataset={"labels": labels})
+    with pytest.raises(InputError, match=r"dataset\.json: has .* takes one for the other"):
+        check_model_folder(tmp_path)
+
+
+def test_labels_of_a_model_are_compared_with_those_of_a_run_by_name():
+    check_same_labels(DATASET, {"VS": 1, "cochlea": 2})
+    check_same_labels(DATASET, {"tumor": 1, "cochlea": 2})  # another name of the same
+    for other in ({"VS": 2, "cochlea": 1}, {"VS": 1}, {"VS": 1, "cochlea": 2, "nerve": 3}):
+        with pytest.raises(InputError, match=r"dataset\.json: has the labels"):
+            check_same_labels(DATASET, other)
 
 
 @pytest.mark.parametrize(

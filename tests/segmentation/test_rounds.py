@@ -136,8 +136,6 @@ def test_no_round_more_than_wanted(rounds):
         {"training": {"device": "--logging_file=docs/evil.txt"}},
         {"inference": {"network_def": {"_target_": "os.system"}}},
         {"refinement": {"network_def#_target_": "os.system"}},
-        {"feedback": {"config_file": "other.yaml"}},
-        {"configurations": {"2d": {"workflow_name": "other.Workflow"}}},
     ],
 )
 def test_choices_that_would_run_something_in_the_commands_of_a_round_are_refused(choices):

@@ -2,10 +2,12 @@
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bundle_workflow import BUNDLES
 
+from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
 from tanq_monai.steps import Step
 
@@ -44,6 +46,48 @@ def test_round_0_knows_no_labels_of_real_scans(tmp_path: Path) -> None:
     made = steps(tmp_path, 0)
     assert list(made) == ["train_2d_fold_all", "select", "segment"]
     assert not {"target_dir", "pseudo_label_dir", "case_weights"} & made["train_2d_fold_all"].keys()
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"training": {"fold": 0, "configuration": "2d"}}, "training: chooses configuration, fold, which the rounds"),
+        ({"inference": {"ensemble_dir": "x"}}, "inference: chooses ensemble_dir, which the rounds decide"),
+        ({"refinement": {"output_dir": "x"}}, "refinement: chooses output_dir, which the rounds decide"),
+        ({"feedback": {"structures": {}}, "use_feedback": True}, "feedback: chooses structures, which the rounds"),
+    ],
+)
+def test_what_the_rounds_decide_is_not_chosen_besides(tmp_path: Path, choices: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        steps(tmp_path, 1, **choices)
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"training": {"max_epoch": 3}}, "max_epoch: is no choice of train; did you mean max_epochs?"),
+        ({"inference": {"overlap": 2}}, "overlap 2: is not a number from 0 to below 1"),
+        ({"refinement": {"join_mm": "wide"}}, "join_mm wide: is not a number, 0 or more"),
+    ],
+)
+def test_choices_of_a_round_are_those_of_its_configs(tmp_path: Path, choices: dict[str, Any], told: str) -> None:
+    with pytest.raises(InputErrors) as caught:
+        steps(tmp_path, 1, **choices)
+    assert str(caught.value).startswith(told)
+
+
+def test_a_configuration_has_choices_by_name() -> None:
+    with pytest.raises(InputError, match="have no choices by name"):
+        RoundChoices({"2d": 3}, folds=["all"])
+
+
+def test_models_to_begin_with_have_the_labels_of_the_run(tmp_path: Path) -> None:
+    data = Data("translated", "labels", "target")
+    three = RoundChoices({"2d": {}}, structures={"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+    models = BUNDLES / "vs_cochlea_seg" / "models"
+    with pytest.raises(InputError, match=r"dataset\.json: has the labels {'VS': 1, 'cochlea': 2}, the run"):
+        SelfTraining(data, tmp_path, three, first_ensemble=models)
+    SelfTraining(data, tmp_path, RoundChoices({"2d": {}}), first_ensemble=models)
 
 
 def test_translations_are_weighed_by_what_the_models_of_the_round_before_make_of_them(tmp_path: Path) -> None:

@@ -126,9 +126,11 @@ def test_a_checkpoint_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path)
         (b"no checkpoint", "is no checkpoint; remove it, training then starts anew"),
         ({"generator": {}}, "does not fit these networks; give the choices it was begun with"),
         ({"iteration": 2, "epoch_length": 5}, "has epochs of 5 steps, this run of 2; give the choices"),
+        ({"generator": {"w": torch.full((2,), torch.nan)}}, "holds w with NaN or infinity: its training failed"),
+        ({"generator": [1]}, "does not fit these networks"),
         ({"choices": {"seed": "4"}}, "was begun with another choice of seed; give the choices it was begun with"),
     ],
-    ids=["damaged", "other networks", "other data", "another choice"],
+    ids=["damaged", "other networks", "other data", "weights of NaN", "no weights", "another choice"],
 )
 def test_a_checkpoint_that_does_not_fit_is_told(tmp_path, uninterrupted, content, message):
     path = tmp_path / "checkpoint.pt"

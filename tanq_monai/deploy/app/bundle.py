@@ -62,9 +62,9 @@ def find_bundle(folder: str | Path, name: str) -> Bundle:
 
 def _check_classes(dataset_file: Path) -> None:
     """The segments and the report are of these two structures; others would be called by their names."""
-    names = [name for name in read_labels(dataset_file) if name != "background"]
-    if names != list(STRUCTURES):
-        problem = f"labels {', '.join(names)}, not {' and '.join(STRUCTURES)}"
+    labels = {name: value for name, value in read_labels(dataset_file).items() if name != "background"}
+    if labels != STRUCTURES:
+        problem = f"labels {', '.join(labels)}, not {' and '.join(STRUCTURES)}"
         raise InputError(dataset_file, problem, "give a segmenter of these two")
 
 

@@ -33,10 +33,11 @@ def translate_series(
             config_file=str(bundle.root / "configs" / "inference.yaml"),
             meta_file=str(bundle.root / "configs" / "metadata.json"),
             workflow_type="inference",
-            bundle_root=str(bundle.root),
-            dataset_dir=str(folder),
-            label_dir=str(label),
-            output_dir=scratch,
+            # As paths: MONAI makes something else of a # in texts.
+            bundle_root=bundle.root,
+            dataset_dir=folder,
+            label_dir=label,
+            output_dir=Path(scratch),
             **({} if style is None else {"style": style}),
         )
         workflow.initialize()

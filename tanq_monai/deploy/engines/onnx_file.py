@@ -2,14 +2,35 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tanq_monai.choices.kinds import Entries, Items, Kind, Misfit, Number, Text, Whole
+from tanq_monai.choices.table import CHOICES
 from tanq_monai.errors import InputError
+from tanq_monai.structures import check_order
 
 _METADATA, _KEY, _VALUE = 14, 1, 2  # numbers of fields: metadata_props of ModelProto, and what one of them has
 _NUMBER, _BYTES, _FIXED = 0, 2, {1: 8, 5: 4}  # protobuf's kinds of fields; the last ones' sizes
+
+KINDS: dict[str, dict[str, Kind]] = {
+    "segmentation": {
+        "modality": Text(),
+        "classes": Entries(Whole(0, 255)),
+        "spacing": Items(Number(above=0, most=100), 2, 3),
+        "patch_size": Items(Whole(1, 4096), 2, 3),
+        "transpose": Items(Whole(0, 2), 3, 3),
+        "normalization": Entries(),
+        "interpolation": Entries(Entries()),
+    },
+    "translation": {
+        "modality": Text(),
+        "spacing": CHOICES["pixel_mm"].kind,
+        **{name: CHOICES[name].kind for name in ("pixels", "slab_mm", "styles")},
+    },
+}
+"""What a file says of every task's scans, and what that may be."""
 
 
 def read_properties(model_file: str | Path) -> dict[str, Any]:
@@ -26,11 +47,26 @@ def read_properties(model_file: str | Path) -> dict[str, Any]:
         with path.open("rb") as file:
             entries = [dict(_contents(io.BytesIO(entry))) for number, entry in _contents(file) if number == _METADATA]
         texts = {entry[_KEY].decode(): entry[_VALUE].decode() for entry in entries}
-        if "task" in texts:
-            return {name: json.loads(text) for name, text in texts.items()}
-    except (ValueError, LookupError) as error:
+        properties = {name: json.loads(text) for name, text in texts.items()} if "task" in texts else {}
+    except (OSError, ValueError, LookupError, RecursionError) as error:
         raise InputError(path, f"cannot be opened ({error})", "export it again") from error
-    raise InputError(path, "does not say what it is", "give a file of `python -m tanq_monai export-onnx`")
+    if properties.get("task") not in KINDS:
+        raise InputError(path, "does not say what it is", "give a file of `python -m tanq_monai export-onnx`")
+    for name, kind in KINDS[properties["task"]].items():
+        _check(properties, name, kind, path)
+    check_order(properties.get("classes", {}), path)
+    return properties
+
+
+def _check(properties: Mapping[str, Any], name: str, kind: Kind, path: Path) -> None:
+    may_be_null = name == "slab_mm"
+    if name not in properties:
+        raise InputError(path, f"does not say its {name}", "export it again")
+    try:
+        if not (may_be_null and properties[name] is None):
+            kind.parse(properties[name])
+    except Misfit as error:
+        raise InputError(path, f"says {name} {properties[name]!r}, which {error}", "export it again") from error
 
 
 def _contents(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tanq_monai.choices.kinds import Flag
 from tanq_monai.deploy.engines import Engine
 from tanq_monai.deploy.runtime.resampling import Volume, resample
+from tanq_monai.errors import InputError
 from tanq_monai.segmentation.windows import gaussian_weight, padding_to, summed_weights, window_places
 from tanq_monai.transforms.plan_space import Placement, PlanSpace, crop_and_normalize
 from tanq_monai.transforms.splines import Interpolation
@@ -37,15 +39,23 @@ def segment(
 
 
 def plan_space(properties: Mapping[str, Any]) -> PlanSpace:
-    """The plan's space as the file describes it."""
-    return PlanSpace(
-        spacing=tuple(properties["spacing"]),
-        transpose=tuple(properties["transpose"]),
-        nonzero_only=properties["normalization"]["nonzero_only"],
-        image=Interpolation(**properties["interpolation"]["image"]),
-        logits=Interpolation(**properties["interpolation"]["logits"]),
-        orientation=properties.get("orientation", "LPS"),
-    )
+    """The plan's space as the file describes it.
+
+    Raises:
+        InputError: when it describes none.
+    """
+    try:
+        return PlanSpace(
+            spacing=tuple(properties["spacing"]),
+            transpose=tuple(properties["transpose"]),
+            nonzero_only=Flag().parse(properties["normalization"]["nonzero_only"]),
+            image=Interpolation(**properties["interpolation"]["image"]),
+            logits=Interpolation(**properties["interpolation"]["logits"]),
+            orientation=properties.get("orientation", "LPS"),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"describes no space ({type(error).__name__}: {error})"
+        raise InputError("model", problem, "export it again") from error
 
 
 class SlidingWindow:

@@ -450,13 +450,10 @@ def test_what_audit_ends_with_is_what_fetch_wants(zoo, tmp_path):
     assert fetch_command(*words, *read.split()[-2:]).stdout == f"{tmp_path / 'bundles' / NAME}_v1.0.0\n"
 
 
-def test_a_version_that_was_read_as_a_number_is_refused_and_taken_when_quoted_twice(tmp_path):
+def test_a_version_is_taken_as_it_was_typed(tmp_path):
     zoo = tmp_path / "zoo"
     zoo.mkdir()
     publish(zoo, *(bundle_zip(zoo, version) for version in ("0.1", "0.10")))
     words = ("--zoo", zoo, "--output-dir", tmp_path / "bundles")
-    told = "error: --version 0.1: was read as a number, and 0.10 as 0.1; quote it twice, e.g. --version \"'0.1'\""
-    assert mistakes(fetch_command(*words, "--version", "0.10")) == [told]
-    assert not (tmp_path / "bundles").exists()
-    done = fetch_command(*words, "--version", "'0.10'")
+    done = fetch_command(*words, "--version", "0.10")
     assert (done.returncode, done.stdout) == (0, f"{tmp_path / 'bundles' / 'vs_cochlea_seg_v0.10'}\n")
