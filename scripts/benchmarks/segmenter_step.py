@@ -17,7 +17,7 @@ from tanq_monai.phantom import write_dataset
 from tanq_monai.precision import cpu_has_bfloat16
 
 SCRIPTS = Path(__file__).parents[1]
-BAR, BFLOAT16_BAR = 0.9, 0.45
+BAR, AMX_BAR = 0.9, 0.45
 WIDE = [32, 64, 128, 256, 512, 512, 512]  # nnU-Net's features for 320 x 320
 # Size of the phantom, scans, iterations per epoch, choices of train.yaml beside those of the demo of that name.
 NETWORKS: dict[str, tuple[str, int, int, Mapping[str, Any]]] = {
@@ -47,7 +47,7 @@ def segmenter_step(
     """
     here = SCRIPTS.parent
     trees = [here] if against is None else [here, Path(against).resolve()]
-    bar = BFLOAT16_BAR if cpu_has_bfloat16() and amp in ("auto", True) else BAR
+    bar = AMX_BAR if torch.cpu.get_capabilities().get("amx_bf16") and amp in ("auto", True) else BAR
     for name in networks:
         with tempfile.TemporaryDirectory() as folder:
             seconds = _alternate(trees, name, Path(folder), repeats, threads, {"seed": seed, "amp": amp})

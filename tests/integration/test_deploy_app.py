@@ -217,8 +217,9 @@ def test_the_synthetic_series_has_the_bundles_values_to_half_a_step(typed, tmp_p
     folders = {"dataset_dir": str(typed / "study" / "ceT1"), "output_dir": str(tmp_path)}
     label = str(typed / "phantom" / "paired" / "crossmoda2021_ldn_301_Label.nii.gz")
     model = str(typed / "bundles" / "tanq_translation" / "models" / "model.pt")
+    as_there = {"device": "cpu", "engine": "torch", "amp": "auto"}
     workflow(
-        "tanq_translation", "inference", **folders, label_dir=label, model_file=model, style="ldn", device="cpu"
+        "tanq_translation", "inference", **folders, label_dir=label, model_file=model, style="ldn", **as_there
     ).run()
     expected, affine = voxels_and_affine(tmp_path / "ceT1_hrT2.nii.gz")
     read, read_affine = voxels_and_affine(series)

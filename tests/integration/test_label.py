@@ -192,9 +192,18 @@ def dice_of(label, server, study):
 
 
 def labels_by_inference_yaml(server, output):
-    """What the bundle's inference writes by itself, in the environment of these tests."""
+    """What the bundle's inference writes by itself, in the environment of these tests, in float32 as torch there."""
     files = ["--config_file", "configs/inference.yaml", "--meta_file", "configs/metadata.json"]
-    folders = ["--dataset_dir", str(server.folder / "studies"), "--output_dir", str(output), "--device", "cpu"]
+    folders = [
+        "--dataset_dir",
+        str(server.folder / "studies"),
+        "--output_dir",
+        str(output),
+        "--device",
+        "cpu",
+        "--amp",
+        "false",
+    ]
     command = [sys.executable, "-m", "monai.bundle", "run", *files, *folders]
     output_of(command, server.bundle, os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"})
     labels = {path.name.removesuffix("_Label.nii.gz"): path for path in output.glob("*_Label.nii.gz")}

@@ -76,7 +76,7 @@ def test_scans_of_any_ending_and_series_in_folders_are_segmented_beside_each_oth
     write_series(scans / "patient [7]", scan(), [1.5 * k for k in range(6)])
     write_nifti(scans / "zero_hrT2.nii.gz", np.zeros((4, 4, 4)))
     assert len(segment(scans, model, tmp_path / "out").splitlines()) == 1
-    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    written = sorted(path.name for path in (tmp_path / "out").glob("[!.]*"))
     assert written == [f"{case}_Label.nii.gz" for case in ("a_1.2", "a_1.3", "c", "patient [7]")]
 
 
@@ -126,7 +126,7 @@ def test_a_training_of_nnunet_gets_a_copy_of_what_nnunet_would_read_otherwise(tm
     decoded.clear()
     write_raw_dataset(cases, tmp_path / "raw")
     assert set(decoded.values()) == {1}
-    copies = sorted(path.name for path in (tmp_path / "raw" / "imagesTr").iterdir())
+    copies = sorted(path.name for path in (tmp_path / "raw" / "imagesTr").glob("[!.]*"))
     assert copies == ["pixdim_hrT2_0000.nii.gz", "sagittal_hrT2_0000.nii.gz"]
     for name in copies:
         image = nib.load(tmp_path / "raw" / "imagesTr" / name)
