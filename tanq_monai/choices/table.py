@@ -162,9 +162,9 @@ OPTIONS: dict[str, Choice] = {
     "provider": Choice(Word(("auto", "cpu", "cuda", "tensorrt")), "of ONNX Runtime"),
     **dict.fromkeys(("folder", "scans", "pred", "truth", "against"), Choice(Place(), "a folder")),
     **dict.fromkeys(("results", "bundle", "output", "zoo"), Choice(Place(), "a place")),
-    **dict.fromkeys(("name", "title", "version", "size"), Choice(Text(), "a word, see --help")),
+    **dict.fromkeys(("name", "title", "version", "size", "trust", "orientation"), Choice(Text(), "a word, see --help")),
     **dict.fromkeys(("num_source", "num_target", "num_test", "paired"), Choice(Whole(0, 100_000), "how many")),
     "num_patients": Choice(Whole(1, 100_000), "how many"),
     "workers": Choice(Whole(1, _AT_MOST), "at a time"),
-    **dict.fromkeys(("random_protocols", "intra_extrameatal", "trust_code"), Choice(Flag(), "whether")),
+    **dict.fromkeys(("random_protocols", "intra_extrameatal"), Choice(Flag(), "whether")),
 }
