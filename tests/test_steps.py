@@ -224,9 +224,11 @@ def test_a_record_that_is_none_is_told_and_the_run_goes_on_without_it(tmp_path, 
 
 
 WORK = """
+import signal
 from pathlib import Path
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.steps import Step, StepRunner
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 print_mistakes_in_one_line()
 StepRunner(Path({folder!r}), 1).run(Step({name!r}, ("-c", {program!r})))
 """

@@ -54,8 +54,8 @@ def test_a_generator_translates_every_slice_to_its_style() -> None:
         found = generator(slices, STYLE)
         alone = [generator(s[None], n[None]) for s, n in zip(slices, STYLE, strict=True)]
         first = generator(slices)
-    torch.testing.assert_close(found, torch.cat(alone), rtol=0, atol=1e-5)
-    torch.testing.assert_close(found[1], first[1], rtol=0, atol=1e-5)
+    torch.testing.assert_close(found, torch.cat(alone), rtol=0, atol=1e-4)
+    torch.testing.assert_close(found[1], first[1], rtol=0, atol=1e-4)
     assert (found - first).abs().amax(dim=(1, 2, 3))[[0, 2]].min() > 0.01
 
 
