@@ -9,6 +9,7 @@ from pathlib import Path
 
 import fire.parser
 import pytest
+import torch  # noqa: F401 - asks a program of the system when it is first imported, which no fast test may
 
 from tanq_monai import steps
 from tanq_monai.errors import InputError, InputErrors
