@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch  # noqa: F401 - asks a program of the system when it is first imported, which no fast test may
 from files import structures, write_case, write_nifti
 
 from tanq_monai import steps
