@@ -5,7 +5,6 @@ values, whose union it is: ``{"VS": [1, 2], "cochlea": 3}``. Names tell what a s
 and the VS and its parts begin with VS.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,23 +33,6 @@ class Roles(NamedTuple):
     vs: tuple[int, ...]
     cochlea: int
     ignore: int
-
-
-def parse_structures(text: Any, where: str) -> dict[str, int]:
-    """Structures as somebody typed them: JSON, or what it means; each has one value.
-
-    Raises:
-        InputError: when they are none.
-    """
-    try:
-        given = json.loads(text) if isinstance(text, str) else text
-    except ValueError:
-        given = None
-    values = list(given.values()) if isinstance(given, Mapping) else []
-    whole = all(type(value) is int and 1 <= value <= _LARGEST for value in values)
-    if not values or not whole or len(set(values)) < len(values):
-        raise InputError(f"{where} {text}", f"names no label values from 1 to {_LARGEST}, each once", _REMEDY)
-    return {str(name): value for name, value in given.items()}
 
 
 def label_values(structures: Structures) -> dict[str, tuple[int, ...]]:

@@ -218,7 +218,13 @@ def _images(folder: Path, suffixes: tuple[str, ...], found: Listing) -> list[Pat
         if suffix_of(path) not in SUFFIXES:
             problem, remedy = "its name is outside the layout", f"call it CASE_{suffixes[0]}{ENDING}"
             found.problems.append(InputError(path, problem, remedy))
-    return images + [path for path in paths if path.is_dir() and _is_series(path)]
+    for path in paths:
+        try:
+            if path.is_dir() and _is_series(path):
+                images.append(path)
+        except InputError as error:
+            found.problems.append(error)
+    return images
 
 
 def _is_series(folder: Path) -> bool:

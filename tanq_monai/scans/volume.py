@@ -79,11 +79,6 @@ def read_grid(path: str | Path, contrast: str | None = None) -> Grid:
     return grid
 
 
-def check_image(path: str | Path, contrast: str | None = None) -> None:
-    """Raise :class:`InputError` where :func:`read_volume` would."""
-    read_volume(path, contrast)
-
-
 def _open(path: Path, contrast: str | None) -> Any:
     if contrast is not None:
         check_name(path, contrast)

@@ -40,6 +40,8 @@ class GridWriter(ImageWriter):  # type: ignore[misc]
         **kwargs: of other writers; not used.
     """
 
+    slope = 1.0  # by which what is stored is multiplied
+
     def __init__(self, output_dtype: Any = np.float32, **kwargs: Any) -> None:
         super().__init__(output_dtype=output_dtype)
 
@@ -57,8 +59,6 @@ class GridWriter(ImageWriter):  # type: ignore[misc]
         """Write the array that was set to a file that ends in ``.nii.gz``."""
         super().write(filename, verbose=verbose)
         self.grid.save(self.stored(self.data_obj), Path(filename), self.slope)
-
-    slope = 1.0  # by which what is stored is multiplied
 
     def stored(self, values: NDArray[Any]) -> NDArray[Any]:
         """The values as the file holds them."""

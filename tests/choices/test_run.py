@@ -96,8 +96,9 @@ def test_every_choice_refuses_a_value_of_another_type(name):
 
 
 def test_defaults_that_another_choice_makes_useless_are_left_alone():
-    chosen("tanq_translation/train", source_dir="a", target_dir="b")  # dataset_dir
-    chosen("tanq_translation/train", network_def={"_target_": "torch.nn.Identity"})  # width, blocks
+    found = chosen("tanq_translation/train", source_dir="a", target_dir="b")  # dataset_dir
+    assert (found["source_dir"], found["target_dir"]) == ("a", "b")
+    assert "width" in chosen("tanq_translation/train", network_def={"_target_": "torch.nn.Identity"})
 
 
 @pytest.mark.parametrize("name", RUNS)

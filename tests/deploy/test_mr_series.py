@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from tanq_monai.deploy.app.mr_series import write_mr_series
 from tanq_monai.deploy.app.synthetic import source_tags, synthetic_tags
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
-from tanq_monai.scans.volume import check_image, read_volume
+from tanq_monai.scans.volume import read_volume
 
 TAGS = virtual_tags("patient", PROTOCOLS["CISS"])
 
@@ -51,7 +51,7 @@ def read_by_us(folder):
 def test_geometry_and_values_are_those_of_the_volume(tmp_path, reader):
     affine, written = oblique(), volume()
     write_mr_series(tmp_path / "series", written, affine, TAGS)
-    check_image(tmp_path / "series")
+    read_volume(tmp_path / "series")
     read, read_affine = reader(tmp_path / "series")
     np.testing.assert_allclose(read_affine, affine, atol=1e-6)
     step = float(np.ptp(written)) / 65535

@@ -229,3 +229,20 @@ def test_an_enhanced_file_without_a_frames_position_is_told(tmp_path):
     header.save_as(tmp_path / "series" / "all")
     with pytest.raises(InputError, match="all: has 0 numbers as ImagePositionPatient, not 3"):
         read_volume(tmp_path / "series")
+
+
+def test_an_enhanced_file_that_holds_other_frames_than_it_describes_is_told(tmp_path):
+    (tmp_path / "series").mkdir()
+    enhanced(tmp_path / "series" / "all", np.rint(scan()), POSITIONS, [1] * 6)
+    header = pydicom.dcmread(tmp_path / "series" / "all")
+    del header.PerFrameFunctionalGroupsSequence[5]
+    header.save_as(tmp_path / "series" / "all")
+    with pytest.raises(InputError, match="all: describes 5 frames and holds 6; export it again"):
+        read_volume(tmp_path / "series")
+
+
+def test_a_number_that_is_none_does_not_stop_slices_that_have_positions(tmp_path):
+    write_series(tmp_path / "series", np.rint(scan()), POSITIONS, InstanceNumber="77")
+    for path in (tmp_path / "series").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"IS\x02\x0077", b"IS\x02\x00x,"))
+    voxels_in_space(tmp_path / "series", np.rint(scan()), POSITIONS)

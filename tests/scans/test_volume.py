@@ -12,7 +12,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir
 from tanq_monai.scans.dicom import is_dicom
 from tanq_monai.scans.labels import read_labels
-from tanq_monai.scans.volume import check_image, read_grid, read_volume
+from tanq_monai.scans.volume import read_grid, read_volume
 
 
 def _told(path, problem, remedy):
@@ -37,7 +37,7 @@ def label(tmp_path, image):
 
 
 def test_a_good_case_passes(image, label):
-    check_image(image)
+    read_volume(image)
     check_label(label, image)
 
 
@@ -48,13 +48,13 @@ def test_a_case_without_structures_passes(tmp_path, image):
 def test_a_missing_file_is_told(tmp_path):
     path = tmp_path / "a_ceT1.nii.gz"
     with pytest.raises(InputError, match=_told(path, "does not exist", "look for its right name")):
-        check_image(path)
+        read_volume(path)
 
 
 def test_an_empty_file_is_told(image):
     image.write_bytes(b"")
     with pytest.raises(InputError, match=_told(image, "is empty", "copy it again")):
-        check_image(image)
+        read_volume(image)
 
 
 @pytest.mark.parametrize("kept", [1, 5, 30, 200, 400, 0.5, 0.95])
@@ -62,7 +62,7 @@ def test_a_truncated_file_is_told(image, kept):
     whole = image.read_bytes()
     image.write_bytes(whole[: kept if isinstance(kept, int) else int(kept * len(whole))])
     with pytest.raises(InputError, match=_told(image, "cannot be read as NIfTI", "copy it again")):
-        check_image(image)
+        read_volume(image)
 
 
 def test_a_damaged_label_is_told(image, label):
@@ -77,7 +77,7 @@ def test_a_damaged_label_is_told(image, label):
 def test_a_file_of_something_else_is_told(image, content):
     image.write_bytes(content)
     with pytest.raises(InputError, match=_told(image, "cannot be read as NIfTI", "copy it again")):
-        check_image(image)
+        read_volume(image)
 
 
 @pytest.mark.parametrize(("first", "value"), [(70, b"\x39\x30"), (40, b"\xff\xff"), (344, b"none")])
@@ -86,7 +86,7 @@ def test_a_rotten_header_is_told(image, first, value):
     header[first : first + len(value)] = value  # data type, number of axes, magic
     image.write_bytes(gzip.compress(header))
     with pytest.raises(InputError, match=_told(image, "cannot be read as NIfTI|dimensions", "copy it again|3D")):
-        check_image(image)
+        read_volume(image)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -95,7 +95,7 @@ def test_voxels_that_are_no_numbers_are_counted(tmp_path, value):
     array[1:3, 2, 4] = value
     path = write_nifti(tmp_path / "a_ceT1.nii.gz", array)
     with pytest.raises(InputError, match=_told(path, "has 2 NaN or infinite voxels", "replace them")):
-        check_image(path)
+        read_volume(path)
 
 
 def test_nan_in_a_label_is_told(tmp_path, image):
@@ -110,33 +110,33 @@ def test_nan_in_a_label_is_told(tmp_path, image):
 def test_other_than_three_dimensions_are_told(tmp_path, shape):
     path = write_nifti(tmp_path / "a_ceT1.nii.gz", np.ones(shape))
     with pytest.raises(InputError, match=_told(path, f"has {len(shape)} dimensions", "give one 3D volume per file")):
-        check_image(path)
+        read_volume(path)
 
 
 @pytest.mark.parametrize(("edge", "told"), [(820.0, "820 x 0.5 x 1.5 mm"), (0.001, "0.001 x 0.5 x 1.5 mm")])
 def test_voxels_of_no_head_are_told(tmp_path, edge, told):
     path = write_nifti(tmp_path / "a_ceT1.nii.gz", scan(), np.diag([-edge, -0.5, 1.5, 1.0]))
     with pytest.raises(InputError, match=f"has voxels of {told}; give it an affine in mm"):
-        check_image(path)
+        read_volume(path)
 
 
 def test_complex_numbers_are_told(tmp_path):
     path = write_nifti(tmp_path / "a_ceT1.nii.gz", scan().astype(np.complex64))
     with pytest.raises(InputError, match="holds complex numbers; give the magnitude"):
-        check_image(path)
+        read_volume(path)
 
 
 def test_one_file_of_a_series_is_told(tmp_path):
     write_series(tmp_path, scan(), [1.5 * k for k in range(6)])
     with pytest.raises(InputError, match=r"000\.dcm: is one DICOM file; give the folder of its series"):
-        check_image(tmp_path / "000.dcm")
+        read_volume(tmp_path / "000.dcm")
 
 
 @pytest.mark.parametrize("channels", ["RGB", "RGBA"])
 def test_an_image_of_several_channels_is_told(tmp_path, channels):
     colours = np.zeros(SHAPE, dtype=[(channel, np.uint8) for channel in channels])
     path = write_nifti(tmp_path / "a_ceT1.nii.gz", colours)
-    for check in (check_image, read_grid):
+    for check in (read_volume, read_grid):
         with pytest.raises(InputError, match=_told(path, f"has {len(channels)} channels", "one grey value per voxel")):
             check(path)
 
@@ -171,7 +171,7 @@ def test_a_good_series_passes_whatever_the_order_of_its_files(tmp_path):
     write_series(tmp_path / "series", scan(), [0.0, 1.5, 3.0, 4.5, 6.0, 7.5])
     (tmp_path / "series" / "000.dcm").rename(tmp_path / "series" / "last.dcm")
     (tmp_path / "series" / "notes.txt").write_text("no DICOM")
-    check_image(tmp_path / "series")
+    read_volume(tmp_path / "series")
 
 
 def test_the_label_of_a_series_must_lie_on_the_grid_of_the_series(tmp_path):
@@ -193,20 +193,20 @@ def test_two_series_in_one_folder_are_told(tmp_path):
     for _ in range(2):
         write_series(tmp_path / "series", scan(), [0.0, 1.5, 3.0])
     with pytest.raises(InputError, match=_told(tmp_path / "series", "holds 2 DICOM series", "a folder of its own")):
-        check_image(tmp_path / "series")
+        read_volume(tmp_path / "series")
 
 
 def test_a_single_slice_is_told(tmp_path):
     write_series(tmp_path / "series", scan(), [0.0])
     with pytest.raises(InputError, match=_told(tmp_path / "series", "holds 1 DICOM slices", "one whole series")):
-        check_image(tmp_path / "series")
+        read_volume(tmp_path / "series")
 
 
 @pytest.mark.parametrize("positions", [[0.0, 1.5, 4.5, 6.0], [3.0, 1.5, 1.5, 0.0]])
 def test_missing_and_doubled_slices_are_told(tmp_path, positions):
     write_series(tmp_path / "series", scan(), positions)
     with pytest.raises(InputError, match=_told(tmp_path / "series", "has slice steps from", "complete the series")):
-        check_image(tmp_path / "series")
+        read_volume(tmp_path / "series")
 
 
 def test_dicom_is_known_by_its_content_not_its_name(tmp_path, image):
@@ -283,7 +283,7 @@ def test_a_damaged_series_is_told_in_one_line_not_by_pydicom(tmp_path, damage, p
     write_series(tmp_path / "series", np.rint(scan()), [1.5 * k for k in range(6)])
     damage(sorted((tmp_path / "series").iterdir()))
     with pytest.raises(InputError, match=rf"series[^\n]*: {problem}[^\n]*; [^\n]*$"):
-        check_image(tmp_path / "series")
+        read_volume(tmp_path / "series")
 
 
 def _header(path, offset, value):
@@ -335,7 +335,9 @@ def test_an_affine_that_is_no_place_of_a_head_is_told(tmp_path, affine, told):
 def test_a_grid_that_is_sheared_a_little_is_read(tmp_path):
     sheared = LPS.copy()
     sheared[0, 2] = 0.05
-    read_volume(write_nifti(tmp_path / "a_hrT2.nii.gz", scan(), sheared))
+    found = read_volume(write_nifti(tmp_path / "a_hrT2.nii.gz", scan(), sheared))
+    np.testing.assert_array_equal(found.voxels, scan())
+    np.testing.assert_allclose(found.affine, sheared)
 
 
 @pytest.mark.parametrize("value", [0, 7, -1.5])
@@ -357,7 +359,7 @@ def test_a_voxel_beside_which_all_others_vanish_is_told(tmp_path, value):
 def test_a_bright_vessel_on_a_black_ground_is_no_outlier(tmp_path):
     array = np.zeros((40, 40, 10), np.float32)
     array[20, 20], array[3, 4, 5] = 500, 4000
-    read_volume(write_nifti(tmp_path / "a_hrT2.nii.gz", array))
+    assert read_volume(write_nifti(tmp_path / "a_hrT2.nii.gz", array)).voxels.max() == 4000
 
 
 @pytest.mark.parametrize("name", ["a_hrT2.nii", "a_hrT2.NII.GZ", "a.1.2_hrT2.nii.gz"])
