@@ -39,14 +39,6 @@ ENVIRONMENT = {
 BUNDLES = Path(tanq_monai.__file__).resolve().parents[1] / "bundles"
 BUNDLE_NAMES = ("tanq_translation", "vs_cochlea_seg")  # in a clone, fetched ones may lie beside them
 
-
-RUN_OPTIONS = frozenset(  # of `monai.bundle run` itself: given as a choice, one would run another config or workflow
-    {
-        *("args_file", "config_file", "logging_file", "meta_file", "override", "properties_path", "tracking"),
-        *("final_id", "init_id", "run_id", "runner_id", "workflow_name", "workflow_type"),
-    }
-)
-
 PATIENCE = 10.0  # seconds that a step has to clean up when it is ended
 
 # What runs for a moment in place of a step, and becomes it. A step hears nothing of Ctrl-C, since who started it does
