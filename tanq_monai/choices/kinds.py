@@ -127,6 +127,23 @@ class Word(Kind):
 
 
 @dataclass(frozen=True)
+class Orientation(Kind):
+    """Where three axes point: to R or L, A or P, I or S."""
+
+    def __str__(self) -> str:
+        return "three letters for where the axes point, such as LPS or RAS"
+
+    def _parse(self, value: Any) -> str:
+        if (
+            not isinstance(value, str)
+            or len(value) != 3
+            or not all(set(value) & set(pair) for pair in ("RL", "AP", "IS"))
+        ):
+            raise ValueError
+        return value
+
+
+@dataclass(frozen=True)
 class Text(Kind):
     """A text as it was typed, whatever else it looks like.
 

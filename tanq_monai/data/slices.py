@@ -20,6 +20,7 @@ from tqdm import tqdm
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import file_stamps, replacing
 from tanq_monai.scans.folder import Case, problems_of, style_of
+from tanq_monai.scans.grid import STORED
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_grid, read_volume
 from tanq_monai.structures import STRUCTURES, numbered, region_values
@@ -125,7 +126,7 @@ class SliceStore:
             label, grid = read_labels(
                 case["label"], numbered(self.size.structures), read_grid(case["image"]), "its image"
             )
-            upright, _ = grid.turned(label, "LPS")
+            upright, _ = grid.turned(label, STORED)
             found += int((upright > 0).any(axis=(0, 1)).sum())
             if found >= slices:
                 return

@@ -13,6 +13,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import renewing
 
 Affine = NDArray[np.float64]
+STORED = "LPS"  # where the axes of crossMoDA's scans point, and of all that is trained here
 SCANNER = 1  # code of a NIfTI transform: mm in the scanner
 _AS_IT_IS = np.array([[0, 1], [1, 1], [2, 1]])
 _SAME = 0.1  # of the smallest voxel edge: grids that lie closer are one

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import InputError
 from tanq_monai.losses.segmentation import dice_and_cross_entropy
+from tanq_monai.scans.grid import STORED
 from tanq_monai.segmentation.inferer import PlanInferer
 from tanq_monai.segmentation.plans import network_from_plans, patch_size_from_plans, read_json, space_from_plans
 from tanq_monai.structures import REGIONS, region_values
@@ -111,7 +112,7 @@ def feedback_from_folder(
     folder = Path(folder)
     plans = folder / "plans.json"
     space = space_from_plans(plans)
-    if len(space.spacing) != 2 or space.transpose != (0, 1, 2):
+    if len(space.spacing) != 2 or space.transpose != (0, 1, 2) or space.orientation != STORED:
         raise InputError(folder, "is no segmenter of axial slices", "train one with --configuration 2d")
     network = load_weights(network_from_plans(plans, folder / "dataset.json"), folder / "model.pt").to(device)
     rows, columns = space.spacing

@@ -1,6 +1,5 @@
 """A results folder of nnU-Net v2 becomes a bundle."""
 
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,9 +7,12 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from tanq_monai.choices.config import check_values
+from tanq_monai.choices.kinds import Orientation
 from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import InputError
 from tanq_monai.files import write_json
+from tanq_monai.scans.grid import STORED
 from tanq_monai.segmentation.checkpoints import plain_weights, read_checkpoint
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.plans import MIRROR_AXES, ORIENTATION, TRAINED, network_from_plans, read_json, read_labels
@@ -26,7 +28,7 @@ def import_nnunet(
     results_dir: str | Path,
     bundle_dir: str | Path,
     structures: Mapping[str, int] = STRUCTURES,
-    orientation: str = "LPS",
+    orientation: str = STORED,
 ) -> dict[str, Path]:
     """Make a bundle of all folds in ``results_dir``; nothing is written when one of them cannot be used.
 
@@ -48,8 +50,7 @@ def import_nnunet(
             checkpoint, or the bundle is there already.
     """
     results, bundle = Path(results_dir).resolve(), Path(bundle_dir).resolve()
-    if not re.fullmatch(r"(?=.*[RL])(?=.*[AP])(?=.*[IS])...", orientation):
-        raise InputError(f"orientation {orientation}", "is none", "write three letters, such as LPS or RAS")
+    check_values({"orientation": orientation}, {"orientation": Orientation()})
     if bundle.exists():
         raise InputError(bundle, "is there already", "give a new folder")
     if not TEMPLATE.is_dir():

@@ -17,13 +17,14 @@ from torch import nn
 
 from tanq_monai.choices.kinds import Entries, Flag, Items, Kind, Misfit, Number, Text, Whole
 from tanq_monai.errors import InputError
+from tanq_monai.scans.grid import STORED
 from tanq_monai.structures import check_order
 from tanq_monai.transforms.plan_space import PlanSpace
 from tanq_monai.transforms.splines import Interpolation
 
 Json = dict[str, Any]
 TRAINED = "trained_configuration"
-ORIENTATION = "orientation"  # ours, in a plan: where the axes of the training scans pointed; LPS where it is not there
+ORIENTATION = "orientation"  # ours: where the axes of the training scans pointed; STORED where a plan does not say
 MIRROR_AXES = "inference_allowed_mirroring_axes"
 _SUPPORTED = {
     "normalization_schemes": ["ZScoreNormalization"],  # one channel
@@ -84,7 +85,7 @@ def space_from_plans(plans_file: str | Path, configuration: str | None = None) -
             nonzero_only=Items(Flag(), 1, 1).parse(config["use_mask_for_norm"])[0],
             image=_interpolation(config["resampling_fn_data_kwargs"]),
             logits=_interpolation(config["resampling_fn_probabilities_kwargs"]),
-            orientation=str(plan.get(ORIENTATION, "LPS")),
+            orientation=str(plan.get(ORIENTATION, STORED)),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(plans_file, f"describes no space ({type(error).__name__}: {error})", _COPY) from error

@@ -18,19 +18,19 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from tanq_monai.errors import InputError, InputErrors, deaf_children
 from tanq_monai.files import file_stamps, write_json
+from tanq_monai.scans.grid import STORED
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import CHANNEL, ENDING
 from tanq_monai.scans.raw_dataset import DESCRIPTION, IMAGES, LABELS, describe_dataset, identifier
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
 from tanq_monai.segmentation.overrides import override_plan
-from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, check_plan, read_json
+from tanq_monai.segmentation.plans import MIRROR_AXES, ORIENTATION, TRAINED, check_plan, read_json
 from tanq_monai.structures import STRUCTURES, numbered
 
 Case = Mapping[str, Any]
 Json = dict[str, Any]
 FOLDS = 5
-ORIENTATION = "LPS"  # of the axes of all scans of a training, as crossMoDA stores them
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,11 @@ class PlanWish:
         check_plan(plan, self.plans_file)
         plan |= {"dataset_name": DATASET, "plans_name": PLANS}
         return {key: value for key, value in plan.items() if key not in (TRAINED, MIRROR_AXES)}
+
+    @property
+    def orientation(self) -> str:
+        """Where the axes of the training scans are to point: as those of the plan that is taken."""
+        return str((self.plan or {}).get(ORIENTATION, STORED))
 
     @property
     def overrides(self) -> Json:
@@ -94,7 +99,7 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
         _refuse(folders, "other cases, structures or initial model")
     if not state:
         _check_own(folders)
-        _write_raw(cases, folders, wish.structures)
+        _write_raw(cases, folders, wish)
     with folders.active(), processes_or_threads(num_processes):
         if not state:
             _plan(cases, folders, wish, num_processes)
@@ -108,11 +113,13 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
             _refuse(folders, f"other plan settings of {wish.configuration}")
 
 
-def write_raw_dataset(cases: Sequence[Case], folder: Path, structures: Mapping[str, int] = STRUCTURES) -> None:
+def write_raw_dataset(
+    cases: Sequence[Case], folder: Path, structures: Mapping[str, int] = STRUCTURES, orientation: str = STORED
+) -> None:
     """nnU-Net's raw data set. Images stay where they are, where nnU-Net would read them as we do; labels become uint8.
 
     nnU-Net takes axes as they are stored, and spacings from a field of the header of their own. Where the axes point
-    elsewhere than those of crossMoDA, or the field disagrees with the affine, the data set gets a copy. The ignore
+    elsewhere than to ``orientation``, or the field disagrees with the affine, the data set gets a copy. The ignore
     label is declared where a case has it (``ignore``).
 
     Raises:
@@ -124,7 +131,7 @@ def write_raw_dataset(cases: Sequence[Case], folder: Path, structures: Mapping[s
     known, present, dataset, problems = numbered(structures, ignore), set(), {}, []
     for case in cases:
         try:
-            dataset[identifier(case)], found = _write_case(case, folder, known)
+            dataset[identifier(case)], found = _write_case(case, folder, known, orientation)
             present |= found
         except InputError as problem:
             problems.append(problem)
@@ -137,12 +144,12 @@ def write_raw_dataset(cases: Sequence[Case], folder: Path, structures: Mapping[s
     write_json(describe_dataset(dataset, structures, ignore=ignore), folder / DESCRIPTION)
 
 
-def _write_raw(cases: Sequence[Case], folders: RunFolders, structures: Mapping[str, int]) -> None:
+def _write_raw(cases: Sequence[Case], folders: RunFolders, wish: PlanWish) -> None:
     """The raw data set of a run, and the log by which it is known as one; or nothing."""
     folders.root.mkdir(parents=True, exist_ok=True)
     folders.log.touch()
     try:
-        write_raw_dataset(cases, folders.raw, structures)
+        write_raw_dataset(cases, folders.raw, wish.structures, wish.orientation)
     except (InputError, InputErrors):
         shutil.rmtree(folders.raw.parent)
         if not folders.log.stat().st_size:
@@ -199,12 +206,12 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
         write_json(splits_by_patient(cases), folders.preprocessed / "splits_final.json")
 
 
-def _write_case(case: Case, folder: Path, known: Collection[int]) -> tuple[tuple[str, str], set[int]]:
+def _write_case(case: Case, folder: Path, known: Collection[int], orientation: str) -> tuple[tuple[str, str], set[int]]:
     """Image and label as ``dataset.json`` names them, and the values that the label holds."""
     name, path = identifier(case), Path(case["image"])
     volume = read_volume(path)
     labels = read_labels(case["label"], known, volume.grid, "its image").labels
-    turned, grid = volume.grid.turned(labels, ORIENTATION)
+    turned, grid = volume.grid.turned(labels, orientation)
     label = f"{LABELS}/{name}{ENDING}"
     grid.save(turned, folder / label)
     as_stored = path.name.endswith(ENDING) and grid is volume.grid
@@ -212,7 +219,7 @@ def _write_case(case: Case, folder: Path, known: Collection[int]) -> tuple[tuple
         image = str(path.resolve())
     else:
         image = f"{IMAGES}/{name}_{CHANNEL}{ENDING}"
-        grid.save(volume.grid.turned(volume.voxels, ORIENTATION)[0].astype(np.float32), folder / image)
+        grid.save(volume.grid.turned(volume.voxels, orientation)[0].astype(np.float32), folder / image)
     return (image, label), set(np.unique(labels).tolist())
 
 

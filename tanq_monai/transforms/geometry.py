@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.scans.grid import reorientation, turned_back
+from tanq_monai.scans.grid import STORED, reorientation, turned_back
 
 Array = NDArray[np.floating]
 Voxels = NDArray[np.generic]
@@ -87,7 +87,7 @@ def plan_slices(
         label: on the grid of ``volume``.
         slab_mm: height of the slab; None for the whole volume. Without structures, the volume's middle.
     """
-    orientation = reorientation(affine, "LPS")
+    orientation = reorientation(affine, STORED)
     oriented = nib.orientations.apply_orientation(volume, orientation)
     spacing = _reordered_spacing(affine, orientation)
     structures = None if label is None else nib.orientations.apply_orientation(label, orientation) > 0
@@ -100,7 +100,7 @@ def plan_slices(
 
 def slice_heights(shape: tuple[int, int, int], affine: Array, slab_mm: float | None = None) -> Array:
     """Height over the slab's middle, in mm, of every slice that :func:`plan_slices` plans; from lowest to highest."""
-    orientation = reorientation(affine, "LPS")
+    orientation = reorientation(affine, STORED)
     depth, spacing = shape[int(np.flatnonzero(orientation[:, 0] == 2)[0])], _reordered_spacing(affine, orientation)[2]
     count = _count(depth, spacing, slab_mm)
     return (np.arange(count) - (count - 1) / 2) * spacing

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tanq_monai.choices.kinds import Items, Misfit, Number, Whole
-from tanq_monai.scans.grid import reorientation, turned_back
+from tanq_monai.choices.kinds import Items, Misfit, Number, Orientation, Whole
+from tanq_monai.scans.grid import STORED, reorientation, turned_back
 from tanq_monai.transforms.splines import Interpolation
 
 
@@ -36,17 +36,18 @@ class PlanSpace:
     nonzero_only: bool = False
     image: Interpolation = field(default_factory=Interpolation)
     logits: Interpolation = field(default_factory=lambda: Interpolation(order=1))
-    orientation: str = "LPS"
+    orientation: str = STORED
 
     def __post_init__(self) -> None:
         """Refuse what is no space.
 
         Raises:
-            Misfit: for spacings and orders of axes that are none.
+            Misfit: for spacings, orders of axes and orientations that are none.
         """
         Items(Number(above=0, most=100), 2, 3).parse(self.spacing)
         if sorted(Items(Whole(0, 2)).parse(self.transpose)) != [0, 1, 2]:
             raise Misfit("has not each of 0, 1 and 2")
+        Orientation().parse(self.orientation)
 
     def target_spacing(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
         """The plan's spacing for a scan of ``spacing`` (both mm, plan order), three numbers."""

@@ -1,5 +1,6 @@
 """A folder of scans through a bundle: each is opened once, and one that cannot be used does not stop the others."""
 
+import json
 from collections import Counter
 
 import nibabel as nib
@@ -14,7 +15,7 @@ from tanq_monai.data.slices import SliceSize, SliceStore
 from tanq_monai.errors import InputErrors, mistake_behind
 from tanq_monai.scans import labels, volume
 from tanq_monai.scans.folder import find_labelled
-from tanq_monai.segmentation.preparation import write_raw_dataset
+from tanq_monai.segmentation.preparation import PlanWish, write_raw_dataset
 
 
 @pytest.fixture
@@ -135,6 +136,18 @@ def test_a_training_of_nnunet_gets_a_copy_of_what_nnunet_would_read_otherwise(tm
             np.testing.assert_array_equal(np.asarray(one.dataobj), expected)
             np.testing.assert_allclose(one.affine, LPS, atol=1e-6)
             np.testing.assert_allclose(one.header.get_zooms(), (0.5, 0.5, 1.5))
+
+
+def test_a_training_that_goes_on_from_a_model_gets_scans_as_those_of_the_model_pointed(tmp_path, model):
+    plan = json.loads((model / "plans.json").read_text())
+    (tmp_path / "plans.json").write_text(json.dumps(plan | {"orientation": "RAS"}))
+    write_nifti(tmp_path / "a_hrT2.nii.gz", scan())
+    write_nifti(tmp_path / "a_Label.nii.gz", structures())
+    wish = PlanWish("2d", plans_file=tmp_path / "plans.json")
+    write_raw_dataset(find_labelled(tmp_path, suffixes=("hrT2",)).cases, tmp_path / "raw", orientation=wish.orientation)
+    image = nib.load(tmp_path / "raw" / "imagesTr" / "a_hrT2_0000.nii.gz")
+    assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
+    np.testing.assert_array_equal(np.asarray(image.dataobj), scan()[::-1, ::-1])
 
 
 def test_every_scan_of_a_training_that_cannot_be_used_is_told(tmp_path):

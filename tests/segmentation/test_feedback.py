@@ -169,7 +169,8 @@ def test_segmenters_of_other_slices_and_of_volumes_are_refused(tmp_path):
     words = "is no segmenter of axial slices; train one with --configuration 2d"
     shutil.copytree(SMALL_MODEL, tmp_path / "volumes")
     coronal = slice_segmenter(tmp_path / "coronal", transpose_forward=[1, 0, 2])
-    for folder in (tmp_path / "volumes", coronal):
+    turned = slice_segmenter(tmp_path / "turned", orientation="RAS")
+    for folder in (tmp_path / "volumes", coronal, turned):
         with pytest.raises(InputError, match=words):
             feedback_from_folder(folder, pixel_mm=0.5)
 

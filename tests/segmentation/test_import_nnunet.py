@@ -32,5 +32,5 @@ def test_the_final_checkpoint_is_taken_before_the_best_one_and_that_where_it_is_
 
 @pytest.mark.parametrize("orientation", ["", "LP", "LRS", "lps", "LPSA"])
 def test_an_orientation_that_is_none_is_told(tmp_path, orientation):
-    with pytest.raises(InputError, match=r"orientation .*: is none; write three letters, such as LPS or RAS"):
+    with pytest.raises(InputError, match=r"orientation .*: is not three letters for where the axes point"):
         import_nnunet(tmp_path, tmp_path / "bundle", orientation=orientation)

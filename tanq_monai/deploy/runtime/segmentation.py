@@ -10,6 +10,7 @@ from tanq_monai.choices.kinds import Flag
 from tanq_monai.deploy.engines import Engine
 from tanq_monai.deploy.runtime.resampling import Volume, resample
 from tanq_monai.errors import InputError
+from tanq_monai.scans.grid import STORED
 from tanq_monai.segmentation.windows import gaussian_weight, padding_to, summed_weights, window_places
 from tanq_monai.transforms.plan_space import Placement, PlanSpace, crop_and_normalize
 from tanq_monai.transforms.splines import Interpolation
@@ -51,7 +52,7 @@ def plan_space(properties: Mapping[str, Any]) -> PlanSpace:
             nonzero_only=Flag().parse(properties["normalization"]["nonzero_only"]),
             image=Interpolation(**properties["interpolation"]["image"]),
             logits=Interpolation(**properties["interpolation"]["logits"]),
-            orientation=properties.get("orientation", "LPS"),
+            orientation=properties.get("orientation", STORED),
         )
     except (KeyError, TypeError, ValueError) as error:
         problem = f"describes no space ({type(error).__name__}: {error})"
