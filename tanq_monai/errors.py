@@ -66,7 +66,12 @@ def print_mistakes_in_one_line() -> None:
     sys.excepthook = _excepthook
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(ENDED))
+        signal.signal(signal.SIGTERM, _end)
+
+
+def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, lambda *_: None)  # a second one, of a whole group, would cut the cleaning up short
+    sys.exit(ENDED)
 
 
 @contextlib.contextmanager

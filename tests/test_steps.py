@@ -224,12 +224,11 @@ def test_a_record_that_is_none_is_told_and_the_run_goes_on_without_it(tmp_path, 
     assert len(machine.ran) == 1
 
 
+HEAR = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # ignored in the background
 WORK = """
-import signal
 from pathlib import Path
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.steps import Step, StepRunner
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 print_mistakes_in_one_line()
 StepRunner(Path({folder!r}), 1).run(Step({name!r}, ("-c", {program!r})))
 """
@@ -250,7 +249,7 @@ def work(tmp_path):
     begun = tmp_path / "begun"
     hook = "from tanq_monai.errors import print_mistakes_in_one_line\nprint_mistakes_in_one_line()"
     inner = WORK.format(folder=str(tmp_path), name="inner", program=hook + SLEEP.format(begun=str(begun)))
-    outer = WORK.format(folder=str(tmp_path), name="outer", program=inner)
+    outer = HEAR + WORK.format(folder=str(tmp_path), name="outer", program=inner)
     with (tmp_path / "said").open("w") as said:
         process = subprocess.Popen([sys.executable, "-c", outer], start_new_session=True, stderr=said, stdout=said)
     while not begun.exists():
@@ -272,11 +271,16 @@ def is_alive(pid):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a process that was killed")
 @pytest.mark.parametrize(
-    ("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)]
+    ("send", "how", "code"),
+    [
+        (os.killpg, signal.SIGINT, 130),  # as a terminal tells all of them of Ctrl-C
+        (os.kill, signal.SIGTERM, 143),
+        (os.killpg, signal.SIGTERM, 143),  # as schedulers end a job
+        (os.kill, signal.SIGKILL, -signal.SIGKILL),
+    ],
 )
-def test_however_a_work_ends_no_step_of_its_steps_lives_on_and_each_cleans_up(tmp_path, work, how, code):
+def test_however_a_work_ends_no_step_of_its_steps_lives_on_and_each_cleans_up(tmp_path, work, send, how, code):
     process, step = work
-    send = os.killpg if how == signal.SIGINT else os.kill  # a terminal tells all of them of Ctrl-C
     send(process.pid, how)
     assert process.wait(timeout=30) == code
     deadline = time.monotonic() + 30
