@@ -25,6 +25,7 @@ from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir, replacing
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, psnr, ssim
 from tanq_monai.scans.labels import read_labels
+from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.structures import STRUCTURES
@@ -151,7 +152,7 @@ def read_patient(
 ) -> Patient:
     """The slices that were translated, of the patient ``case`` of ``folder``, scaled as in training."""
     scan = read_volume(folder / f"{case}_ceT1.nii.gz")
-    label = read_labels(folder / f"{case}_Label.nii.gz", STRUCTURES.values(), scan.grid).labels
+    label = read_labels(folder / f"{case}{LABEL_ENDING}", STRUCTURES.values(), scan.grid).labels
     grid = plan_slices(scan.voxels, scan.affine, pixels, pixel_mm, label, slab_mm)
     true = grid.to_slices(read_volume(folder / f"{case}_hrT2.nii.gz").voxels)
     return Patient(

@@ -21,6 +21,7 @@ from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.metrics import dice
 from tanq_monai.scans.folder import find_labelled
 from tanq_monai.scans.labels import read_labels
+from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.feedback import SegmenterFeedback, feedback_from_folder
 from tanq_monai.structures import STRUCTURES
@@ -55,7 +56,7 @@ def feedback_preparation(
         scan, known = read_volume(case["image"]), STRUCTURES.values()
         label = read_labels(case["label"], known, scan.grid).labels
         pseudo = read_volume(Path(pseudo_dir) / f"{case['case']}_hrT2.nii.gz").voxels
-        prediction = read_labels(Path(prediction_dir) / f"{case['case']}_Label.nii.gz", known, scan.grid).labels
+        prediction = read_labels(Path(prediction_dir) / f"{case['case']}{LABEL_ENDING}", known, scan.grid).labels
         grid = plan_slices(scan.voxels, scan.affine, pixels, pixel_mm, label, slab_mm)
         slices, truth = (
             torch.from_numpy(s)[:, None] for s in (grid.to_slices(pseudo), grid.to_slices(label, "nearest"))

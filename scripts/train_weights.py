@@ -55,7 +55,7 @@ def weights_steps(root: Path, size: str, seed: int) -> Iterator[Step]:
     model = root / "self_training" / "round_1" / "models" / "2d_fold_all"
     labels = {"dataset_dir": scans.test, "model_dir": model, "output_dir": root / "labels"}
     yield bundle_step("segment", SEGMENTER, "inference", labels)
-    scores = {"dataset_dir": root / "labels", "truth_dir": truth / "validation", "output_dir": root / "scores"}
+    scores = {"prediction_dir": root / "labels", "truth_dir": truth / "validation", "output_dir": root / "scores"}
     yield bundle_step("score", SEGMENTER, "evaluate", scores)
 
 

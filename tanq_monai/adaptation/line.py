@@ -144,7 +144,7 @@ class Adaptation:
         yield bundle_step(name, SEGMENTER, "ensemble", choices, reads=(self.segmented, models), writes=(labels,))
         if self.truth is not None:
             scores = labels.with_name(f"{labels.name}_scores")
-            scoring = {"dataset_dir": labels, "truth_dir": self.truth, **self._structures, "output_dir": scores}
+            scoring = {"prediction_dir": labels, "truth_dir": self.truth, **self._structures, "output_dir": scores}
             reads = (labels, self.truth)
             yield bundle_step(f"{name}_score", SEGMENTER, "evaluate", scoring, reads, writes=(scores,))
 

@@ -50,13 +50,14 @@ _PLAN: dict[str, Kind] = {
 CHOICES: dict[str, Choice] = {
     # --- files and folders ---
     "bundle_root": Choice(Place(), "folder of the bundle"),
-    "dataset_dir": Choice(Place(), "folder of what is read"),
+    "dataset_dir": Choice(Place(), "folder of scans"),
     "output_dir": Choice(Place(), "folder of what is written"),
     "source_dir": Choice(Place(), "folder of labelled ceT1 scans"),
     "target_dir": Choice(Place(), "folder of hrT2 scans without labels"),
     "label_dir": Choice(Place(), "folder of {case}_Label.nii.gz"),
     "pseudo_label_dir": Choice(Place(), "folder of {case}_Label.nii.gz, made by refine.yaml"),
     "prediction_dir": Choice(Place(), "folder of labels that a segmenter made"),
+    "run_dir": Choice(Place(), "output_dir of trainings"),
     "truth_dir": Choice(Place(), "folder of true labels"),
     "against_dir": Choice(Place(), "folder of other predictions"),
     "paired_dir": Choice(Place(), "folder of patients with ceT1, hrT2 and label on one grid"),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tanq_monai.demo.pictures import segmentation_figure, training_figure, translation_figure
 from tanq_monai.demo.report import Picture
-from tanq_monai.scans.naming import ENDING, case_of
+from tanq_monai.scans.naming import ENDING, LABEL_ENDING, case_of
 
 PICTURES_PER_SECTION = 3
 
@@ -29,9 +29,9 @@ def _translations(root: Path) -> list[Picture]:
         png = translation_figure(
             nib.load(source / f"{case}_ceT1{ENDING}"),
             nib.load(translations[style]),
-            nib.load(source / f"{case}_Label{ENDING}"),
+            nib.load(source / f"{case}{LABEL_ENDING}"),
             nib.load(other),
-            real_label=nib.load(labels / f"{case_of(other)}_Label{ENDING}"),
+            real_label=nib.load(labels / f"{case_of(other)}{LABEL_ENDING}"),
         )
         caption = (
             f"Labels of the real hrT2 ({case_of(other)}) find its ears for this picture; training never sees them."
@@ -44,7 +44,7 @@ def _segmentations(root: Path) -> list[Picture]:
     folders = {"no adaptation": "no_adaptation", "self-training": "labels", "supervised bound": "supervised"}
     pictures = []
     for scan in _spread(sorted((root / "data/validation").glob(f"*{ENDING}"))):
-        name = f"{case_of(scan)}_Label{ENDING}"
+        name = f"{case_of(scan)}{LABEL_ENDING}"
         png = segmentation_figure(
             nib.load(scan),
             nib.load(root / "data/withheld_labels/validation" / name),

@@ -17,7 +17,7 @@ from tanq_monai.metrics.statistics import summarize_sites
 from tanq_monai.metrics.surface_distance import EMPTY_PREDICTION_MM, Definition
 from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, summary_cells
 from tanq_monai.scans.folder import find_labels
-from tanq_monai.scans.naming import ENDING, LABEL
+from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.structures import STRUCTURES, Structures, label_values
 
 _ASSD = {"directed": "mean of the two directed means", "pooled": "pooled mean over both surfaces"}
@@ -152,7 +152,7 @@ def evaluate_folder(
     values = label_values(structures)
     truths = find_labels(truth_dir)
     if not truths:
-        raise InputError(truth_dir, f"holds no *_{LABEL}{ENDING}", "give the folder with the true labels")
+        raise InputError(truth_dir, f"holds no *{LABEL_ENDING}", "give the folder with the true labels")
     folders = [(Path(f), find_labels(f)) for f in (prediction_dir, against_dir) if f is not None]
     tables, mistakes = _score(folders, truths, values, definition)
     if tables[0].empty:
@@ -181,7 +181,7 @@ def _score(
             continue
         for (folder, predictions), found in zip(folders, rows, strict=True):
             try:
-                prediction = predictions.get(case, folder / f"{case}_{LABEL}{ENDING}")
+                prediction = predictions.get(case, folder / f"{case}{LABEL_ENDING}")
                 found.extend(score_prediction(prediction, truth, values, definition))
             except InputError as mistake:
                 mistakes.append(mistake)

@@ -11,11 +11,11 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from tanq_monai.anatomy.measured import between_ears
 from tanq_monai.metrics import voxel_spacing
 from tanq_monai.structures import STRUCTURES
 
 EARS_MM = (104.0, 64.0)  # both cochleae lie 68-71 mm apart
-COCHLEAE_APART_MM = 30  # one is 6 mm wide, so a wider label holds two
 
 
 class Volume(NamedTuple):
@@ -73,9 +73,11 @@ def sides(labels: Volume, name: str, value: int) -> dict[str, npt.NDArray[np.int
     """Voxels (N, 3) of a structure; of a cochlea on both sides those of the right and of the left one."""
     where = np.argwhere(labels.values == value)
     left = where[:, 0] * labels.spacing[0]
-    if name != "cochlea" or not len(where) or np.ptp(left) <= COCHLEAE_APART_MM:
-        return {name: where} if len(where) else {}
-    middle = (left.min() + left.max()) / 2
+    if not len(where):
+        return {}
+    middle = between_ears(left) if name == "cochlea" else None
+    if middle is None:
+        return {name: where}
     return {f"right {name}": where[left <= middle], f"left {name}": where[left > middle]}
 
 

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from tanq_monai.anatomy.measured import find_anatomy
+from tanq_monai.anatomy.plausibility import Judgement, judge
 from tanq_monai.errors import InputError
 from tanq_monai.metrics.scoring import Score, Truth, score_labels
 from tanq_monai.report.axial import Volume, turned_to_lps
-from tanq_monai.report.plausibility import Judgement, judge
 from tanq_monai.report.stack import Stack, make_stack
 from tanq_monai.scans.folder import Case
 from tanq_monai.scans.grid import Grid
-from tanq_monai.scans.labels import read_labels, read_share
-from tanq_monai.scans.naming import ENDING
+from tanq_monai.scans.labels import LabelMap, read_labels, read_share
+from tanq_monai.scans.naming import CONFIDENCE_ENDING, LABEL_ENDING
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.structures import label_values
 
@@ -101,7 +102,7 @@ def report_case(
         InputError: when a file is missing or unusable, or lies on another grid than the scan.
     """
     name = case["case"]
-    prediction = prediction_dir / f"{name}_Label{ENDING}"
+    prediction = prediction_dir / f"{name}{LABEL_ENDING}"
     if not prediction.is_file():
         raise InputError(prediction, "is missing, the prediction of this scan", "predict it or take the scan out")
     volume = read_volume(case["image"])
@@ -113,10 +114,25 @@ def report_case(
         truth = read_labels(truth_dir / prediction.name, structures.values(), volume.grid)
         true = turned_to_lps(volume.grid.image(truth.labels))
         scores = score_labels(labels.labels, Truth(name, truth), label_values(structures))
-    sure = _confidence(prediction_dir / f"{name}_Confidence{ENDING}", volume.grid)
+    sure = _confidence(prediction_dir / f"{name}{CONFIDENCE_ENDING}", volume.grid)
     figures = _figures(found, structures, sure, scores)
     stack = make_stack(scan, found, true, structures)
-    return ReportedCase(name, figures, judge(found, structures), scores, stack)
+    return ReportedCase(name, figures, judgements_of(labels, structures), scores, stack)
+
+
+def judgements_of(labels: LabelMap, structures: Mapping[str, int]) -> list[Judgement]:
+    """VS, all its parts together, and each cochlea beside the published volumes; nothing of what is no structure.
+
+    Args:
+        labels: the prediction.
+        structures: names and label values; those whose name begins with VS are parts of one VS.
+    """
+    vs, cochlea = (
+        np.isin(labels.labels, [value for name, value in structures.items() if name.startswith(organ)])
+        for organ in ("VS", "cochlea")
+    )
+    found = judge(find_anatomy(vs, cochlea, labels.affine))
+    return [one for one in found if any(name.startswith(one.organ.rpartition(" ")[2]) for name in structures)]
 
 
 def sorted_by_truth(cases: Sequence[ReportedCase]) -> list[ReportedCase]:

@@ -7,16 +7,17 @@ from typing import Any
 
 import pandas as pd
 
+from tanq_monai.anatomy.published import published
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import check_renewable
 from tanq_monai.metrics import summarize
-from tanq_monai.phantom.check import published
 from tanq_monai.report.axial import EARS_MM
 from tanq_monai.report.cases import ReportedCase, report_case, sorted_by_plausibility, sorted_by_truth
 from tanq_monai.report.contours import colours_of
 from tanq_monai.report.page import resource, write_page
 from tanq_monai.report.stack import SCALE_MM, UNITS
 from tanq_monai.scans.folder import find_images
+from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.structures import STRUCTURES
 
 
@@ -62,9 +63,9 @@ def write_report(
         except InputError as problem:
             problems.append(problem)
     if not cases:
-        if not any((predictions / f"{case['case']}_Label.nii.gz").is_file() for case in found.cases):
+        if not any((predictions / f"{case['case']}{LABEL_ENDING}").is_file() for case in found.cases):
             told = f"holds the prediction of none of the {len(found.cases)} scans in {scan_dir}"
-            raise InputError(predictions, told, "give the folder with their CASE_Label.nii.gz")
+            raise InputError(predictions, told, f"give the folder with their CASE{LABEL_ENDING}")
         raise InputErrors(problems)
     title = title or f"Segmentations in {'/'.join(predictions.resolve().parts[-2:])}"
     _write(output, title, cases, problems, structures)

@@ -16,6 +16,7 @@ from tanq_monai.scans.labels import check_labels, read_labels
 from tanq_monai.scans.naming import (
     ENDING,
     LABEL,
+    LABEL_ENDING,
     SOURCE,
     SUFFIXES,
     TARGET_DOMAIN,
@@ -118,7 +119,7 @@ def find_labelled(
         path = labels if labels.is_file() else paths.get(case)
         if path is None:
             if required:
-                path = labels / f"{case}_{LABEL}{ENDING}"
+                path = labels / f"{case}{LABEL_ENDING}"
                 raise InputError(path, f"is missing, the label of {image.name}", "add it or take the case out")
             return {"patient": case}
         if path in used:

@@ -13,6 +13,9 @@ SUFFIXES = (*SOURCE, *TARGET_DOMAIN, LABEL)
 CHANNEL = "0000"  # of the only channel of nnU-Net's raw data sets
 ENDINGS = (".nii.gz", ".nii")  # of NIfTI files, in upper or lower case
 ENDING = ENDINGS[0]  # of those that are written
+LABEL_ENDING, CONFIDENCE_ENDING, AGREEMENT_ENDING = (f"_{one}{ENDING}" for one in (LABEL, "Confidence", "Agreement"))
+"""Of what a segmenter writes of a case: the labels; the mean probability of the label that won, and the share of the
+models that voted for it, [0, 1]."""
 
 
 def is_nifti(path: Path) -> bool:

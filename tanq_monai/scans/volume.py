@@ -28,11 +28,13 @@ class Volume:
         voxels: (i, j, k), finite, not all alike, of any number type.
         grid: where they lie.
         files: a NIfTI file, or the file of every slice of a DICOM series, in the order of k.
+        description: what a NIfTI header says of it, in free words.
     """
 
     voxels: NDArray[Any]
     grid: Grid
     files: tuple[Path, ...]
+    description: str = ""
 
     @property
     def affine(self) -> Affine:
@@ -53,14 +55,15 @@ def read_volume(path: str | Path, contrast: str | None = None) -> Volume:
     path = Path(path)
     if path.is_dir():
         slices = slices_of(path, contrast, pixels=True)
-        voxels, files = voxels_of(slices), tuple(one.path for one in slices)
+        voxels, files, description = voxels_of(slices), tuple(one.path for one in slices), ""
         grid = in_scanner(voxels.shape, affine_of(slices))
         check_affine(path, grid.affine, grid.shape)
     else:
         image = _open(path, contrast)
         voxels, grid, files = read_voxels(path, image), grid_of(image), (path,)
+        description = image.header["descrip"].item().decode("latin-1")
     _check_voxels(path, voxels)
-    return Volume(voxels, grid, files)
+    return Volume(voxels, grid, files, description)
 
 
 def read_grid(path: str | Path, contrast: str | None = None) -> Grid:

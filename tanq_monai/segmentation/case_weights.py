@@ -27,7 +27,7 @@ from tanq_monai.files import renewing
 from tanq_monai.metrics import dice
 from tanq_monai.scans.folder import Case
 from tanq_monai.scans.labels import read_labels
-from tanq_monai.scans.naming import ENDING
+from tanq_monai.scans.naming import ENDING, LABEL_ENDING
 from tanq_monai.scans.raw_dataset import identifier
 from tanq_monai.structures import STRUCTURES
 
@@ -162,7 +162,7 @@ def _dice_of(truth_path: Path, prediction_path: Path, structures: Mapping[str, i
 
 def _prediction_of(case: Case, folder: Path) -> Path:
     """The file of the segmenter's label."""
-    names = [f"{case['case']}_Label{ENDING}", f"{case['case']}{ENDING}", f"{identifier(case)}{ENDING}"]
+    names = [f"{case['case']}{LABEL_ENDING}", f"{case['case']}{ENDING}", f"{identifier(case)}{ENDING}"]
     places = [folder, *sorted(folder.glob("fold_[0-9]*/validation"))]
     for path in (place / name for place in places for name in names):
         if path.is_file() and any(path.samefile(case[key]) for key in ("image", "label")):

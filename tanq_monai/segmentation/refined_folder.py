@@ -13,10 +13,10 @@ from tqdm import tqdm
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import check_output_dir, check_renewable, renewing
 from tanq_monai.scans.labels import read_labels, read_share
-from tanq_monai.segmentation.plausibility import RefinementRules
-from tanq_monai.segmentation.predictions import AGREEMENT, CONFIDENCE, LABEL
+from tanq_monai.scans.naming import AGREEMENT_ENDING, CONFIDENCE_ENDING, LABEL_ENDING
 from tanq_monai.segmentation.refinement import Prediction, Refinement, refine
 from tanq_monai.segmentation.refinement_report import ACCEPTED, WAITS, RefinedStructure, RefinementReport
+from tanq_monai.segmentation.refinement_rules import RefinementRules
 from tanq_monai.segmentation.refinement_worth import Worth, worth_of_case
 from tanq_monai.structures import STRUCTURES, roles_of
 
@@ -69,10 +69,12 @@ def refine_folder(
 def _find_cases(folder: Path, needs_uncertainty: bool) -> list[str]:
     if not folder.is_dir():
         raise InputError(folder, "is not a folder", "give the folder that holds the predictions")
-    cases = sorted(path.name.removesuffix(LABEL) for path in folder.glob(f"*{LABEL}") if path.name[0] != ".")
+    cases = sorted(
+        path.name.removesuffix(LABEL_ENDING) for path in folder.glob(f"*{LABEL_ENDING}") if path.name[0] != "."
+    )
     if not cases:
-        raise InputError(folder, f"holds no *{LABEL}", "give the folder that holds the predictions")
-    wanted = (CONFIDENCE, AGREEMENT) if needs_uncertainty else ()
+        raise InputError(folder, f"holds no *{LABEL_ENDING}", "give the folder that holds the predictions")
+    wanted = (CONFIDENCE_ENDING, AGREEMENT_ENDING) if needs_uncertainty else ()
     remedy = "predict with uncertainty: true, or choose refine: false"
     missing = [folder / f"{case}{end}" for case in cases for end in wanted if not (folder / f"{case}{end}").is_file()]
     if missing:
@@ -91,10 +93,10 @@ def _earlier_cases(predictions: Path, output: Path) -> set[str]:
         earlier = set(pd.read_csv(table, dtype=str)["case"]) if table.is_file() else set()
     except (ValueError, KeyError) as error:
         raise InputError(table, "is no table of a refinement", remedy) from error
-    strangers = sorted({path.name.removesuffix(LABEL) for path in output.glob(f"*{LABEL}")} - earlier)
+    strangers = sorted({path.name.removesuffix(LABEL_ENDING) for path in output.glob(f"*{LABEL_ENDING}")} - earlier)
     if strangers:
-        raise InputError(output, f"holds {strangers[0]}{LABEL}, which no refinement wrote", remedy)
-    check_renewable(output / f"{case}{LABEL}" for case in earlier)
+        raise InputError(output, f"holds {strangers[0]}{LABEL_ENDING}, which no refinement wrote", remedy)
+    check_renewable(output / f"{case}{LABEL_ENDING}" for case in earlier)
     return earlier
 
 
@@ -125,22 +127,24 @@ def _refine_cases(
             continue
         if not done.reasons:
             stage.mkdir(exist_ok=True)
-            nib.save(prediction.grid.image(done.labels), stage / f"{case}{LABEL}")
+            nib.save(prediction.grid.image(done.labels), stage / f"{case}{LABEL_ENDING}")
     if mistakes:
         raise InputErrors(mistakes)
     return rows, worths
 
 
 def _read(folder: Path, case: str, structures: Mapping[str, int]) -> Prediction:
-    path = folder / f"{case}{LABEL}"
+    path = folder / f"{case}{LABEL_ENDING}"
     label, grid = read_labels(path, [*structures.values(), roles_of(structures).ignore])
-    confidence, agreement = (read_share(folder / f"{case}{end}", grid, path.name) for end in (CONFIDENCE, AGREEMENT))
+    confidence, agreement = (
+        read_share(folder / f"{case}{end}", grid, path.name) for end in (CONFIDENCE_ENDING, AGREEMENT_ENDING)
+    )
     return Prediction(label, confidence, agreement, grid)
 
 
 def _read_plain(folder: Path, case: str, structures: Mapping[str, int]) -> tuple[Prediction, Refinement]:
     """A prediction of which nothing is known but its labels, and the refinement that does nothing."""
-    label, grid = read_labels(folder / f"{case}{LABEL}", structures.values())
+    label, grid = read_labels(folder / f"{case}{LABEL_ENDING}", structures.values())
     sure, nothing = np.broadcast_to(np.float32(1), label.shape), np.broadcast_to(np.int32(0), label.shape)
     return Prediction(label, sure, sure, grid), Refinement(label, nothing, ())
 
@@ -173,7 +177,7 @@ def _worth(
     structures: Mapping[str, int],
     truth_dir: str | Path | None,
 ) -> list[Worth]:
-    path = Path(truth_dir or "") / f"{case}{LABEL}"
+    path = Path(truth_dir or "") / f"{case}{LABEL_ENDING}"
     if truth_dir is None or not path.is_file():
         return []
     truth = read_labels(path, structures.values(), prediction.grid, "its prediction")
@@ -189,15 +193,15 @@ def _publish(report: RefinementReport, stage: Path, output: Path, earlier: set[s
     """Stale labels go, then the table comes, then the labels: killed in between, the next run knows whose they are."""
     accepted = report.rows.loc[report.rows["verdict"] == ACCEPTED, "case"].unique().tolist()
     for case in earlier - set(accepted):
-        (output / f"{case}{LABEL}").unlink(missing_ok=True)
+        (output / f"{case}{LABEL_ENDING}").unlink(missing_ok=True)
     _write_csv(report.rows, output / TABLE)
     if report.worth is None:
         (output / WORTH).unlink(missing_ok=True)
     else:
         _write_csv(report.worth, output / WORTH)
     for case in accepted:
-        with renewing(output / f"{case}{LABEL}") as temporary:
-            (stage / f"{case}{LABEL}").replace(temporary)
+        with renewing(output / f"{case}{LABEL_ENDING}") as temporary:
+            (stage / f"{case}{LABEL_ENDING}").replace(temporary)
 
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:

@@ -9,18 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tanq_monai.anatomy.components import Component, Mask, apart, are_opposite, find_components
+from tanq_monai.anatomy.measured import structure_masks
+from tanq_monai.anatomy.plausibility import Interval, Plausible
 from tanq_monai.scans.grid import Grid
-from tanq_monai.segmentation.plausibility import (
-    Component,
-    Interval,
-    Mask,
-    RefinementRules,
-    apart,
-    are_opposite,
-    choose_cochleae,
-    choose_vs,
-    find_components,
-)
+from tanq_monai.segmentation.refinement_rules import RefinementRules
 from tanq_monai.structures import Roles
 
 _HALF_STEP = 0.5 / 255  # agreement and confidence are stored in 255 steps
@@ -75,24 +68,26 @@ def refine(prediction: Prediction, rules: RefinementRules, roles: Roles) -> Refi
         prediction.confidence < rules.min_confidence - _HALF_STEP
     )
     labels = np.where(uncertain, np.uint8(roles.ignore), prediction.labels)
-    cochlea = _keep(labels == roles.cochlea, prediction, rules)
-    vs = _keep(np.isin(labels, roles.vs), prediction, rules, cochlea)
+    predicted, certain = (structure_masks(array, roles) for array in (prediction.labels, labels))
+    cochlea = _keep(certain[1], prediction, rules)
+    vs = _keep(certain[0], prediction, rules, cochlea)
     removed = np.where(_outside(cochlea), cochlea.ids, 0) + np.where(_outside(vs), vs.ids, 0)
     refined = np.where(removed > 0, np.uint8(roles.ignore), labels)
     reasons = [
-        *_cochlea_reasons(cochlea, prediction, rules, roles),
-        *_vs_reasons(vs, prediction, rules, roles),
-        *_ignored_reasons(vs, np.isin(prediction.labels, roles.vs), refined == roles.ignore, "VS", rules),
-        *_ignored_reasons(cochlea, prediction.labels == roles.cochlea, refined == roles.ignore, "cochlea", rules),
+        *_cochlea_reasons(cochlea, predicted[1], prediction, rules),
+        *_vs_reasons(vs, predicted[0], prediction, rules),
+        *_ignored_reasons(vs, predicted[0], refined == roles.ignore, "VS", rules),
+        *_ignored_reasons(cochlea, predicted[1], refined == roles.ignore, "cochlea", rules),
     ]
     return Refinement(refined, removed.astype(np.int32), tuple(reasons))
 
 
 def _keep(mask: Mask, prediction: Prediction, rules: RefinementRules, cochlea: _Kept | None = None) -> _Kept:
     """The cochleae in ``mask``, or, given those, the VS."""
-    join_mm = rules.join_mm if cochlea is None else 0.0
+    plausible = rules.plausible
+    join_mm = plausible.join_mm if cochlea is None else 0.0
     ids, found = find_components(mask, prediction.confidence, prediction.grid.affine, join_mm)
-    chosen = choose_cochleae(found, rules) if cochlea is None else choose_vs(found, cochlea.chosen, rules)
+    chosen = plausible.cochleae(found) if cochlea is None else plausible.vs(found, cochlea.chosen)
     numbers = {one.number for one in chosen}
     return _Kept(ids, chosen, tuple(one for one in found if one.number not in numbers))
 
@@ -102,28 +97,28 @@ def _outside(kept: _Kept) -> Mask:
     return (kept.ids > 0) & ~np.isin(kept.ids, [one.number for one in kept.chosen])
 
 
-def _cochlea_reasons(kept: _Kept, prediction: Prediction, rules: RefinementRules, roles: Roles) -> Iterator[str]:
+def _cochlea_reasons(kept: _Kept, predicted: Mask, prediction: Prediction, rules: RefinementRules) -> Iterator[str]:
+    plausible = rules.plausible
     if len(kept.chosen) < rules.min_cochleae:
         yield f"cochlea missing: {len(kept.chosen)} found, {rules.min_cochleae} wanted"
-    yield from _apart_reasons(kept, rules)
-    yield from _volume_reasons(
-        kept, prediction.labels == roles.cochlea, prediction, ("cochlea", rules.cochlea_mm3, rules.join_mm)
-    )
+    yield from _apart_reasons(kept, plausible)
+    yield from _volume_reasons(kept, predicted, prediction, ("cochlea", plausible.cochlea_mm3, plausible.join_mm))
 
 
-def _apart_reasons(kept: _Kept, rules: RefinementRules) -> Iterator[str]:
+def _apart_reasons(kept: _Kept, plausible: Plausible) -> Iterator[str]:
     """One cochlea, and on the other side what has the volume of one but is no ear of the same head."""
-    ears = [other for other in kept.others if other.volume >= rules.cochlea_mm3[0]]
+    ears = [other for other in kept.others if other.volume >= plausible.cochlea_mm3[0]]
     opposite = [other for other in ears if len(kept.chosen) == 1 and are_opposite(kept.chosen[0], other)]
     if opposite:
         other = max(opposite, key=lambda one: one.weight)
-        yield f"cochleae apart: {apart(kept.chosen[0].center, other.center):.1f} mm, {_told(rules.cochleae_apart_mm)}"
+        distance = apart(kept.chosen[0].center, other.center)
+        yield f"cochleae apart: {distance:.1f} mm, {_told(plausible.cochleae_apart_mm)}"
 
 
-def _vs_reasons(kept: _Kept, prediction: Prediction, rules: RefinementRules, roles: Roles) -> Iterator[str]:
+def _vs_reasons(kept: _Kept, predicted: Mask, prediction: Prediction, rules: RefinementRules) -> Iterator[str]:
     if rules.vs_required and not kept.chosen:
         yield "VS missing: removed by operation, or overlooked"
-    yield from _volume_reasons(kept, np.isin(prediction.labels, roles.vs), prediction, ("VS", rules.vs_mm3, 0.0))
+    yield from _volume_reasons(kept, predicted, prediction, ("VS", rules.plausible.vs_mm3, 0.0))
 
 
 def _volume_reasons(

@@ -9,7 +9,7 @@ import pandas as pd
 from tanq_monai.errors import InputError
 from tanq_monai.metrics import dice
 from tanq_monai.scans.labels import read_labels, read_share
-from tanq_monai.segmentation.predictions import CONFIDENCE, LABEL
+from tanq_monai.scans.naming import CONFIDENCE_ENDING, LABEL_ENDING
 
 
 def measure_round(
@@ -31,9 +31,9 @@ def measure_round(
     Raises:
         InputError: when there are no predictions.
     """
-    paths = sorted(predictions.glob(f"*{LABEL}"))
+    paths = sorted(predictions.glob(f"*{LABEL_ENDING}"))
     if not paths:
-        raise InputError(predictions, f"holds no *{LABEL}", "start the round again")
+        raise InputError(predictions, f"holds no *{LABEL_ENDING}", "start the round again")
     rows = pd.DataFrame([row for path in paths for row in _rows(path, last, truth, structures)])
     groups = rows.groupby("structure", sort=False)
     return pd.DataFrame(
@@ -57,7 +57,7 @@ def _rows(
     true = None
     if true_file is not None and true_file.exists():
         true = read_labels(true_file, known, grid, "the label of this round").labels
-    confidence = read_share(path.with_name(path.name.replace(LABEL, CONFIDENCE)), grid, path.name)
+    confidence = read_share(path.with_name(path.name.replace(LABEL_ENDING, CONFIDENCE_ENDING)), grid, path.name)
     voxel_mm3 = float(abs(np.linalg.det(grid.affine[:3, :3])))
     rows: list[dict[str, str | float]] = []
     for name, value in structures.items():

@@ -14,11 +14,10 @@ import pandas as pd
 
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir, renewing, write_json
-from tanq_monai.scans.naming import SOURCE, TARGET_DOMAIN
+from tanq_monai.scans.naming import LABEL_ENDING, SOURCE, TARGET_DOMAIN
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.folders import DATASET, PLANS
 from tanq_monai.segmentation.plans import check_same_labels
-from tanq_monai.segmentation.predictions import LABEL
 from tanq_monai.segmentation.preparation import FOLDS
 from tanq_monai.segmentation.rounds import measure_round
 from tanq_monai.segmentation.selection import check_folds, model_name
@@ -172,7 +171,7 @@ class SelfTraining:
 
     def _accepted(self, number: int) -> int:
         """How many real scans have a pseudo-label in a round."""
-        return len(list((self._round(number) / "pseudo_labels").glob(f"*{LABEL}")))
+        return len(list((self._round(number) / "pseudo_labels").glob(f"*{LABEL_ENDING}")))
 
     def steps_of(self, number: int) -> Iterator[Step]:
         """The commands of a round."""
@@ -191,7 +190,7 @@ class SelfTraining:
             for fold in choices.folds:
                 yield self._training(number, configuration, fold, own or {})
         selection = {
-            "dataset_dir": self._round(number),
+            "run_dir": self._round(number),
             "configurations": list(choices.configurations),
             "folds": list(choices.folds),
         }
@@ -207,7 +206,7 @@ class SelfTraining:
         """Refinement of the last round's labels of the real scans, weights of the translations."""
         folder, shared = self._round(number), {"structures": dict(self.choices.structures)}
         refinement: dict[str, Any] = {
-            "dataset_dir": self._round(number - 1) / "predictions",
+            "prediction_dir": self._round(number - 1) / "predictions",
             "output_dir": folder / "pseudo_labels",
         }
         truth = {} if self.data.truth is None else {"truth_dir": self.data.truth}

@@ -54,7 +54,7 @@ def trained(slow, tiny_phantom, tmp_path_factory):
 def selected(trained):
     """The content of ``ensemble.json`` after find_best.yaml."""
     run, _ = trained
-    workflow("vs_cochlea_seg", "find_best", dataset_dir=str(run), num_processes=0).run()
+    workflow("vs_cochlea_seg", "find_best", run_dir=str(run), num_processes=0).run()
     return json.loads((run / "models" / "ensemble.json").read_text())
 
 
@@ -109,7 +109,7 @@ def test_a_missing_fold_is_told_and_nothing_overwritten(missing, trained, select
     path.unlink()
     before = (run / "models" / "ensemble.json").read_bytes()
     with pytest.raises(RuntimeError) as error:
-        workflow("vs_cochlea_seg", "find_best", dataset_dir=str(run), num_processes=0).run()
+        workflow("vs_cochlea_seg", "find_best", run_dir=str(run), num_processes=0).run()
     assert str(mistake_behind(error.value)).startswith(f"{path}: is missing")
     assert (run / "models" / "ensemble.json").read_bytes() == before
 

@@ -173,6 +173,7 @@ def test_every_step_reads_what_a_step_before_it_wrote(tmp_path):
     written = {tmp_path / "data"}
     read = {
         "dataset_dir",
+        "prediction_dir",
         "label_dir",
         "source_dir",
         "target_dir",

@@ -31,7 +31,7 @@ def _command(folder, *options):
 
 def test_config_and_command_give_the_same_files_and_name_the_missing_case(folders):
     paths = folders / "prediction", folders / "others"
-    given = {"truth_dir": folders / "truth", "dataset_dir": paths[0], "against_dir": paths[1]}
+    given = {"truth_dir": folders / "truth", "prediction_dir": paths[0], "against_dir": paths[1]}
     of_bundle = run_bundle("vs_cochlea_seg", "evaluate", output_dir=folders / "of_bundle", **given)
     of_command = _command(folders, "--pred", paths[0], "--against", paths[1], "--output-dir", folders / "of_command")
     for done in (of_bundle, of_command):

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from shared_data import shared_data_folder
 
+from tanq_monai.anatomy.published import published
 from tanq_monai.errors import InputError
-from tanq_monai.phantom.check import Measurement, Report, make_folder, published
+from tanq_monai.phantom.check import Measurement, Report, make_folder
 from tanq_monai.phantom.check.population import Row, geometry_rows, ratio_rows, scan_rows
+from tanq_monai.phantom.check.published import published_scans
 from tanq_monai.phantom.scanner.protocols import SITES, draw_protocol
 
 
@@ -32,7 +34,7 @@ def report(*measurements: Measurement, is_phantom: bool = True) -> Report:
 
 def test_a_size_is_judged_for_every_patient() -> None:
     patients = [measurement(f"patient {i}", VS_volume=v) for i, v in enumerate((238.0, 239.0, 6776.0, 6800.0, np.nan))]
-    found = row(geometry_rows(patients, published()), "VS volume")
+    found = row(geometry_rows(patients), "VS volume")
     assert len(found.values) == 4
     assert found.outside == (
         "patient 0, CISS: VS volume 238, published 238.9 to 6776",
@@ -47,7 +49,7 @@ def test_a_size_is_judged_for_every_patient() -> None:
 def test_the_median_of_twenty_patients_lies_within_the_middle_half(number: int, factor: float, fails: bool) -> None:
     values = np.clip(1408 * factor * np.linspace(0.9, 1.1, number), 240, 6700)
     patients = [measurement(f"patient {i}", VS_volume=v) for i, v in enumerate(values)]
-    found = row(geometry_rows(patients, published()), "VS volume")
+    found = row(geometry_rows(patients), "VS volume")
     assert not found.outside
     line = f"VS volume, median of {number}, {1408 * factor:.4g}, allowed 636.2 to 3217"
     assert found.failures == ((line,) if fails else ())
@@ -61,8 +63,8 @@ def test_two_cochleae_are_one_patient_when_a_median_is_judged() -> None:
     def ears(number: int) -> list[Measurement]:
         return [measurement(f"patient {i}", right_cochlea_volume=40.0, left_cochlea_volume=41.0) for i in range(number)]
 
-    assert not row(geometry_rows(ears(19), published()), "cochlea volume").failures
-    assert row(geometry_rows(ears(20), published()), "cochlea volume").failures == (
+    assert not row(geometry_rows(ears(19)), "cochlea volume").failures
+    assert row(geometry_rows(ears(20)), "cochlea volume").failures == (
         "cochlea volume, median of 40, 40.5, allowed 45.75 to 68.47",
     )
 
@@ -70,14 +72,14 @@ def test_two_cochleae_are_one_patient_when_a_median_is_judged() -> None:
 def test_a_finer_scan_without_that_label_does_not_hide_the_other() -> None:
     coarse = measurement("patient 1", VS_volume=300.0)
     fine = measurement("patient 1", in_plane=0.4, right_cochlea_volume=50.0)
-    rows = geometry_rows([coarse, fine], published())
+    rows = geometry_rows([coarse, fine])
     assert list(row(rows, "VS volume").values) == [300]
     assert list(row(rows, "cochlea volume").values) == [50]
 
 
 def test_both_cochleae_are_judged() -> None:
     patient = measurement("patient 7", right_cochlea_volume=50.0, left_cochlea_volume=20.0)
-    found = row(geometry_rows([patient], published()), "cochlea volume")
+    found = row(geometry_rows([patient]), "cochlea volume")
     assert sorted(found.values) == [20, 50]
     assert found.outside == ("patient 7, CISS: left cochlea volume 20, published 32.5 to 92.5",)
 
@@ -86,13 +88,13 @@ def test_a_patients_size_is_that_in_its_finer_scan() -> None:
     coarse = measurement("patient 1", VS_volume=100.0)
     fine = measurement("patient 1", VS_volume=300.0, in_plane=0.4)
     for pair in ([coarse, fine], [fine, coarse]):
-        assert list(row(geometry_rows(pair, published()), "VS volume").values) == [300]
+        assert list(row(geometry_rows(pair), "VS volume").values) == [300]
 
 
 def test_the_median_distance_of_the_cochleae_is_judged_not_each() -> None:
     patients = [measurement(str(i), cochleae_apart=v) for i, v in enumerate((60.0, 69.0, 80.0))]
-    assert not row(geometry_rows(patients, published()), "cochleae apart").outside
-    assert row(geometry_rows(patients[:1], published()), "cochleae apart").outside == (
+    assert not row(geometry_rows(patients), "cochleae apart").outside
+    assert row(geometry_rows(patients[:1]), "cochleae apart").outside == (
         "cochleae apart, median of 1, 60, allowed 68 to 71",
     )
 
@@ -101,7 +103,7 @@ def test_the_median_distance_of_the_cochleae_is_judged_not_each() -> None:
 def test_a_median_ratio_may_be_15_percent_from_the_published_one(part: float, fails: bool) -> None:
     value = 0.202 / 0.070 * part
     patients = [measurement(str(i), VS__brain=v) for i, v in enumerate((0.1, 0.2, value, 9.0, 9.1))]
-    found = row(ratio_rows(patients, published()), "VS / brain")
+    found = row(ratio_rows(patients), "VS / brain")
     assert found.published == pytest.approx((2.886,), abs=1e-3)
     assert bool(found.outside) == fails
     if fails:
@@ -112,7 +114,7 @@ def test_a_ratio_of_fewer_than_five_patients_or_without_a_published_one_is_not_j
     few = [measurement(str(i), VS__brain=99.0) for i in range(4)]
     unknown = [measurement(str(i), "a new sequence", VS__brain=99.0) for i in range(9)]
     for patients, word in ((few, "too few"), (unknown, "not published")):
-        (found,) = ratio_rows(patients, published())
+        (found,) = ratio_rows(patients)
         assert not found.outside
         assert not found.is_judged
         assert word in report(*patients).markdown()
@@ -123,7 +125,7 @@ def test_a_ratio_of_fewer_than_five_patients_or_without_a_published_one_is_not_j
 )
 def test_an_unknown_sequence_of_london_is_put_beside_both(value: float, verdict: str) -> None:
     patients = [measurement(str(i), "London hrT2", CSF__brain=value) for i in range(5)]
-    found = row(ratio_rows(patients, published()), "CSF / brain")
+    found = row(ratio_rows(patients), "CSF / brain")
     assert found.published == pytest.approx((345 / 70, 852 / 77))
     text = report(*patients, is_phantom=False).markdown()
     assert re.search(rf"London hrT2 \| CSF / brain \| 4.93 / 11.1 \| {value:.3g} .* \| 5 \| +\| {verdict} +\|", text)
@@ -140,16 +142,16 @@ def test_the_notes_say_what_the_cochlea_is_judged_by() -> None:
 
 def test_a_slab_is_judged_unless_the_scans_are_cut_to_a_box() -> None:
     patients = [measurement("patient 0", height=45.0), measurement("patient 1", height=60.0)]
-    whole = row(scan_rows(patients, published(), whole_scans=True), "height")
+    whole = row(scan_rows(patients, whole_scans=True), "height")
     assert whole.outside == ("patient 0, CISS: height 45, published 60 to 120",)
-    cut = scan_rows(patients, published(), whole_scans=False)
+    cut = scan_rows(patients, whole_scans=False)
     assert [r.figure for r in cut] == ["in plane", "between slices"]
 
 
 @pytest.mark.parametrize(("spacing", "fails"), [(0.469, False), (0.547, False), (0.40, True), (0.60, True)])
 def test_voxels_in_plane_are_those_of_the_site(spacing: float, fails: bool) -> None:
     patient = measurement("patient 0", in_plane=spacing)
-    assert bool(row(scan_rows([patient], published(), whole_scans=False), "in plane").outside) == fails
+    assert bool(row(scan_rows([patient], whole_scans=False), "in plane").outside) == fails
 
 
 def test_real_patients_are_described_and_never_fail() -> None:
@@ -212,11 +214,11 @@ def test_every_common_protocol_of_the_phantom_has_published_ratios() -> None:
     names = {
         draw_protocol(rng, site, contrast).name for site in SITES for contrast in ("ceT1", "hrT2") for _ in range(40)
     }
-    assert names - {"MPRAGE"} <= set(published().ratios)
-    assert published().ratios["CISS"] == pytest.approx(
+    assert names - {"MPRAGE"} <= set(published_scans().ratios)
+    assert published_scans().ratios["CISS"] == pytest.approx(
         {"VS / brain": 202 / 70, "cochlear fluid / brain": 218 / 70, "CSF / brain": 345 / 70}
     )
-    assert published().ratios["3D FLASH"].keys() == {"VS / brain", "cochlea / brain", "CSF / brain"}
+    assert published_scans().ratios["3D FLASH"].keys() == {"VS / brain", "cochlea / brain", "CSF / brain"}
 
 
 def test_published_percentiles_are_those_of_the_public_contours() -> None:
@@ -243,4 +245,4 @@ def test_published_percentiles_are_those_of_the_public_contours() -> None:
     london = 512 * 512 * 120 * 0.41015625**2 * 1.5
     for structure, volume in (("VS", column["vs_mm3"]), ("cochleae", 2 * column["coch_mm3"])):
         shares = 100 * np.nanpercentile(volume, (5, 95)) / london * (1, 180 / 160)  # p95 in a thin scan
-        np.testing.assert_allclose(published().voxels["ldn ceT1"][structure], shares, rtol=2e-3)
+        np.testing.assert_allclose(published_scans().voxels["ldn ceT1"][structure], shares, rtol=2e-3)

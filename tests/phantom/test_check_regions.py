@@ -6,6 +6,7 @@ import pytest
 from scipy.spatial import KDTree
 from shared_data import shared_data_folder
 
+from tanq_monai.anatomy.measured import find_anatomy
 from tanq_monai.phantom import (
     LONDON_CISS,
     LONDON_FLASH,
@@ -17,13 +18,13 @@ from tanq_monai.phantom import (
     signal,
 )
 from tanq_monai.phantom.check import Scan, measure
-from tanq_monai.phantom.check.geometry import find_anatomy
+from tanq_monai.phantom.check.labels import masks_of
 from tanq_monai.phantom.check.regions import References, _otsu, find_references
 from tanq_monai.scans.volume import read_volume
 
 
 def references(image: np.ndarray, label: np.ndarray, affine: np.ndarray, csf_is_bright: bool) -> References:
-    ears = find_anatomy(label, affine).ears
+    ears = find_anatomy(*masks_of(label), affine).ears
     assert ears is not None
     return find_references(image, label, affine, ears, csf_is_bright)
 

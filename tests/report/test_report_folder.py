@@ -10,10 +10,10 @@ import pytest
 from small_head import patient
 from typed import run_command
 
+from tanq_monai.anatomy.plausibility import Judgement
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.report import write_report
 from tanq_monai.report.cases import Figures, ReportedCase, sorted_by_plausibility, sorted_by_truth
-from tanq_monai.report.plausibility import Judgement
 
 ODD = "a <b> & 'c' \"d\" #1 é%20"
 

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from tanq_monai.anatomy.plausibility import Plausible
 from tanq_monai.scans.grid import in_scanner
-from tanq_monai.segmentation.plausibility import RefinementRules
 from tanq_monai.segmentation.refinement import Prediction, refine
+from tanq_monai.segmentation.refinement_rules import RefinementRules
 from tanq_monai.structures import roles_of
 
 AFFINE = np.array([[-1.0, 0, 0, 50], [0, -1, 0, 30], [0, 0, 1.5, -20], [0, 0, 0, 1]])
@@ -29,9 +30,9 @@ def refined(labels, confidence=None, agreement=None, affine=AFFINE, roles=ROLES,
     sure = np.ones(labels.shape, np.float32)
     confidence = sure if confidence is None else confidence
     agreement = sure if agreement is None else agreement
-    return refine(
-        Prediction(labels, confidence, agreement, in_scanner(labels.shape, affine)), RefinementRules(**rules), roles
-    )
+    bounds = {name: rules.pop(name) for name in rules.keys() & Plausible.__annotations__.keys()}
+    prediction = Prediction(labels, confidence, agreement, in_scanner(labels.shape, affine))
+    return refine(prediction, RefinementRules(**rules, plausible=Plausible(**bounds)), roles)
 
 
 def noisy_head(seed):

@@ -13,8 +13,8 @@ from refinement_cases import AFFINE, IGNORE, NEAR, STRUCTURES, VOXEL_MM3, head, 
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import dice
-from tanq_monai.segmentation.plausibility import RefinementRules
 from tanq_monai.segmentation.refined_folder import refine_folder
+from tanq_monai.segmentation.refinement_rules import RefinementRules
 from tanq_monai.segmentation.refinement_worth import summarize_worth
 
 GOOD, NO_VS, NOISY = "crossmoda2021_ldn_106", "crossmoda2021_ldn_107", "crossmoda2022_etz_105"
@@ -200,10 +200,10 @@ def test_worth_counts_the_errors_and_the_truth_that_became_ignored_voxel_by_voxe
 def test_choices_of_the_config_are_the_defaults_of_the_rules():
     config = ConfigParser.load_config_file(BUNDLES / "vs_cochlea_seg" / "configs" / "refine.yaml")
     rules = RefinementRules()
-    names = [name for name in config["rules"] if name != "_target_"]
-    assert sorted(names) == sorted(vars(rules))
-    for name in names:
-        np.testing.assert_allclose(config[name], getattr(rules, name), atol=1e-4)
+    for part, values in ((config["rules"], vars(rules)), (config["rules"]["plausible"], vars(rules.plausible))):
+        assert part.keys() - {"_target_"} == values.keys()
+        for name in values.keys() - {"plausible"}:
+            np.testing.assert_allclose(config[name], values[name], atol=1e-4)
     assert config["structures"] == STRUCTURES
 
 
@@ -211,7 +211,7 @@ def test_choices_of_the_config_are_the_defaults_of_the_rules():
     ("choice", "accepted"), [({"refine": False}, [GOOD, NO_VS, NOISY]), ({"vs_required": False}, [GOOD, NO_VS])]
 )
 def test_choices_of_the_user_reach_the_folder_through_the_config(choice, accepted, predictions, tmp_path, capsys):
-    folders = {"dataset_dir": str(predictions), "output_dir": str(tmp_path / "out")}
+    folders = {"prediction_dir": str(predictions), "output_dir": str(tmp_path / "out")}
     workflow("vs_cochlea_seg", "refine", **choice, **folders).run()
     assert labels_in(tmp_path / "out") == accepted
     assert f"3 cases: {len(accepted)} accepted" in capsys.readouterr().out
@@ -223,7 +223,7 @@ def test_the_bundle_run_tells_a_mistake_in_one_line_and_writes_nothing(predictio
     nib.save(nib.Nifti1Image(head()[:50], AFFINE), predictions / f"{GOOD}_Label.nii.gz")
     command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/refine.yaml"]
     command += ["--meta_file", "configs/metadata.json", "--logging_file", "configs/logging.conf"]
-    command += ["--dataset_dir", predictions, "--output_dir", tmp_path / "out"]
+    command += ["--prediction_dir", predictions, "--output_dir", tmp_path / "out"]
     done = subprocess.run(command, cwd=BUNDLES / "vs_cochlea_seg", capture_output=True, text=True, check=False)
     mistakes = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 1 and len(mistakes) == 1 and "Traceback" not in done.stderr

@@ -4,9 +4,11 @@ import pytest
 from refinement_cases import AFFINE, FAR, IGNORE, LEFT, NEAR, RIGHT, VOXEL_MM3, VS, head, noisy_head, refined
 from shared_data import shared_data_folder
 
+from tanq_monai.anatomy.components import find_components
+from tanq_monai.anatomy.plausibility import Plausible
+from tanq_monai.anatomy.published import published
 from tanq_monai.errors import InputError
-from tanq_monai.phantom.check.published import published
-from tanq_monai.segmentation.plausibility import RefinementRules, find_components
+from tanq_monai.segmentation.refinement_rules import RefinementRules
 from tanq_monai.structures import roles_of
 
 FIFTY_FIFTY = 128 / 255
@@ -204,12 +206,16 @@ def test_structures_that_are_neither_tumor_nor_cochlea_are_refused(structures):
         roles_of(structures)
 
 
-@pytest.mark.parametrize(
-    "rule", [{"min_agreement": 1.2}, {"vs_mm3": (9, 3)}, {"fragment_mm3": -1}, {"min_cochleae": 3}, {"vs_mm3": (1,)}]
-)
+@pytest.mark.parametrize("rule", [{"min_agreement": 1.2}, {"min_cochleae": 3}])
 def test_rules_that_cannot_be_are_refused_by_name(rule):
     with pytest.raises(InputError, match=f"^{next(iter(rule))}: is "):
         RefinementRules(**rule)
+
+
+@pytest.mark.parametrize("bound", [{"vs_mm3": (9, 3)}, {"fragment_mm3": -1}, {"vs_mm3": (1,)}])
+def test_bounds_that_cannot_be_are_refused_by_name(bound):
+    with pytest.raises(InputError, match=f"^{next(iter(bound))}: is "):
+        Plausible(**bound)
 
 
 def test_volume_weight_and_centroid_of_components_equal_a_loop_over_their_voxels():
@@ -227,7 +233,7 @@ def test_volume_weight_and_centroid_of_components_equal_a_loop_over_their_voxels
 
 def test_ranges_are_percentiles_and_extremes_of_the_published_patients():
     table = pd.read_csv(shared_data_folder("vs_seg_geometry.csv"))
-    rules = RefinementRules()
+    rules = Plausible()
     for column, interval in (("vs_mm3", rules.vs_mm3), ("coch_mm3", rules.cochlea_mm3)):
         np.testing.assert_allclose(interval, np.percentile(table[column].dropna(), (1, 99)), rtol=0.01)
     both = table.dropna(subset=["vs_L", "c_L"])

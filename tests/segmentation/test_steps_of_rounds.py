@@ -29,7 +29,7 @@ def test_a_round_learns_from_the_refined_labels_of_the_round_before(tmp_path: Pa
     run, made = tmp_path / "run", steps(tmp_path, number)
     assert list(made) == ["refine", "train_2d_fold_all", "select", "segment"]
     own, before = run / f"round_{number}", run / f"round_{number - 1}"
-    assert made["refine"]["dataset_dir"] == str(before / "predictions")
+    assert made["refine"]["prediction_dir"] == str(before / "predictions")
     assert made["refine"]["output_dir"] == str(own / "pseudo_labels")
     training = made["train_2d_fold_all"]
     assert (training["target_dir"], training["pseudo_label_dir"]) == (

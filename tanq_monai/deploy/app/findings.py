@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+from tanq_monai.anatomy.measured import Structure, find_anatomy, structure_masks
+from tanq_monai.anatomy.plausibility import judge
 from tanq_monai.metrics.surface_distance import voxel_spacing
-from tanq_monai.phantom.check import published
-from tanq_monai.phantom.check.geometry import Structure, find_anatomy, structure_masks
+from tanq_monai.structures import STRUCTURES, roles_of
 
-FRAGMENT_MM3 = 9.0
-"""A cochlea below is not found: half of the smallest of 145 patients (18 mm3)."""
 _CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]) - 0.5
 
 Findings = dict[str, Any]
@@ -22,23 +21,25 @@ Findings = dict[str, Any]
 def find(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> Findings:
     """VS, and the cochlea of either side: whether found, volume in ml, extents in mm; and what is unusual about them.
 
-    Extents are left-right, front-back and up-down as :class:`tanq_monai.phantom.check.geometry.Structure` has them. The
+    Extents are left-right, front-back and up-down as :class:`tanq_monai.anatomy.measured.Structure` has them. The
     axial diameter is the longest straight line between two points of VS in one axial slice, pixel edges included.
 
     Args:
         labels: (I, J, K): 0 background, 1 VS, 2 cochlea.
         affine: (4, 4), voxel index to RAS, mm.
     """
-    anatomy = find_anatomy(labels, affine)
-    vs = _structure(anatomy.vs)
-    if anatomy.vs is not None:
-        vs |= {"axial_diameter_mm": round(axial_diameter(structure_masks(labels)[0], affine), 1), "side": anatomy.side}
+    vs_mask, cochlea_mask = structure_masks(labels, roles_of(STRUCTURES))
+    anatomy = find_anatomy(vs_mask, cochlea_mask, affine)
+    judgements = judge(anatomy)
+    found = {one.organ: bool(one.mm3) for one in judgements}
+    vs = _structure(anatomy.vs if found["VS"] else None)
+    if found["VS"]:
+        vs |= {"axial_diameter_mm": round(axial_diameter(vs_mask, affine), 1), "side": anatomy.side}
     ears = {
-        side: _structure(ear if ear is not None and ear.volume >= FRAGMENT_MM3 else None)
+        side: _structure(ear if found[f"{side} cochlea"] else None)
         for side, ear in (("right", anatomy.right), ("left", anatomy.left))
     }
-    doubts = [_doubt("VS", anatomy.vs), *(_doubt(f"{side} cochlea", getattr(anatomy, side)) for side in ears)]
-    return {"VS": vs, "cochlea": ears, "doubts": [doubt for doubt in doubts if doubt]}
+    return {"VS": vs, "cochlea": ears, "doubts": [one.doubt for one in judgements if one.doubt]}
 
 
 def axial_diameter(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
@@ -64,14 +65,3 @@ def _structure(structure: Structure | None) -> Findings:
         "front_back_mm": front_back,
         "up_down_mm": up_down,
     }
-
-
-def _doubt(name: str, structure: Structure | None) -> str | None:
-    """What is unusual about a volume: outside the 5th to 95th percentile of the patients of VS-SEG."""
-    low, *_, high = published().geometry[f"{name.removeprefix('right ').removeprefix('left ')} volume"]
-    usual = f"usual {low / 1000:.3f} to {high / 1000:.3f} ml"
-    if structure is None:
-        return f"{name} not found"
-    if not low <= structure.volume <= high:
-        return f"{name} of {structure.volume / 1000:.3f} ml ({usual})"
-    return None

@@ -7,7 +7,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.phantom.check.geometry import Vector, find_anatomy, geometry_figures, structure_masks
+from tanq_monai.anatomy.measured import Vector, find_anatomy, geometry_figures
+from tanq_monai.phantom.check.labels import masks_of
 from tanq_monai.phantom.check.published import BONE, COCHLEA, CSF, FLUID, VS
 from tanq_monai.phantom.check.regions import find_references
 
@@ -67,7 +68,7 @@ def measure(scan: Scan) -> Measurement:
     """Measure a scan: all figures with a label, voxel size and height without."""
     figures, side = _header_figures(scan), None
     if scan.label is not None:
-        anatomy = find_anatomy(scan.label, scan.affine)
+        anatomy = find_anatomy(*masks_of(scan.label), scan.affine)
         side = anatomy.side
         figures |= geometry_figures(anatomy) | _voxel_figures(scan.label)
         if anatomy.ears is not None:
@@ -90,14 +91,14 @@ def _header_figures(scan: Scan) -> dict[str, float]:
 
 def _voxel_figures(label: NDArray[np.uint8]) -> dict[str, float]:
     """Share of the voxels, percent; NaN for a structure that is not labelled."""
-    shares = (100 * np.count_nonzero(mask) / label.size for mask in structure_masks(label))
+    shares = (100 * np.count_nonzero(mask) / label.size for mask in masks_of(label))
     return {f"{name} voxels": share or np.nan for name, share in zip(("VS", "cochleae"), shares, strict=True)}
 
 
 def _ratios(scan: Scan, label: NDArray[np.uint8], ears: tuple[Vector, Vector]) -> dict[str, float]:
     """Medians of the labelled voxels over those of reference tissues (:func:`find_references`)."""
     reference = find_references(scan.image, label, scan.affine, ears, csf_is_bright=scan.contrast == "hrT2")
-    vs, cochlea = (scan.image[mask] for mask in structure_masks(label))
+    vs, cochlea = (scan.image[mask] for mask in masks_of(label))
     middle = float(np.median(cochlea))
     return {
         VS: _over(float(np.median(vs)) if vs.size else np.nan, reference.brain),

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tanq_monai.anatomy.published import Interval, published
 from tanq_monai.phantom.check.measure import Measurement
-from tanq_monai.phantom.check.published import RATIOS, Interval, Published
+from tanq_monai.phantom.check.published import RATIOS, published_scans
 
 TOLERANCE = 0.15
 """How far the median of a ratio may be from the published one, as a part of it."""
@@ -47,14 +48,14 @@ class Row:
         return (*self.outside, self.shifted) if self.shifted else self.outside
 
 
-def geometry_rows(measurements: Sequence[Measurement], published: Published) -> list[Row]:
+def geometry_rows(measurements: Sequence[Measurement]) -> list[Row]:
     """Sizes and places: every patient within p5 to p95, and the median of many within p25 to p75.
 
     A patient counts once, in the finest of its scans with that label, whose voxels are the contours'. Rejection brings
     any distribution within p5 to p95; its median tells a wrong one.
     """
     rows = []
-    for figure, percentiles in published.geometry.items():
+    for figure, percentiles in published().geometry.items():
         p5, p25, _, p75, p95 = percentiles
         finest = {name: _finest(measurements, name) for name in _names(figure)}
         values = [value for name, part in finest.items() for value in _values(part, name)]
@@ -63,33 +64,32 @@ def geometry_rows(measurements: Sequence[Measurement], published: Published) -> 
             row = replace(row, shifted=_outside_median(figure, row.values, (p25, p75)))
         rows.append(row)
     apart = [value for _, value in _values(_finest(measurements, "cochleae apart"), "cochleae apart")]
-    rows.append(_median("", "cochleae apart", published.apart, published.apart, apart))
+    rows.append(_median("", "cochleae apart", published().apart, published().apart, apart))
     return rows
 
 
-def ratio_rows(measurements: Sequence[Measurement], published: Published) -> list[Row]:
+def ratio_rows(measurements: Sequence[Measurement]) -> list[Row]:
     """Contrast ratios of every sequence: the median near the published value, or near or between the two."""
     rows = []
     for sequence in sorted({m.sequence for m in measurements}):
         part = [m for m in measurements if m.sequence == sequence]
         for ratio in RATIOS:
             values = [value for _, value in _values(part, ratio)]
-            expected = published.ratio(sequence, ratio)
+            expected = published_scans().ratio(sequence, ratio)
             interval = _around(expected) if expected and len(values) >= _FEWEST else None
             if values:
                 rows.append(_median(sequence, ratio, expected, interval, values))
     return rows
 
 
-def scan_rows(measurements: Sequence[Measurement], published: Published, whole_scans: bool) -> list[Row]:
+def scan_rows(measurements: Sequence[Measurement], whole_scans: bool) -> list[Row]:
     """Voxel sizes, heights and shares of the voxels of every site and contrast: every scan within the interval.
 
     Args:
         measurements: of the scans.
-        published: beside what.
         whole_scans: False for scans cut to a box, whose height and shares say nothing and are left out.
     """
-    rows = []
+    rows, published = [], published_scans()
     for group in sorted({m.group for m in measurements}):
         part = [m for m in measurements if m.group == group]
         spacing, voxels = published.spacing.get(group, {}), published.voxels.get(group, {})

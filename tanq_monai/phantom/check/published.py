@@ -1,4 +1,4 @@
-"""Published figures beside which the check puts its own; they and their sources are in ``published.yaml``."""
+"""Published figures of scans beside which the check puts its own; they and their sources are in ``published.yaml``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from importlib import resources
 
 import yaml
 
-Interval = tuple[float, float]
+from tanq_monai.anatomy.published import Interval
 
 VS, CSF, BONE = "VS / brain", "CSF / brain", "cochlea / petrous bone"
 COCHLEA, FLUID = "cochlea / brain", "cochlear fluid / brain"
@@ -18,12 +18,10 @@ LONDON_HRT2 = "London hrT2"
 
 
 @dataclass(frozen=True)
-class Published:
-    """The figures.
+class PublishedScans:
+    """What is published about scans.
 
     Args:
-        geometry: figure to its percentiles 5, 25, 50, 75, 95, mm or mm^3.
-        apart: of a patient's cochleae, mm: an interval for the median.
         voxels: group of scans ("ldn ceT1") to structure to p5 and p95 of its share of the voxels, percent.
         spacing: group of scans to "in plane" and "between slices" to the smallest and largest, mm.
         slab: contrast to the least and largest height of a scan, mm.
@@ -31,8 +29,6 @@ class Published:
         mixed: name of an unknown sequence to those which it may be.
     """
 
-    geometry: Mapping[str, tuple[float, ...]]
-    apart: Interval
     voxels: Mapping[str, Mapping[str, Interval]]
     spacing: Mapping[str, Mapping[str, Interval]]
     slab: Mapping[str, Interval]
@@ -46,7 +42,7 @@ class Published:
 
 
 @cache
-def published() -> Published:
+def published_scans() -> PublishedScans:
     """Read the figures.
 
     Ratios come from the signals of a sequence: the median of the cochlea's label is put beside perilymph on ceT1, where
@@ -57,9 +53,7 @@ def published() -> Published:
     data = yaml.safe_load(text)
     ratios = {name: _from_signals(signals) for name, signals in data["signals"].items()}
     ratios |= {name: _from_patient(values) for name, values in data["patients"].items()}
-    return Published(
-        geometry={figure: tuple(values) for figure, values in data["geometry"].items()},
-        apart=_interval(data["apart"]),
+    return PublishedScans(
         voxels=_intervals(data["voxels"]),
         spacing=_intervals(data["spacing"]),
         slab={contrast: _interval(values) for contrast, values in data["slab"].items()},

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tanq_monai.phantom.check.geometry import Mask, Vector, structure_masks
+from tanq_monai.anatomy.measured import Mask, Vector
+from tanq_monai.phantom.check.labels import masks_of
 
 _PONS = ((0.0, -10.0, 4.0), 7.0)  # middle of a ball, head frame, and its radius, mm
 _BEHIND = ((0.0, -26.0, 4.0), (13.0, 13.0, 13.0))  # middle and half size of a box with the fourth ventricle, mm
@@ -130,7 +131,7 @@ def _otsu(values: Vector) -> float:
 
 def _petrous(image: NDArray[Any], label: NDArray[np.uint8], affine: Vector) -> float:
     """Median over the shells round all labelled cochleae."""
-    cochlea = structure_masks(label)[1]
+    cochlea = masks_of(label)[1]
     pieces, _ = ndimage.label(cochlea, np.ones((3, 3, 3)))
     margin = np.ceil(_SHELL[1] / np.linalg.norm(affine[:3, :3], axis=0)).astype(int) + 1
     shell = np.zeros(label.shape, bool)

@@ -13,7 +13,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import check_renewable, renewing
 from tanq_monai.phantom.check.measure import Measurement
 from tanq_monai.phantom.check.population import FEWEST_FOR_MEDIAN, TOLERANCE, Row, geometry_rows, ratio_rows, scan_rows
-from tanq_monai.phantom.check.published import LONDON_HRT2, published
+from tanq_monai.phantom.check.published import LONDON_HRT2
 
 _TABLE, _PAGE = "phantom_check.csv", "phantom_check.md"
 _PERCENTILES = (5, 25, 50, 75, 95)
@@ -56,11 +56,10 @@ class Report:
     @property
     def sections(self) -> tuple[list[Row], list[Row], list[Row]]:
         """Rows of geometry, ratios and scans."""
-        figures = published()
         return (
-            geometry_rows(self.measurements, figures),
-            ratio_rows(self.measurements, figures),
-            scan_rows(self.measurements, figures, self.whole_scans),
+            geometry_rows(self.measurements),
+            ratio_rows(self.measurements),
+            scan_rows(self.measurements, self.whole_scans),
         )
 
     @property

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from tanq_monai.phantom.scanner.protocols import SITES, Contrast, Site
+from tanq_monai.scans.naming import LABEL_ENDING
 
 Subset = Literal["source", "target", "test", "paired"]
 SUBSETS: tuple[Subset, ...] = ("source", "target", "test", "paired")
@@ -75,7 +76,7 @@ class Case:
     def label_path(self, root: Path) -> Path:
         """File of the label; those of target and test lie apart, where no training of the adaptation looks."""
         above = root / WITHHELD if self.subset in ("target", "test") else root
-        return above / self.folder / f"{self.name}_Label.nii.gz"
+        return above / self.folder / f"{self.name}{LABEL_ENDING}"
 
     def seeds(self, seed: int) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
         """Of the patient and of the scan in the data set ``seed``, whatever other cases there are."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tanq_monai.segmentation.plausibility import find_components
+from tanq_monai.anatomy.components import find_components
 
 AFFINE = np.diag([0.5, 1.0, 3.0, 1.0])
 

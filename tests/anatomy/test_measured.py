@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from shared_data import shared_data_folder
 
-from tanq_monai.phantom.check.geometry import find_anatomy, geometry_figures, structure_masks
+from tanq_monai.anatomy.measured import Anatomy, find_anatomy, geometry_figures
+from tanq_monai.phantom.check.labels import masks_of
 
 AFFINE = np.diag([-0.5, -0.4, 1.5, 1.0])  # LPS, the order of all crossMoDA volumes
 AFFINE[:3, 3] = 50, 30, -20
@@ -30,8 +31,12 @@ def middle(name: str) -> np.ndarray:
     return AFFINE[:3, :3] @ np.mean(BOXES[name][1:], axis=1) + AFFINE[:3, 3]
 
 
+def anatomy_of(label: np.ndarray, affine: np.ndarray = AFFINE) -> Anatomy:
+    return find_anatomy(*masks_of(label), affine)
+
+
 def figures(label: np.ndarray, affine: np.ndarray = AFFINE) -> dict[str, float]:
-    return geometry_figures(find_anatomy(label, affine))
+    return geometry_figures(anatomy_of(label, affine))
 
 
 def test_a_box_has_its_volume_extent_and_place() -> None:
@@ -54,7 +59,7 @@ def test_a_box_has_its_volume_extent_and_place() -> None:
 
 def test_a_mirrored_head_has_the_same_figures_on_the_other_side() -> None:
     label = label_with(*BOXES)
-    one, other = find_anatomy(label, AFFINE), find_anatomy(label[::-1], AFFINE)
+    one, other = anatomy_of(label), anatomy_of(label[::-1])
     assert (one.side, other.side) == ("right", "left")
     swapped = {"right": "left", "left": "right"}
     for name, value in geometry_figures(one).items():
@@ -78,13 +83,13 @@ def test_labels_of_cross_moda_2023_are_vs_in_two_parts_and_cochlea_3() -> None:
     newer = np.where(label == 2, 3, label).astype(np.uint8)
     newer[45:55][newer[45:55] == 1] = 2
     assert figures(newer) == pytest.approx(figures(label))
-    np.testing.assert_array_equal(structure_masks(newer)[0], label == 1)
+    np.testing.assert_array_equal(masks_of(newer)[0], label == 1)
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_a_single_cochlea_is_on_the_tumors_side(side: str) -> None:
     label = label_with("right", "vs") if side == "right" else label_with("right", "vs")[::-1]
-    anatomy = find_anatomy(label, AFFINE)
+    anatomy = anatomy_of(label)
     assert anatomy.side == side
     assert (anatomy.right is None) == (side == "left")
     found = geometry_figures(anatomy)
@@ -98,7 +103,7 @@ def test_without_a_tumor_its_figures_are_absent_and_the_cochleae_measured() -> N
     found = figures(label_with("right", "left"))
     assert np.isnan([found["VS volume"], found["VS up-down"], found["VS medial"]]).all()
     assert found["right cochlea volume"] > 0
-    assert find_anatomy(label_with("left"), AFFINE).left is not None
+    assert anatomy_of(label_with("left")).left is not None
 
 
 def test_an_empty_label_has_no_figures() -> None:

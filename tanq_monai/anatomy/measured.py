@@ -1,4 +1,4 @@
-"""Size and place of the labelled structures of one scan, from its label map and affine alone.
+"""Size and place of the labelled structures of one scan, from its label map and affine alone; which ear is which.
 
 Positions are in scanner axes (RAS): x right, y anterior, z superior, mm.
 """
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
+
+from tanq_monai.structures import Roles
 
 Vector = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -43,11 +45,6 @@ class Anatomy:
     left: Structure | None
 
     @property
-    def cochleae(self) -> tuple[Structure, ...]:
-        """Those that are labelled."""
-        return tuple(ear for ear in (self.right, self.left) if ear is not None)
-
-    @property
     def ears(self) -> tuple[Vector, Vector] | None:
         """Places of the right and left cochlea; one that has no label lies opposite the other. None without any."""
         across = np.array([APART, 0.0, 0.0])
@@ -64,35 +61,43 @@ class Anatomy:
         return "right" if right < left else "left"
 
 
-def structure_masks(label: NDArray[np.uint8]) -> tuple[Mask, Mask]:
-    """Voxels of VS and of the cochleae: 1 and 2, or, where there is a 3, as in crossMoDA 2023, 1 or 2 and 3."""
-    last = 3 if np.any(label == 3) else 2
-    vs: Mask = (label >= 1) & (label < last)
-    cochlea: Mask = label == last
-    return vs, cochlea
+def structure_masks(labels: NDArray[np.uint8], roles: Roles) -> tuple[Mask, Mask]:
+    """Voxels of the VS, all its parts, and of the cochleae."""
+    cochlea: Mask = labels == roles.cochlea
+    return np.isin(labels, roles.vs), cochlea
 
 
-def find_anatomy(label: NDArray[np.uint8], affine: Vector) -> Anatomy:
-    """Measure what is labelled.
-
-    The cochlea voxels are split between the two ears in the middle of their reach. A single cochlea is on the side away
-    from which the tumor lies, without a tumor on the side of the grid's middle on which it lies.
+def between_ears(across: Vector) -> float | None:
+    """What parts the cochlea voxels of two ears: the middle of their reach; None where they are one ear's.
 
     Args:
-        label: (I, J, K), see :func:`structure_masks`.
+        across: places of the voxels from left to right or back, mm.
+    """
+    return float(across.min() + across.max()) / 2 if np.ptp(across) > _TWO_SIDED else None
+
+
+def find_anatomy(vs: Mask, cochlea: Mask, affine: Vector) -> Anatomy:
+    """Measure what is labelled.
+
+    A single cochlea is on the side away from which the tumor lies, without a tumor on the side of the grid's middle on
+    which it lies.
+
+    Args:
+        vs: (I, J, K), voxels of the tumor.
+        cochlea: of the same shape, voxels of both cochleae.
         affine: (4, 4), voxel index to RAS, mm.
     """
-    vs_mask, cochlea_mask = structure_masks(label)
-    vs = _measure(np.argwhere(vs_mask), affine)
-    index = np.argwhere(cochlea_mask)
+    tumor = _measure(np.argwhere(vs), affine)
+    index = np.argwhere(cochlea)
     if len(index) == 0:
-        return Anatomy(vs, None, None)
+        return Anatomy(tumor, None, None)
     x = index @ affine[0, :3] + affine[0, 3]
-    if np.ptp(x) > _TWO_SIDED:
-        middle = (x.min() + x.max()) / 2
-        return Anatomy(vs, _measure(index[x > middle], affine), _measure(index[x <= middle], affine))
+    middle = between_ears(x)
+    if middle is not None:
+        return Anatomy(tumor, _measure(index[x > middle], affine), _measure(index[x <= middle], affine))
     ear = _measure(index, affine)
-    return Anatomy(vs, ear, None) if _is_right(float(x.mean()), vs, label.shape, affine) else Anatomy(vs, None, ear)
+    is_right = _is_right(float(x.mean()), tumor, vs.shape, affine)
+    return Anatomy(tumor, ear, None) if is_right else Anatomy(tumor, None, ear)
 
 
 def geometry_figures(anatomy: Anatomy) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""What published patients say of VS and cochleae: sizes, places, ears; and what a label map can be beside them."""

@@ -1,0 +1,116 @@
+"""What a schwannoma and two cochleae can be: which pieces of a label map are some, and how usual their volumes are."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import NamedTuple
+
+from tanq_monai.anatomy.components import Component, apart, are_opposite
+from tanq_monai.anatomy.measured import Anatomy, Structure
+from tanq_monai.anatomy.published import published
+from tanq_monai.errors import InputError
+
+Interval = Sequence[float]
+
+
+@dataclass(frozen=True)
+class Plausible:
+    """Within which bounds a piece is a VS or a cochlea. A piece is left out only where no patient has such a one.
+
+    Args:
+        vs_mm3: volume of the VS; percentiles 1 and 99 of 240 patients.
+        cochlea_mm3: volume of one cochlea; percentiles 1 and 99 of 145.
+        vs_to_cochlea_mm: from the centroid of the VS to that of the nearest cochlea; smallest and largest of 143.
+        cochleae_apart_mm: between the centroids of both cochleae; 68 to 71, and 8 to either side, for what is found of
+            them may be halves.
+        fragment_mm3: a piece below is no candidate; half of the smallest cochlea.
+        join_mm: pieces of a cochlea that are this near are one: a slice of 1.5 mm may miss in a label of three to six.
+
+    Raises:
+        InputError: when an interval is reversed or a size negative.
+    """
+
+    vs_mm3: Interval = field(default_factory=lambda: published().vs_mm3)
+    cochlea_mm3: Interval = field(default_factory=lambda: published().cochlea_mm3)
+    vs_to_cochlea_mm: Interval = field(default_factory=lambda: published().vs_to_cochlea_mm)
+    cochleae_apart_mm: Interval = field(default_factory=lambda: published().cochleae_apart_mm)
+    fragment_mm3: float = field(default_factory=lambda: published().fragment_mm3)
+    join_mm: float = 3.0
+
+    def __post_init__(self) -> None:
+        for name in ("vs_mm3", "cochlea_mm3", "vs_to_cochlea_mm", "cochleae_apart_mm"):
+            interval = getattr(self, name)
+            if len(interval) != 2 or not 0 <= interval[0] <= interval[1]:
+                raise InputError(name, f"is {interval}", "give the smallest and the largest value")
+        for name in ("fragment_mm3", "join_mm"):
+            if getattr(self, name) < 0:
+                raise InputError(name, f"is {getattr(self, name)}", "give 0 or more")
+
+    def cochleae(self, components: Sequence[Component]) -> tuple[Component, ...]:
+        """One component, or two that can be both ears of a head: those that weigh most together."""
+        candidates = [one for one in components if one.volume >= self.fragment_mm3]
+        pairs = [pair for pair in combinations(candidates, 2) if self._can_be_ears(*pair)]
+        choices: list[tuple[Component, ...]] = [*pairs, *((one,) for one in candidates)]
+        return max(choices, key=lambda chosen: sum(one.weight for one in chosen), default=())
+
+    def vs(self, components: Sequence[Component], cochleae: Iterable[Component]) -> tuple[Component, ...]:
+        """The component that weighs most of those as far from the nearest cochlea as a VS can be; none where none is.
+
+        Without a cochlea the place is not judged.
+        """
+        ears = [ear.center for ear in cochleae]
+        candidates = [
+            one
+            for one in components
+            if one.volume >= self.fragment_mm3
+            and (not ears or within(min(apart(one.center, ear) for ear in ears), self.vs_to_cochlea_mm))
+        ]
+        return (max(candidates, key=lambda one: one.weight),) if candidates else ()
+
+    def _can_be_ears(self, one: Component, other: Component) -> bool:
+        return are_opposite(one, other) and within(apart(one.center, other.center), self.cochleae_apart_mm)
+
+
+class Judgement(NamedTuple):
+    """One organ's volume beside that of patients.
+
+    Args:
+        organ: VS, all its parts together; or the cochlea of one side.
+        mm3: its volume; 0 where it is missing.
+        usual: percentiles 5 and 95 of the patients, mm3.
+        deviation: 0 at their median, 1 at the percentiles 5 and 95, linear in the logarithm; inf where it is missing.
+    """
+
+    organ: str
+    mm3: float
+    usual: tuple[float, float]
+    deviation: float
+
+    @property
+    def doubt(self) -> str:
+        """What is implausible, or nothing."""
+        if self.deviation <= 1:
+            return ""
+        size = f"of {self.mm3:,.0f} mm³" if self.mm3 else "missing"
+        return f"{self.organ} {size} (usual {self.usual[0]:,.0f} to {self.usual[1]:,.0f} mm³)"
+
+
+def judge(anatomy: Anatomy) -> list[Judgement]:
+    """VS and the cochlea of either ear beside the published volumes; a fragment is none."""
+    organs = {"VS": anatomy.vs, "right cochlea": anatomy.right, "left cochlea": anatomy.left}
+    return [_judgement(organ, structure) for organ, structure in organs.items()]
+
+
+def within(value: float, interval: Interval) -> bool:
+    """Whether a value lies in a closed interval."""
+    return bool(interval[0] <= value <= interval[1])
+
+
+def _judgement(organ: str, structure: Structure | None) -> Judgement:
+    low, _, median, _, high = published().geometry[f"{organ.rpartition(' ')[2]} volume"]
+    if structure is None or structure.volume < published().fragment_mm3:
+        return Judgement(organ, 0.0, (low, high), math.inf)
+    bound = high if structure.volume > median else low
+    deviation = math.log(structure.volume / median) / math.log(bound / median)
+    return Judgement(organ, structure.volume, (low, high), deviation)
