@@ -135,13 +135,13 @@ def evaluate(
         seed: of the bootstrap intervals.
     """
     from tanq_monai.metrics import evaluate_folder
-    from tanq_monai.structures import STRUCTURES
+    from tanq_monai.structures import STRUCTURES, ScoredStructures
 
     evaluation = evaluate_folder(
         pred,
         truth,
         against_dir=against,
-        structures=structures or STRUCTURES,
+        structures=ScoredStructures(structures or STRUCTURES),
         definition=assd,
         seed=seed,
     )
@@ -174,7 +174,7 @@ def adapt(
         styles: parts of file names that tell looks of hrT2 apart (sites, sequences), e.g. '["ldn", "etz"]'.
     """
     from tanq_monai.adaptation import run_adaptation
-    from tanq_monai.structures import STRUCTURES
+    from tanq_monai.structures import STRUCTURES, Structures
 
     done = run_adaptation(
         dataset_dir,
@@ -182,7 +182,7 @@ def adapt(
         size,
         seed,
         truth_dir,
-        structures or STRUCTURES,
+        Structures(structures or STRUCTURES),
         styles or (),
     )
     sys.stdout.write(f"Research only. Labels: {done.labels}, to look through: {done.report}\n")
@@ -200,9 +200,10 @@ def import_nnunet(
         orientation: where the axes of its training scans point, as nibabel's nib-ls tells; crossMoDA's to LPS.
     """
     from tanq_monai.segmentation.import_nnunet import import_nnunet as make_bundle
-    from tanq_monai.structures import STRUCTURES
+    from tanq_monai.structures import STRUCTURES, Structures
 
-    for name, checkpoint in make_bundle(results, output_dir, structures or STRUCTURES, orientation).items():
+    named = Structures(structures or STRUCTURES)
+    for name, checkpoint in make_bundle(results, output_dir, named, orientation).items():
         sys.stdout.write(f"{name}: {checkpoint.parent.name}/{checkpoint.name}\n")
     sys.stdout.write(f"{output_dir} runs with configs/ensemble.yaml, without postprocessing of nnU-Net's\n")
 
@@ -246,14 +247,14 @@ def report(
         title: of the page.
     """
     from tanq_monai.report import write_report
-    from tanq_monai.structures import STRUCTURES, single_values
+    from tanq_monai.structures import STRUCTURES, Structures
 
     write_report(
         scans,
         pred,
         output,
         truth_dir=truth,
-        structures=single_values(structures or STRUCTURES),
+        structures=Structures(structures or STRUCTURES),
         title=title,
     )
 

@@ -8,9 +8,11 @@ import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
+from tanq_monai.structures import Structures
+
 LPS = np.diag([-0.5, -0.5, 1.5, 1.0])
 SHAPE = (12, 10, 6)
-THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}  # crossMoDA 2023
+THREE = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})  # crossMoDA 2023
 
 
 def scan(seed: int = 0) -> np.ndarray:

@@ -1,7 +1,6 @@
 """A segmenter of slices as a training leaves it, small and with random weights."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 
 from tanq_monai.scans.raw_dataset import describe_dataset
 from tanq_monai.segmentation.plans import network_from_plans
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 SMALL_MODEL = Path(__file__).parent / "small_model"  # of volumes
 _LAYERS = {
@@ -24,9 +23,7 @@ _LAYERS = {
 }
 
 
-def slice_segmenter(
-    folder: Path, pixel_mm: float = 0.5, structures: Mapping[str, int] = STRUCTURES, **changes: Any
-) -> Path:
+def slice_segmenter(folder: Path, pixel_mm: float = 0.5, structures: Structures = STRUCTURES, **changes: Any) -> Path:
     """Fill a model folder: the small model's plan on patches of 32 x 32 pixels, with ``changes``."""
     folder.mkdir()
     plan = json.loads((SMALL_MODEL / "plans.json").read_text())

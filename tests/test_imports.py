@@ -15,7 +15,7 @@ ALLOWED = {
     "files": frozenset({"errors"}),
     "precision": frozenset({"errors"}),
     "progress": frozenset(),
-    "choices": frozenset({"errors"}),
+    "choices": frozenset({"errors", "structures"}),
     "steps": BASE,
     "ranks": frozenset(),
     "inferers": frozenset({"errors"}),

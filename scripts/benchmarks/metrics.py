@@ -14,7 +14,7 @@ from tanq_monai.metrics import evaluate_case, voxel_spacing
 from tanq_monai.metrics.scoring import Truth, score_labels
 from tanq_monai.scans.grid import in_scanner
 from tanq_monai.scans.labels import LabelMap
-from tanq_monai.structures import STRUCTURES, label_values
+from tanq_monai.structures import STRUCTURES, ScoredStructures
 
 SPEED_BAR = 10.0  # times MedPy's
 DIFFERENCE_BAR = 1e-6
@@ -62,7 +62,7 @@ def speed_over_medpy(prediction: Labels, truth: Labels, repeats: int) -> tuple[f
 def ours(prediction: Labels, truth: Labels) -> list[float]:
     """Dice and ASSD of every structure, with the directed definition."""
     case = Truth("", LabelMap(truth, in_scanner(truth.shape, AFFINE)))
-    scores = score_labels(prediction, case, label_values(STRUCTURES), "directed")
+    scores = score_labels(prediction, case, ScoredStructures(STRUCTURES), "directed")
     return [number for score in scores for number in (score.dice, score.assd_mm)]
 
 

@@ -1,7 +1,7 @@
 """From a crossMoDA folder to segmented hrT2: both translators, their views, self-training, ensemble, scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir
 from tanq_monai.steps import Step, StepRunner, bundle_step
-from tanq_monai.structures import STRUCTURES, roles_of
+from tanq_monai.structures import STRUCTURES, Structures
 
 TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
 # Names of the folders in crossMoDA 2022 and 2023, and in 2021.
@@ -70,7 +70,7 @@ class Adaptation:
     truth: Path | None = None
     target_truth: Path | None = None
     translators: str | Path | None = None
-    structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
+    structures: Structures = STRUCTURES
 
     @property
     def segmented(self) -> Path:
@@ -163,7 +163,7 @@ def run_adaptation(
     size: str = "paper",
     seed: int = 0,
     truth_dir: str | Path | None = None,
-    structures: Mapping[str, int] = STRUCTURES,
+    structures: Structures = STRUCTURES,
     styles: Sequence[str] = (),
 ) -> Adaptation:
     """Run what is left to do of an adaptation.
@@ -183,7 +183,7 @@ def run_adaptation(
     truth = None if truth_dir is None else Path(truth_dir).resolve()
     if truth is not None and not truth.is_dir():
         raise InputError(truth, "is not a folder", "give the folder of the labels, or none")
-    roles_of(structures)
+    structures.roles()  # which the self-training wants, after days of training
     scans = find_scans(dataset_dir)
     settings = replace(settings_of(size), looks={"styles": list(styles)} if styles else {})
     root = check_output_dir(output_dir).resolve()

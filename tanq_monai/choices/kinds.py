@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
+from tanq_monai.structures import ScoredStructures
+
 FLAG_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as in YAML
 
 
@@ -250,18 +252,17 @@ class Entries(Kind):
 
 @dataclass(frozen=True)
 class Labels(Kind):
-    """Names of structures and their label values, 1 to 255; several values make a union, which may overlap others."""
+    """Names of structures and their label values, as :class:`tanq_monai.structures.ScoredStructures` has them.
+
+    They stay a plain mapping, which MONAI's configs and command lines may hold.
+    """
 
     def __str__(self) -> str:
         return "{VS: 1, cochlea: 2} or the like, with values from 1 to 255, each of one structure"
 
     def _parse(self, value: Any) -> dict[str, Any]:
-        structures = Entries(Items(Whole(1, 255))).parse(value)
-        single = [numbers[0] for numbers in structures.values() if len(numbers) == 1]
-        named = all(isinstance(name, str) and name.strip() for name in structures)
-        if not structures or not named or len(set(single)) < len(single):
-            raise ValueError
-        return {name: numbers[0] if len(numbers) == 1 else numbers for name, numbers in structures.items()}
+        structures = ScoredStructures(Entries(Items(Whole())).parse(value))
+        return {name: values[0] if len(values) == 1 else list(values) for name, values in structures.items()}
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 Axes: channels (ceT1, label map, hrT2), H x W pixels.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +23,14 @@ from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import ENDING, TARGET_DOMAIN
 from tanq_monai.scans.volume import Volume, read_grid, read_volume
-from tanq_monai.structures import STRUCTURES, numbered
+from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import scale_to_unit_range
 from tanq_monai.transforms.labels import to_regions
 from tanq_monai.transforms.magnitude import to_magnitude
 
 
-def find_pairs(folder: str | Path, structures: Mapping[str, int] = STRUCTURES) -> Listing:
+def find_pairs(folder: str | Path, structures: Structures = STRUCTURES) -> Listing:
     """The patients of ``folder`` with ``{case}_hrT2``, ``{case}_Label``, on its grid, and ``{case}_ceT1.nii.gz``.
 
     Args:
@@ -68,10 +67,10 @@ class PairStore(SliceStore):
         source = _on_grid(read_volume(case["ceT1"]), target.grid)
         if not source.any():
             raise InputError(case["ceT1"], "shows nothing where hrT2 lies", "give scans of one session")
-        label = read_labels(case["label"], numbered(self.size.structures), target.grid, "its image").labels
+        label = read_labels(case["label"], self.known, target.grid, "its image").labels
         grid = plan_slices(source, target.affine, self.size.pixels, self.size.pixel_mm, label, self.size.slab_mm)
         ce_t1, hr_t2 = (scale_to_unit_range(grid.to_slices(image)) * STEPS for image in (source, target.voxels))
-        regions = to_regions(grid.to_slices(label, mode="nearest"), self.size.structures)
+        regions = to_regions(grid.to_slices(label, mode="nearest"), self.region_of)
         return np.rint(np.stack([ce_t1, regions, hr_t2], axis=1)).astype(np.int16)
 
 

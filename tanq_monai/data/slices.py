@@ -4,8 +4,8 @@ Axes: 2 channels (image in [-1, 1], map of the translator's regions), H x W pixe
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,7 @@ from tanq_monai.scans.folder import Case, problems_of, style_of
 from tanq_monai.scans.grid import STORED
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_grid, read_volume
-from tanq_monai.structures import STRUCTURES, numbered, region_values
+from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.transforms.geometry import plan_slices, slice_heights
 from tanq_monai.transforms.intensity import scale_to_unit_range
 from tanq_monai.transforms.labels import to_regions
@@ -43,19 +43,13 @@ class SliceSize:
         pixel_mm: mm per pixel.
         slab_mm: height round the structures; without label round the volume's middle.
         structures: names and values of the scans' labels, which slices show as regions of the translator, see
-            :func:`tanq_monai.transforms.labels.region_values`.
-
-    Raises:
-        InputError: when a structure is of no region.
+            :meth:`tanq_monai.structures.Structures.regions`.
     """
 
     pixels: int = 256
     pixel_mm: float = 0.41
     slab_mm: float | None = 60.0
-    structures: Mapping[str, int] = field(default_factory=lambda: dict(STRUCTURES))
-
-    def __post_init__(self) -> None:
-        region_values(self.structures)  # a mistake is told before a scan is read
+    structures: Structures = STRUCTURES
 
 
 class Slices(Protocol):
@@ -90,14 +84,15 @@ class SliceStore:
         styles: parts of the cases' names, see :func:`tanq_monai.scans.folder.style_of`.
 
     Raises:
-        InputError: for a header that cannot be read, or a name without style; when a slice is asked for, for a scan or
-            label that cannot be used.
+        InputError: for structures of no region or not numbered 1, 2, 3, ..., a header that cannot be read, or a name
+            without style; when a slice is asked for, for a scan or label that cannot be used.
     """
 
     def __init__(
         self, cases: Sequence[Case], size: SliceSize, folder: str | Path, styles: Sequence[str] = ("",)
     ) -> None:
         self.cases, self.size, self.folder = list(cases), size, Path(folder)
+        self.known, self.region_of = size.structures.numbered(), size.structures.regions()
         grids = [read_grid(case["image"]) for case in self.cases]
         heights = [slice_heights(grid.shape, grid.affine, size.slab_mm) for grid in grids]
         self.heights = np.concatenate(heights)
@@ -123,9 +118,7 @@ class SliceStore:
         """
         found = 0
         for case in self.cases:
-            label, grid = read_labels(
-                case["label"], numbered(self.size.structures), read_grid(case["image"]), "its image"
-            )
+            label, grid = read_labels(case["label"], self.known, read_grid(case["image"]), "its image")
             upright, _ = grid.turned(label, STORED)
             found += int((upright > 0).any(axis=(0, 1)).sum())
             if found >= slices:
@@ -157,7 +150,14 @@ class SliceStore:
             np.save(stream, slices)
 
     def _cut(self, case: Case) -> NDArray[np.int16]:
-        return _cut(case, self.size)
+        """The slices of a scan as they lie on disk, (Z, 2, H, W)."""
+        size, scan, label = self.size, read_volume(case["image"]), None
+        if "label" in case:
+            label = read_labels(case["label"], self.known, scan.grid, "its image").labels
+        grid = plan_slices(scan.voxels, scan.affine, size.pixels, size.pixel_mm, label, size.slab_mm)
+        image = scale_to_unit_range(grid.to_slices(scan.voxels)) * STEPS
+        labels = np.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")
+        return np.rint(np.stack([image, to_regions(labels, self.region_of)], axis=1)).astype(np.int16)
 
     @property
     def stamp(self) -> str:
@@ -253,15 +253,3 @@ def _partners(wanted: Heights, heights: Heights, rng: np.random.Generator) -> ND
 
 def _sources(case: Case) -> list[str]:
     return [case[key] for key in ("image", "label", "ceT1") if key in case]
-
-
-def _cut(case: Case, size: SliceSize) -> NDArray[np.int16]:
-    """The slices of a scan as they lie on disk, (Z, 2, H, W)."""
-    scan = read_volume(case["image"])
-    label = None
-    if "label" in case:
-        label = read_labels(case["label"], numbered(size.structures), scan.grid, "its image").labels
-    grid = plan_slices(scan.voxels, scan.affine, size.pixels, size.pixel_mm, label, size.slab_mm)
-    image = scale_to_unit_range(grid.to_slices(scan.voxels)) * STEPS
-    labels = np.zeros_like(image) if label is None else grid.to_slices(label, mode="nearest")
-    return np.rint(np.stack([image, to_regions(labels, size.structures)], axis=1)).astype(np.int16)

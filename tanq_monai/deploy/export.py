@@ -41,7 +41,7 @@ from tanq_monai.files import check_output_file, replacing
 from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.phantom import Case, scan_case
 from tanq_monai.segmentation.inferer import PlanInferer
-from tanq_monai.segmentation.plans import patch_size_from_plans, read_labels, space_from_plans, strides_from_plans
+from tanq_monai.segmentation.plans import patch_size_from_plans, read_structures, space_from_plans, strides_from_plans
 from tanq_monai.structures import REGIONS
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import PERCENTILE, scale_to_unit_range
@@ -146,8 +146,8 @@ def _compare(made: Export, network: nn.Module, path: Path) -> Parity:
 
 def _segmenter(network: nn.Module, folder: Path) -> Export:
     plans, dataset = (folder / "models" / name for name in ("plans.json", "dataset.json"))
-    space, window, classes = space_from_plans(plans), patch_size_from_plans(plans), read_labels(dataset)
-    strides = strides_from_plans(plans)
+    space, window, strides = space_from_plans(plans), patch_size_from_plans(plans), strides_from_plans(plans)
+    classes = {"background": 0, **read_structures(dataset)}
     scan, affine, _ = _virtual_patient("hrT2")
     crop, placement = crop_and_normalize(scan, affine, space)
     target = space.target_spacing(placement.spacing)

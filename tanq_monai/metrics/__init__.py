@@ -11,20 +11,19 @@ from tanq_monai.metrics.surface_distance import (
     surface_indices,
     voxel_spacing,
 )
-from tanq_monai.structures import STRUCTURES, Structures, label_values
+from tanq_monai.structures import STRUCTURES, ScoredStructures
 
 __all__ = [
     "EMPTY_PREDICTION_MM",
     "STRUCTURES",
     "Evaluation",
-    "Structures",
+    "ScoredStructures",
     "average_surface_distance",
     "bootstrap_interval",
     "compare",
     "dice",
     "evaluate_case",
     "evaluate_folder",
-    "label_values",
     "paired_statistics",
     "summarize",
     "summarize_sites",

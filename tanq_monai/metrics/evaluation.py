@@ -12,13 +12,13 @@ import pandas as pd
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import check_renewable, renewing
 from tanq_monai.metrics.comparison import compare
-from tanq_monai.metrics.scoring import Score, Values, read_truth, score_prediction
+from tanq_monai.metrics.scoring import SCORED, Score, read_truth, score_prediction
 from tanq_monai.metrics.statistics import summarize_sites
 from tanq_monai.metrics.surface_distance import EMPTY_PREDICTION_MM, Definition
 from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, summary_cells
 from tanq_monai.scans.folder import find_labels
 from tanq_monai.scans.naming import LABEL_ENDING
-from tanq_monai.structures import STRUCTURES, Structures, label_values
+from tanq_monai.structures import ScoredStructures
 
 _ASSD = {"directed": "mean of the two directed means", "pooled": "pooled mean over both surfaces"}
 
@@ -126,7 +126,7 @@ def evaluate_folder(
     truth_dir: str | Path,
     *,
     against_dir: str | Path | None = None,
-    structures: Structures = STRUCTURES,
+    structures: ScoredStructures = SCORED,
     definition: Definition = "directed",
     seed: int = 0,
 ) -> Evaluation:
@@ -143,22 +143,21 @@ def evaluate_folder(
         seed: of the bootstrap intervals.
 
     Raises:
-        InputError: when a folder does not exist, ``truth_dir`` holds no label file, structures or definition are none,
-            or no truth that could be scored holds any of the structures.
+        InputError: when a folder does not exist, ``truth_dir`` holds no label file, the definition is none, or no
+            truth that could be scored holds any of the structures.
         InputErrors: when no case of ``prediction_dir`` could be scored.
     """
     if definition not in get_args(Definition):
         raise InputError(f"assd {definition}", "is no definition", f"choose one of {', '.join(get_args(Definition))}")
-    values = label_values(structures)
     truths = find_labels(truth_dir)
     if not truths:
         raise InputError(truth_dir, f"holds no *{LABEL_ENDING}", "give the folder with the true labels")
     folders = [(Path(f), find_labels(f)) for f in (prediction_dir, against_dir) if f is not None]
-    tables, mistakes = _score(folders, truths, values, definition)
+    tables, mistakes = _score(folders, truths, structures, definition)
     if tables[0].empty:
         raise InputErrors(mistakes)
     if tables[0]["dice"].isna().all():
-        listed = ", ".join(values)
+        listed = ", ".join(structures)
         raise InputError(truth_dir, f"has no {listed} in any case", "give another truth, or other structures")
     names = _short_names([folder for folder, _ in folders]) if len(folders) > 1 else Evaluation.names
     return Evaluation(tables[0], tuple(mistakes), definition, tables[1] if tables[1:] else None, names, seed)
@@ -167,7 +166,7 @@ def evaluate_folder(
 def _score(
     folders: Sequence[tuple[Path, Mapping[str, Path]]],
     truths: Mapping[str, Path],
-    values: Values,
+    structures: ScoredStructures,
     definition: Definition,
 ) -> tuple[list[pd.DataFrame], list[InputError]]:
     """One table of scores per folder; every truth is read once."""
@@ -175,14 +174,14 @@ def _score(
     mistakes: list[InputError] = []
     for case, path in truths.items():
         try:
-            truth = read_truth(path, values)
+            truth = read_truth(path, structures)
         except InputError as mistake:
             mistakes.append(mistake)
             continue
         for (folder, predictions), found in zip(folders, rows, strict=True):
             try:
                 prediction = predictions.get(case, folder / f"{case}{LABEL_ENDING}")
-                found.extend(score_prediction(prediction, truth, values, definition))
+                found.extend(score_prediction(prediction, truth, structures, definition))
             except InputError as mistake:
                 mistakes.append(mistake)
     columns = [field.name for field in fields(Score)]

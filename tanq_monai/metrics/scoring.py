@@ -1,6 +1,5 @@
 """Scores of one case: Dice, surface distance and volumes of every structure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +11,10 @@ from tanq_monai.metrics.statistics import site_of
 from tanq_monai.metrics.surface_distance import Definition, average_surface_distance, voxel_indices, voxel_spacing
 from tanq_monai.scans.labels import LabelMap, read_labels
 from tanq_monai.scans.naming import case_of
-from tanq_monai.structures import STRUCTURES, Structures, label_values, mask_of
+from tanq_monai.structures import STRUCTURES, ScoredStructures
 
 Labels = npt.NDArray[np.uint8]
-Values = Mapping[str, tuple[int, ...]]
+SCORED = ScoredStructures(STRUCTURES)
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ def evaluate_case(
     prediction_path: str | Path,
     truth_path: str | Path,
     *,
-    structures: Structures = STRUCTURES,
+    structures: ScoredStructures = SCORED,
     definition: Definition = "directed",
 ) -> list[Score]:
     """Score one case, one row per structure; Dice and ASSD are nan where the truth lacks the structure.
@@ -43,8 +42,8 @@ def evaluate_case(
     Raises:
         InputError: when a file is missing or unusable, or the prediction is not on the grid of the truth.
     """
-    values = label_values(structures)
-    return score_prediction(Path(prediction_path), read_truth(Path(truth_path), values), values, definition)
+    truth = read_truth(Path(truth_path), structures)
+    return score_prediction(Path(prediction_path), truth, structures, definition)
 
 
 @dataclass(frozen=True)
@@ -60,33 +59,35 @@ class Truth:
     volume: LabelMap
 
 
-def read_truth(path: Path, values: Values) -> Truth:
+def read_truth(path: Path, structures: ScoredStructures) -> Truth:
     """The true labels of one case.
 
     Raises:
         InputError: when the file is missing or unusable.
     """
-    return Truth(case_of(path), read_labels(path, _known(values)))
+    return Truth(case_of(path), read_labels(path, _known(structures)))
 
 
-def score_prediction(path: Path, truth: Truth, values: Values, definition: Definition) -> list[Score]:
+def score_prediction(path: Path, truth: Truth, structures: ScoredStructures, definition: Definition) -> list[Score]:
     """Score one prediction, one row per structure.
 
     Raises:
         InputError: when the file is missing or unusable, or not on the grid of the truth.
     """
-    prediction = read_labels(path, _known(values), truth.volume.grid, "the truth")
-    return score_labels(prediction.labels, truth, values, definition)
+    prediction = read_labels(path, _known(structures), truth.volume.grid, "the truth")
+    return score_labels(prediction.labels, truth, structures, definition)
 
 
-def score_labels(found: Labels, truth: Truth, values: Values, definition: Definition = "directed") -> list[Score]:
+def score_labels(
+    found: Labels, truth: Truth, structures: ScoredStructures, definition: Definition = "directed"
+) -> list[Score]:
     """Score the label map ``found`` (X, Y, Z), which lies on the grid of the truth, one row per structure."""
     affine = truth.volume.affine
     spacing, voxel_mm3 = voxel_spacing(affine), float(abs(np.linalg.det(affine[:3, :3])))
     found, true = _cropped(found, truth.volume.labels)
     rows = []
-    for name, of_structure in values.items():
-        found_mask, true_mask = mask_of(found, of_structure), mask_of(true, of_structure)
+    for name, values in structures.items():
+        found_mask, true_mask = _mask_of(found, values), _mask_of(true, values)
         rows.append(
             Score(
                 case=truth.case,
@@ -101,8 +102,16 @@ def score_labels(found: Labels, truth: Truth, values: Values, definition: Defini
     return rows
 
 
-def _known(values: Values) -> frozenset[int]:
-    return frozenset({0, *(value for several in values.values() for value in several)})
+def _known(structures: ScoredStructures) -> frozenset[int]:
+    return frozenset({0, *(value for values in structures.values() for value in values)})
+
+
+def _mask_of(labels: Labels, values: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Where ``labels`` have one of the values."""
+    mask: npt.NDArray[np.bool_] = labels == values[0]
+    for value in values[1:]:
+        mask |= labels == value
+    return mask
 
 
 def _cropped(found: Labels, true: Labels) -> tuple[Labels, Labels]:

@@ -4,7 +4,6 @@ Whatever the storage order, x then runs to the patient's left, y to the back and
 slice is what a radiologist expects. Positions in the plane are mm from the corner of the volume.
 """
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import nibabel as nib
@@ -13,7 +12,7 @@ import numpy.typing as npt
 
 from tanq_monai.anatomy.measured import between_ears
 from tanq_monai.metrics import voxel_spacing
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 EARS_MM = (104.0, 64.0)  # both cochleae lie 68-71 mm apart
 
@@ -59,7 +58,7 @@ def turned_to_lps(image: nib.Nifti1Image) -> Volume:
     return Volume(np.asarray(turned.dataobj), voxel_spacing(turned.affine))
 
 
-def largest_slices(labels: Volume, structures: Mapping[str, int] = STRUCTURES) -> dict[str, int]:
+def largest_slices(labels: Volume, structures: Structures = STRUCTURES) -> dict[str, int]:
     """The slice where each structure is largest, each slice once; the middle one, unnamed, without any."""
     slices: dict[str, int] = {}
     for name, value in structures.items():
@@ -81,7 +80,7 @@ def sides(labels: Volume, name: str, value: int) -> dict[str, npt.NDArray[np.int
     return {f"right {name}": where[left <= middle], f"left {name}": where[left > middle]}
 
 
-def places(labels: Volume, structures: Mapping[str, int] = STRUCTURES) -> list[Place]:
+def places(labels: Volume, structures: Structures = STRUCTURES) -> list[Place]:
     """Every structure, the cochlea of either side; the middle of the volume if there is no structure."""
     found = []
     for name, value in structures.items():

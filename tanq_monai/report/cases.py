@@ -1,7 +1,7 @@
 """A case of the report: its files read and checked, measured, drawn, and put into words."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.labels import LabelMap, read_labels, read_share
 from tanq_monai.scans.naming import CONFIDENCE_ENDING, LABEL_ENDING
 from tanq_monai.scans.volume import read_volume
-from tanq_monai.structures import label_values
+from tanq_monai.structures import ScoredStructures, Structures
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,7 @@ class ReportedCase:
         return [*missed, *invented, *doubts, *outside]
 
 
-def report_case(
-    case: Case, prediction_dir: Path, truth_dir: Path | None, structures: Mapping[str, int]
-) -> ReportedCase:
+def report_case(case: Case, prediction_dir: Path, truth_dir: Path | None, structures: Structures) -> ReportedCase:
     """Read, measure and draw a case.
 
     Args:
@@ -113,14 +111,14 @@ def report_case(
     if truth_dir is not None:
         truth = read_labels(truth_dir / prediction.name, structures.values(), volume.grid)
         true = turned_to_lps(volume.grid.image(truth.labels))
-        scores = score_labels(labels.labels, Truth(name, truth), label_values(structures))
+        scores = score_labels(labels.labels, Truth(name, truth), ScoredStructures(structures))
     sure = _confidence(prediction_dir / f"{name}{CONFIDENCE_ENDING}", volume.grid)
     figures = _figures(found, structures, sure, scores)
     stack = make_stack(scan, found, true, structures)
     return ReportedCase(name, figures, judgements_of(labels, structures), scores, stack)
 
 
-def judgements_of(labels: LabelMap, structures: Mapping[str, int]) -> list[Judgement]:
+def judgements_of(labels: LabelMap, structures: Structures) -> list[Judgement]:
     """VS, all its parts together, and each cochlea beside the published volumes; nothing of what is no structure.
 
     Args:
@@ -165,9 +163,7 @@ def _confidence(path: Path, grid: Grid) -> Volume | None:
     return turned_to_lps(grid.image(read_share(path, grid, "its scan"))) if path.is_file() else None
 
 
-def _figures(
-    found: Volume, structures: Mapping[str, int], sure: Volume | None, scores: Sequence[Score]
-) -> list[Figures]:
+def _figures(found: Volume, structures: Structures, sure: Volume | None, scores: Sequence[Score]) -> list[Figures]:
     by_structure = {score.structure: score for score in scores}
     figures = []
     for name, value in structures.items():

@@ -1,7 +1,7 @@
 """The report of a folder of predictions: which cases, in which order, and the page about them."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from tanq_monai.report.page import resource, write_page
 from tanq_monai.report.stack import SCALE_MM, UNITS
 from tanq_monai.scans.folder import find_images
 from tanq_monai.scans.naming import LABEL_ENDING
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 
 def write_report(
@@ -27,7 +27,7 @@ def write_report(
     output: str | Path,
     *,
     truth_dir: str | Path | None = None,
-    structures: Mapping[str, int] = STRUCTURES,
+    structures: Structures = STRUCTURES,
     title: str | None = None,
 ) -> None:
     """Write one self-contained HTML file about the predictions, the worst case first.

@@ -17,6 +17,7 @@ from scipy.ndimage import binary_dilation
 
 from tanq_monai.report.axial import Place, Volume, Window, ears, grey_limits, places
 from tanq_monai.report.contours import contours
+from tanq_monai.structures import Structures
 
 PIXELS = (260, 160)
 MAX_SLICES = 32
@@ -97,7 +98,7 @@ class Stack:
     outside_mm3: Mapping[str, float]
 
 
-def make_stack(scan: Volume, found: Volume, true: Volume | None, structures: Mapping[str, int]) -> Stack:
+def make_stack(scan: Volume, found: Volume, true: Volume | None, structures: Structures) -> Stack:
     """Draw a case.
 
     Args:
@@ -184,7 +185,7 @@ def _jpeg(image: Image.Image, quality: int) -> bytes:
     return stream.getvalue()
 
 
-def _paths(labels: Volume, z: int, window: Window, structures: Mapping[str, int]) -> dict[str, str]:
+def _paths(labels: Volume, z: int, window: Window, structures: Structures) -> dict[str, str]:
     corner = np.array(_corner(window))
     paths = {}
     for name, value in structures.items():
@@ -211,7 +212,7 @@ def _view(place: Place, window: Window, scan: Volume) -> View:
     return View(place.name, place.structure, place.z, (x, y, wide, tall), SCALE_MM // times, bright)
 
 
-def _outside(labels: Volume, window: Window, structures: Mapping[str, int]) -> dict[str, float]:
+def _outside(labels: Volume, window: Window, structures: Structures) -> dict[str, float]:
     """mm3 of each structure whose voxels have their middle outside the window; those without any left out."""
     voxel_mm3, corner = float(np.prod(labels.spacing)), np.array(_corner(window))
     volumes = {}

@@ -5,7 +5,7 @@ folder with one DICOM series; or of nnU-Net's raw data set. What cannot be used 
 the other cases.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from tanq_monai.scans.naming import (
 )
 from tanq_monai.scans.raw_dataset import image_paths, is_raw_dataset, raw_cases
 from tanq_monai.scans.volume import read_grid, read_volume
-from tanq_monai.structures import STRUCTURES, numbered
+from tanq_monai.structures import STRUCTURES, Structures
 
 Case = dict[str, str]
 Extras = Callable[[str, Path, Grid], Case]
@@ -87,8 +87,7 @@ def find_labelled(
     labels: str | Path | None = None,
     suffixes: tuple[str, ...] = SOURCE,
     required: bool = True,
-    structures: Mapping[str, int] = STRUCTURES,
-    ignore: bool = False,
+    structures: Structures = STRUCTURES,
 ) -> Listing:
     """The images of ``folder`` with their labels, and whose they are: the translations of one scan are one patient's.
 
@@ -97,16 +96,13 @@ def find_labelled(
         labels: a folder of ``{case}_Label.nii.gz``, or one label file for a single case; default ``folder``.
         suffixes: of the images.
         required: whether a case without a label is a problem.
-        structures: names and values of the labels.
-        ignore: labels may hold nnU-Net's ignore value, too, the one above those of the structures.
+        structures: names and values of the labels, which a raw data set must have.
 
     Raises:
-        InputError: as :func:`find_images`; when the structures are not numbered 1, 2, 3, ..., or a raw data set has
-            others.
+        InputError: as :func:`find_images`; when a raw data set has other structures.
     """
     folder, labels = Path(folder), Path(labels or folder)
     _files(folder)  # a folder that is none, or may not be read, is told
-    numbered(structures, ignore)  # a mistake in them is told once, not for every label
     if is_raw_dataset(folder):
         found = Listing()
         for case in raw_cases(folder, structures):
@@ -146,16 +142,18 @@ def find_labels(folder: str | Path) -> dict[str, Path]:
     return found
 
 
-def problems_of(
-    cases: Iterable[Case], structures: Mapping[str, int] = STRUCTURES, ignore: bool = False
-) -> list[InputError]:
-    """What is wrong with which case, voxels included; labels as in :func:`find_labelled`."""
-    problems = []
+def problems_of(cases: Iterable[Case], structures: Structures = STRUCTURES) -> list[InputError]:
+    """What is wrong with which case, voxels included.
+
+    Raises:
+        InputError: when the structures are not numbered 1, 2, 3, ...
+    """
+    known, problems = structures.numbered(), []
     for case in cases:
         try:
             grid = read_volume(case["image"]).grid
             if "label" in case:
-                read_labels(case["label"], numbered(structures, ignore), grid, "its image")
+                read_labels(case["label"], known, grid, "its image")
         except InputError as error:
             problems.append(error)
     return problems

@@ -23,7 +23,7 @@ from tanq_monai.scans.grid import Grid, Transform
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import contrast_of
 from tanq_monai.scans.volume import Volume, read_volume
-from tanq_monai.structures import STRUCTURES, numbered
+from tanq_monai.structures import STRUCTURES, Structures
 
 Item = dict[Hashable, Any]
 _SHAPE, _FORMS, _CODES = "grid_shape", "nifti_transforms", "nifti_codes"
@@ -83,17 +83,20 @@ class LoadLabeld(MapTransform):  # type: ignore[misc]
         image_key: the scan, loaded.
         structures: names and values of the labels.
         allow_missing_keys: as everywhere in MONAI.
+
+    Raises:
+        InputError: when the structures are not numbered 1, 2, 3, ...
     """
 
     def __init__(
         self,
         keys: KeysCollection,
         image_key: str = "image",
-        structures: Mapping[str, int] = STRUCTURES,
+        structures: Structures = STRUCTURES,
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.image_key, self.known = image_key, numbered(structures)
+        self.image_key, self.known = image_key, structures.numbered()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> Item:
         """Load every key.

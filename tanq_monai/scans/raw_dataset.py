@@ -10,7 +10,7 @@ from typing import Any
 
 from tanq_monai.errors import InputError
 from tanq_monai.scans.naming import CHANNEL, ENDING, is_nifti, stem, suffix_of
-from tanq_monai.structures import STRUCTURES, numbered
+from tanq_monai.structures import STRUCTURES, Structures
 
 DESCRIPTION, PROVENANCE, IMAGES, LABELS = "dataset.json", "provenance.json", "imagesTr", "labelsTr"
 
@@ -21,7 +21,7 @@ def identifier(case: Mapping[str, Any]) -> str:
 
 
 def describe_dataset(
-    files: Mapping[str, tuple[str, str]], structures: Mapping[str, int] = STRUCTURES, ignore: bool = False
+    files: Mapping[str, tuple[str, str]], structures: Structures = STRUCTURES, ignore: bool = False
 ) -> dict[str, Any]:
     """The content of ``dataset.json``.
 
@@ -31,9 +31,9 @@ def describe_dataset(
         ignore: whether voxels may have the value above those of the structures, which no loss looks at.
 
     Raises:
-        InputError: as :func:`tanq_monai.structures.numbered`.
+        InputError: as :meth:`tanq_monai.structures.Structures.numbered`.
     """
-    values = numbered(structures, ignore)
+    values = structures.numbered(ignore)
     return {
         "channel_names": {"0": "MR"},
         "labels": {"background": 0, **structures, **({"ignore": values[-1]} if ignore else {})},
@@ -50,7 +50,7 @@ def is_raw_dataset(folder: str | Path) -> bool:
     return (Path(folder) / DESCRIPTION).is_file() and (Path(folder) / LABELS).is_dir()
 
 
-def raw_cases(folder: str | Path, structures: Mapping[str, int] = STRUCTURES) -> list[dict[str, str]]:
+def raw_cases(folder: str | Path, structures: Structures = STRUCTURES) -> list[dict[str, str]]:
     """Dicts with ``case``, ``patient``, ``image`` and ``label`` of a raw data set of one channel.
 
     The patient is the case that a file was made from, where ``provenance.json`` says so, and else the case itself.
@@ -74,8 +74,8 @@ def raw_cases(folder: str | Path, structures: Mapping[str, int] = STRUCTURES) ->
     for name, (images, _) in files.items():
         if len(images) != 1:
             raise InputError(folder / DESCRIPTION, f"{name} has {len(images)} channels", "give one image per case")
-    if labels != dict(structures):
-        problem = f"labels {labels} are not the structures {dict(structures)} of the configuration"
+    if labels != structures:
+        problem = f"labels {labels} are not the structures {structures} of the configuration"
         raise InputError(folder / DESCRIPTION, problem, "set structures")
     records = read_provenance(folder)
     return [

@@ -14,7 +14,7 @@ With D the Dice of structure s in view v of patient p, and only structures that 
 * The best view of a patient is never dropped, and counts at least :math:`\tau^{\gamma}`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from tanq_monai.scans.folder import Case
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import ENDING, LABEL_ENDING
 from tanq_monai.scans.raw_dataset import identifier
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 COLUMNS = ["case", "patient", "view", "structure", "dice"]
 FAR = 0.5  # of the median over all: below it a Dice is far below the others
@@ -85,7 +85,7 @@ class CaseWeights:
 def score_translations(
     cases: Sequence[Case],
     prediction_dir: str | Path,
-    structures: Mapping[str, int] = STRUCTURES,
+    structures: Structures = STRUCTURES,
     rule: WeightRule | None = None,
 ) -> CaseWeights:
     """Score the segmenter's labels of translations against the true ones, and weigh the translations.
@@ -154,7 +154,7 @@ def _ratio(values: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArr
     return np.divide(values, reference, out=np.ones_like(values), where=values < reference)
 
 
-def _dice_of(truth_path: Path, prediction_path: Path, structures: Mapping[str, int]) -> dict[str, float]:
+def _dice_of(truth_path: Path, prediction_path: Path, structures: Structures) -> dict[str, float]:
     truth = read_labels(truth_path, structures.values())
     prediction = read_labels(prediction_path, structures.values(), truth.grid, "the true label")
     return {name: dice(prediction.labels == value, truth.labels == value) for name, value in structures.items()}

@@ -21,7 +21,7 @@ from tanq_monai.segmentation.plans import (
     network_from_plans,
     patch_size_from_plans,
     read_json,
-    read_labels,
+    read_structures,
     space_from_plans,
 )
 
@@ -63,16 +63,16 @@ def read_ensemble(folder: str | Path) -> Ensemble:
     for group in groups:
         _check_group(group, folder / DESCRIPTION)
     first, *others = (member / "dataset.json" for group in groups for member in group)
-    labels = read_labels(first)
+    structures = read_structures(first)
     for other in others:
-        if read_labels(other) != labels:
-            problem = f"has other labels than {first.parent.name}: {read_labels(other)}, not {labels}"
+        if read_structures(other) != structures:
+            problem = f"has other labels than {first.parent.name}: {read_structures(other)}, not {structures}"
             raise InputError(other, problem, "give models of one set of labels")
-    unknown = {value for step in steps for value in step} - set(labels.values())
+    unknown = {value for step in steps for value in step} - {0, *structures.values()}
     if unknown:
         problem = f"postprocessing names labels that no model has: {sorted(unknown)}"
-        raise InputError(folder / DESCRIPTION, problem, f"choose of {labels}")
-    return Ensemble(groups, steps, len(labels))
+        raise InputError(folder / DESCRIPTION, problem, f"choose of {structures}")
+    return Ensemble(groups, steps, 1 + len(structures))
 
 
 def networks_of(ensemble: Ensemble) -> nn.ModuleList:

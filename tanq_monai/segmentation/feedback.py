@@ -17,8 +17,8 @@ from tanq_monai.errors import InputError
 from tanq_monai.losses.segmentation import dice_and_cross_entropy
 from tanq_monai.scans.grid import STORED
 from tanq_monai.segmentation.inferer import PlanInferer
-from tanq_monai.segmentation.plans import network_from_plans, patch_size_from_plans, read_json, space_from_plans
-from tanq_monai.structures import REGIONS, region_values
+from tanq_monai.segmentation.plans import network_from_plans, patch_size_from_plans, read_structures, space_from_plans
+from tanq_monai.structures import REGIONS
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,7 @@ def feedback_from_folder(
 
 def _regions_of_classes(dataset_file: Path) -> list[int]:
     """Background is class and region 0."""
-    labels = read_json(dataset_file)["labels"]
-    values = {0: 0} | region_values({n: v for n, v in labels.items() if n not in ("background", "ignore")})
+    values = {0: 0} | read_structures(dataset_file).regions()
     missing = [name for name, region in REGIONS.items() if region not in values.values()]
     if missing:
         raise InputError(dataset_file, f"has no {' and no '.join(missing)}", "give a segmenter of all structures")

@@ -1,7 +1,6 @@
 """A results folder of nnU-Net v2 becomes a bundle."""
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,10 +14,17 @@ from tanq_monai.files import write_json
 from tanq_monai.scans.grid import STORED
 from tanq_monai.segmentation.checkpoints import plain_weights, read_checkpoint
 from tanq_monai.segmentation.ensemble import DESCRIPTION, read_ensemble
-from tanq_monai.segmentation.plans import MIRROR_AXES, ORIENTATION, TRAINED, network_from_plans, read_json, read_labels
+from tanq_monai.segmentation.plans import (
+    MIRROR_AXES,
+    ORIENTATION,
+    TRAINED,
+    network_from_plans,
+    read_json,
+    read_structures,
+)
 from tanq_monai.segmentation.selection import model_name
 from tanq_monai.steps import BUNDLES
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 TEMPLATE = BUNDLES / "vs_cochlea_seg"
@@ -27,7 +33,7 @@ TEMPLATE = BUNDLES / "vs_cochlea_seg"
 def import_nnunet(
     results_dir: str | Path,
     bundle_dir: str | Path,
-    structures: Mapping[str, int] = STRUCTURES,
+    structures: Structures = STRUCTURES,
     orientation: str = STORED,
 ) -> dict[str, Path]:
     """Make a bundle of all folds in ``results_dir``; nothing is written when one of them cannot be used.
@@ -72,10 +78,10 @@ def import_nnunet(
     return {model_name(configuration, fold): checkpoint for fold, checkpoint in checkpoints.items()}
 
 
-def _check_labels(dataset_file: Path, structures: Mapping[str, int]) -> None:
-    labels = {name: value for name, value in read_labels(dataset_file).items() if value}
-    if labels != dict(structures):
-        problem = f"is of another task: its labels are {labels}, not {dict(structures)}"
+def _check_labels(dataset_file: Path, structures: Structures) -> None:
+    labels = read_structures(dataset_file)
+    if labels != structures:
+        problem = f"is of another task: its labels are {labels}, not {structures}"
         raise InputError(dataset_file, problem, "give --structures as they are there, if they are what you want")
 
 

@@ -1,8 +1,8 @@
 """nnU-Net's own trainer, set up for one run: the source of batches, network, loss, optimizer and schedule."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -27,7 +27,7 @@ from tanq_monai.segmentation.cpu import suit_cpu
 from tanq_monai.segmentation.folders import RunFolders
 from tanq_monai.segmentation.plans import check_model_folder, check_same_labels, read_json
 from tanq_monai.segmentation.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
-from tanq_monai.structures import STRUCTURES, check_order
+from tanq_monai.structures import STRUCTURES, Structures
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Settings:
     batch_size: int | None = 8
     plans_override: dict[str, Any] | None = None
     initial_model: str | None = None
-    structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
+    structures: Structures = STRUCTURES
     num_processes: int = 2
     seed: int = 0
 
@@ -87,7 +87,7 @@ def set_up_nnunet(
             label maps of the model would be taken for others.
     """
     _check_fold(settings.fold, len({case.get("patient", identifier(case)) for case in cases}))
-    check_order(settings.structures, "structures")
+    settings.structures.check_order("structures")
     if settings.initial_model is not None:
         check_model_folder(settings.initial_model)
         check_same_labels(Path(settings.initial_model) / "dataset.json", settings.structures)

@@ -8,7 +8,6 @@ in its checkpoints: ``trained_configuration``, which of the configurations the w
 import json
 import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -18,7 +17,7 @@ from torch import nn
 from tanq_monai.choices.kinds import Entries, Flag, Items, Kind, Misfit, Number, Text, Whole
 from tanq_monai.errors import InputError
 from tanq_monai.scans.grid import STORED
-from tanq_monai.structures import check_order
+from tanq_monai.structures import Structures
 from tanq_monai.transforms.plan_space import PlanSpace
 from tanq_monai.transforms.splines import Interpolation
 
@@ -58,7 +57,7 @@ def network_from_plans(
         InputError: when the plan names anything but networks of nnU-Net's and parts of torch, or describes none.
     """
     architecture = read_configuration(plans_file, configuration)["architecture"]
-    classes = len(read_labels(dataset_file))
+    classes = 1 + len(read_structures(dataset_file))
     network_class, kwargs = _network_of(architecture, plans_file)
     try:
         network = network_class(input_channels=1, num_classes=classes, deep_supervision=deep_supervision, **kwargs)
@@ -126,13 +125,13 @@ def trained_configuration(folder: str | Path) -> str:
 def check_model_folder(folder: str | Path) -> None:
     """Raise :class:`InputError` unless ``folder`` holds a trained model of our task."""
     space_from_plans(Path(folder) / "plans.json")
-    read_labels(Path(folder) / "dataset.json")
+    read_structures(Path(folder) / "dataset.json")
     if not (Path(folder) / "model.pt").is_file():
         raise InputError(Path(folder) / "model.pt", *_NO_MODEL)
 
 
-def read_labels(dataset_file: str | Path) -> dict[str, int]:
-    """Name and value of every class of ``dataset.json``, background included; an ignore label is no class.
+def read_structures(dataset_file: str | Path) -> Structures:
+    """The classes of ``dataset.json`` besides the background, numbered 1, 2, 3, ...; an ignore label is no class.
 
     Raises:
         InputError: when it describes several channels, regions in place of labels, or VS and cochlea in another order
@@ -144,17 +143,18 @@ def read_labels(dataset_file: str | Path) -> dict[str, int]:
         raise InputError(dataset_file, "is no dataset.json of nnU-Net v2", "copy it again from the training's folder")
     if len(channels) != 1:
         raise InputError(dataset_file, f"is of another task: {len(channels)} channels, not one", _OTHER_TASK)
-    classes = {name: value for name, value in labels.items() if name != "ignore"}
-    values = list(classes.values())
-    are_plain = all(type(value) is int for value in values) and sorted(values) == list(range(len(values)))
-    if not are_plain or classes.get("background") != 0:
+    try:
+        Whole(0, 0).parse(labels.get("background"))
+        structures = Structures({name: one for name, one in labels.items() if name not in ("background", "ignore")})
+        structures.numbered()
+    except (Misfit, InputError) as error:
         problem = f"is of another task: its labels {labels} are no plain classes 0, 1, 2, ..., the background being 0"
-        raise InputError(dataset_file, problem, "give a model without region-based labels")
-    check_order(classes, dataset_file)
-    return classes
+        raise InputError(dataset_file, problem, "give a model without region-based labels") from error
+    structures.check_order(dataset_file)
+    return structures
 
 
-def check_same_labels(dataset_file: str | Path, structures: Mapping[str, int]) -> None:
+def check_same_labels(dataset_file: str | Path, structures: Structures) -> None:
     """Raise unless a model has the labels of a run.
 
     Args:
@@ -164,10 +164,10 @@ def check_same_labels(dataset_file: str | Path, structures: Mapping[str, int]) -
     Raises:
         InputError: when it has others, or calls a value by the name of another.
     """
-    labels = {name: value for name, value in read_labels(dataset_file).items() if value}
+    labels = read_structures(dataset_file)
     renamed = any(labels.get(name, value) != value for name, value in structures.items())
     if renamed or set(labels.values()) != set(structures.values()):
-        problem = f"has the labels {labels}, the run {dict(structures)}"
+        problem = f"has the labels {labels}, the run {structures}"
         raise InputError(dataset_file, problem, "give a model of the same, or its --structures")
 
 

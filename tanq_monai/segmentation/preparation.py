@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.pool import Pool, ThreadPool
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,7 +26,7 @@ from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
 from tanq_monai.segmentation.overrides import override_plan
 from tanq_monai.segmentation.plans import MIRROR_AXES, ORIENTATION, TRAINED, check_plan, read_json
-from tanq_monai.structures import STRUCTURES, numbered
+from tanq_monai.structures import STRUCTURES, Structures
 
 Case = Mapping[str, Any]
 Json = dict[str, Any]
@@ -49,7 +49,7 @@ class PlanWish:
     batch_size: int | None = None
     override: Json | None = None
     plans_file: str | Path | None = None
-    structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
+    structures: Structures = STRUCTURES
 
     @property
     def plan(self) -> Json | None:
@@ -114,7 +114,7 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
 
 
 def write_raw_dataset(
-    cases: Sequence[Case], folder: Path, structures: Mapping[str, int] = STRUCTURES, orientation: str = STORED
+    cases: Sequence[Case], folder: Path, structures: Structures = STRUCTURES, orientation: str = STORED
 ) -> None:
     """nnU-Net's raw data set. Images stay where they are, where nnU-Net would read them as we do; labels become uint8.
 
@@ -124,11 +124,11 @@ def write_raw_dataset(
 
     Raises:
         InputErrors: when an image or label cannot be used.
-        InputError: when a structure is in no label.
+        InputError: when the structures are not numbered 1, 2, 3, ..., or one is in no label.
     """
     shutil.rmtree(folder, ignore_errors=True)
     ignore = any(case.get("ignore") for case in cases)
-    known, present, dataset, problems = numbered(structures, ignore), set(), {}, []
+    known, present, dataset, problems = structures.numbered(ignore), set(), {}, []
     for case in cases:
         try:
             dataset[identifier(case)], found = _write_case(case, folder, known, orientation)
@@ -151,7 +151,7 @@ def _write_raw(cases: Sequence[Case], folders: RunFolders, wish: PlanWish) -> No
     try:
         write_raw_dataset(cases, folders.raw, wish.structures, wish.orientation)
     except (InputError, InputErrors):
-        shutil.rmtree(folders.raw.parent)
+        shutil.rmtree(folders.raw.parent, ignore_errors=True)  # there may be nothing yet
         if not folders.log.stat().st_size:
             folders.log.unlink()
         raise

@@ -1,7 +1,7 @@
 """A folder of predictions to a folder of refined pseudo-labels, with a table that says what was done and why."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tanq_monai.segmentation.refinement import Prediction, Refinement, refine
 from tanq_monai.segmentation.refinement_report import ACCEPTED, WAITS, RefinedStructure, RefinementReport
 from tanq_monai.segmentation.refinement_rules import RefinementRules
 from tanq_monai.segmentation.refinement_worth import Worth, worth_of_case
-from tanq_monai.structures import STRUCTURES, roles_of
+from tanq_monai.structures import STRUCTURES, Roles, Structures
 
 TABLE, WORTH = "refinement.csv", "refinement_worth.csv"
 _STAGE = ".refining"
@@ -29,7 +29,7 @@ def refine_folder(
     output_dir: str | Path,
     rules: RefinementRules | None,
     *,
-    structures: Mapping[str, int] = STRUCTURES,
+    structures: Structures = STRUCTURES,
     truth_dir: str | Path | None = None,
 ) -> RefinementReport:
     """Write ``{case}_Label.nii.gz`` of the accepted cases and ``refinement.csv``, all of them or none.
@@ -41,21 +41,21 @@ def refine_folder(
         prediction_dir: holds ``{case}_Label``, ``_Confidence`` and ``_Agreement.nii.gz`` on one grid.
         output_dir: gets the labels, the table, and with ``truth_dir`` ``refinement_worth.csv``.
         rules: None: every case is accepted with its labels as they are; only the label files are read.
-        structures: names and label values.
+        structures: names and label values, one cochlea and a VS or its parts.
         truth_dir: holds true labels of some of the cases, only to say what the refinement was worth.
 
     Raises:
-        InputError: when ``output_dir`` holds other labels, or there is no prediction.
+        InputError: when ``output_dir`` holds other labels, there is no prediction, or there are other structures.
         InputErrors: one line for every case with a missing or unusable file, or a refined label that was changed since.
     """
-    roles_of(structures)
+    roles = structures.roles()
     cases = _find_cases(Path(prediction_dir), needs_uncertainty=rules is not None)
     output = check_output_dir(output_dir)
     earlier = _earlier_cases(Path(prediction_dir), output)
     stage = output / _STAGE
     shutil.rmtree(stage, ignore_errors=True)
     try:
-        rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, truth_dir)
+        rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, roles, truth_dir)
         report = RefinementReport(
             pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(RefinedStructure)]),
             pd.DataFrame([asdict(row) for row in worths]) if worths else None,
@@ -105,23 +105,23 @@ def _refine_cases(
     folder: Path,
     stage: Path,
     rules: RefinementRules | None,
-    structures: Mapping[str, int],
+    structures: Structures,
+    roles: Roles,
     truth_dir: str | Path | None,
 ) -> tuple[list[RefinedStructure], list[Worth]]:
     """Labels of the accepted cases to ``stage``, and the rows of both tables."""
     rows: list[RefinedStructure] = []
     worths: list[Worth] = []
     mistakes: list[InputError] = []
-    roles = roles_of(structures)
     for case in tqdm(cases, desc="refine", unit="case"):
         try:
             if rules is None:
                 prediction, done = _read_plain(folder, case, structures)
             else:
-                prediction = _read(folder, case, structures)
+                prediction = _read(folder, case, [*structures.values(), roles.ignore])
                 done = refine(prediction, rules, roles)
             rows += _rows(case, prediction, done, structures)
-            worths += _worth(case, prediction, done, structures, truth_dir)
+            worths += _worth(case, prediction, done, structures, roles, truth_dir)
         except InputError as mistake:
             mistakes.append(mistake)
             continue
@@ -133,23 +133,23 @@ def _refine_cases(
     return rows, worths
 
 
-def _read(folder: Path, case: str, structures: Mapping[str, int]) -> Prediction:
+def _read(folder: Path, case: str, known: Collection[int]) -> Prediction:
     path = folder / f"{case}{LABEL_ENDING}"
-    label, grid = read_labels(path, [*structures.values(), roles_of(structures).ignore])
+    label, grid = read_labels(path, known)
     confidence, agreement = (
         read_share(folder / f"{case}{end}", grid, path.name) for end in (CONFIDENCE_ENDING, AGREEMENT_ENDING)
     )
     return Prediction(label, confidence, agreement, grid)
 
 
-def _read_plain(folder: Path, case: str, structures: Mapping[str, int]) -> tuple[Prediction, Refinement]:
+def _read_plain(folder: Path, case: str, structures: Structures) -> tuple[Prediction, Refinement]:
     """A prediction of which nothing is known but its labels, and the refinement that does nothing."""
     label, grid = read_labels(folder / f"{case}{LABEL_ENDING}", structures.values())
     sure, nothing = np.broadcast_to(np.float32(1), label.shape), np.broadcast_to(np.int32(0), label.shape)
     return Prediction(label, sure, sure, grid), Refinement(label, nothing, ())
 
 
-def _rows(case: str, prediction: Prediction, done: Refinement, structures: Mapping[str, int]) -> list[RefinedStructure]:
+def _rows(case: str, prediction: Prediction, done: Refinement, structures: Structures) -> list[RefinedStructure]:
     voxel_mm3 = float(abs(np.linalg.det(prediction.grid.affine[:3, :3])))
     rows = []
     for name, value in structures.items():
@@ -174,14 +174,15 @@ def _worth(
     case: str,
     prediction: Prediction,
     done: Refinement,
-    structures: Mapping[str, int],
+    structures: Structures,
+    roles: Roles,
     truth_dir: str | Path | None,
 ) -> list[Worth]:
     path = Path(truth_dir or "") / f"{case}{LABEL_ENDING}"
     if truth_dir is None or not path.is_file():
         return []
     truth = read_labels(path, structures.values(), prediction.grid, "its prediction")
-    ignored = done.labels == roles_of(structures).ignore
+    ignored = done.labels == roles.ignore
     verdict = WAITS if done.reasons else ACCEPTED
     return [
         worth_of_case(case, name, verdict, prediction.labels == value, truth.labels == value, ignored)

@@ -1,6 +1,5 @@
 """How a round of self-training went: numbers of its labels of the real scans."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +9,11 @@ from tanq_monai.errors import InputError
 from tanq_monai.metrics import dice
 from tanq_monai.scans.labels import read_labels, read_share
 from tanq_monai.scans.naming import CONFIDENCE_ENDING, LABEL_ENDING
+from tanq_monai.structures import Structures
 
 
 def measure_round(
-    predictions: Path, last: Path | None, truth: str | Path | None, structures: Mapping[str, int]
+    predictions: Path, last: Path | None, truth: str | Path | None, structures: Structures
 ) -> pd.DataFrame:
     """One row per structure.
 
@@ -48,7 +48,7 @@ def measure_round(
 
 
 def _rows(
-    path: Path, last: Path | None, truth: str | Path | None, structures: Mapping[str, int]
+    path: Path, last: Path | None, truth: str | Path | None, structures: Structures
 ) -> list[dict[str, str | float]]:
     known = structures.values()
     labels, grid = read_labels(path, known)

@@ -22,7 +22,7 @@ from tanq_monai.segmentation.preparation import FOLDS
 from tanq_monai.segmentation.rounds import measure_round
 from tanq_monai.segmentation.selection import check_folds, model_name
 from tanq_monai.steps import Step, StepRunner, bundle_step
-from tanq_monai.structures import STRUCTURES, roles_of
+from tanq_monai.structures import STRUCTURES, Structures
 
 Choices = Mapping[str, Any]
 
@@ -68,7 +68,7 @@ class RoundChoices:
     refinement: Choices = field(default_factory=dict)
     use_feedback: bool = False
     feedback: Choices = field(default_factory=dict)
-    structures: Mapping[str, int] = field(default_factory=lambda: STRUCTURES)
+    structures: Structures = STRUCTURES
 
     def __post_init__(self) -> None:
         """Refuse what would end a run after its trainings.
@@ -83,7 +83,7 @@ class RoundChoices:
         if any("trainer" in (own or {}) for own in self.configurations.values()):
             raise InputError("configurations", "name a trainer of their own", "choose it in training, one for all")
         check_folds(self.folds)
-        roles_of(self.structures)
+        self.structures.roles()  # which the refinement wants
         _check_plain(vars(self), "choices")
 
 

@@ -15,11 +15,11 @@ from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import file_stamps
 from tanq_monai.scans.folder import Listing, find_labelled, problems_of
 from tanq_monai.scans.naming import TARGET_DOMAIN, case_of
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 
 def find_pseudo_labelled(
-    target_dir: str | Path | None, label_dir: str | Path | None, structures: Mapping[str, int] = STRUCTURES
+    target_dir: str | Path | None, label_dir: str | Path | None, structures: Structures = STRUCTURES
 ) -> Listing | None:
     """Scans of ``target_dir`` that have labels in ``label_dir``, voxels to ignore among them; None without target_dir.
 
@@ -30,7 +30,7 @@ def find_pseudo_labelled(
         return None
     if label_dir is None or not Path(label_dir).is_dir():
         raise InputError(f"pseudo_label_dir {label_dir}", "is not a folder", "make it with configs/refine.yaml")
-    scan = find_labelled(target_dir, label_dir, TARGET_DOMAIN, required=False, structures=structures, ignore=True)
+    scan = find_labelled(target_dir, label_dir, TARGET_DOMAIN, required=False, structures=structures)
     scan.cases = [case for case in scan.cases if "label" in case]
     return scan
 
@@ -75,14 +75,12 @@ def are_given(cases: Sequence[Mapping[str, Any]]) -> bool:
     return not cases or not all("case" in case for case in cases)
 
 
-def named_cases(
-    cases: Sequence[Mapping[str, Any]], structures: Mapping[str, int] = STRUCTURES
-) -> list[Mapping[str, Any]]:
+def named_cases(cases: Sequence[Mapping[str, Any]], structures: Structures = STRUCTURES) -> list[Mapping[str, Any]]:
     """Cases from folders as they are; a client's are named by their images and checked, voxel by voxel.
 
     Raises:
         InputErrors: when a given image or label cannot be used.
-        InputError: when no case is given, or two have one name.
+        InputError: when no case is given, two have one name, or the structures are not numbered 1, 2, 3, ...
     """
     if not are_given(cases):
         return list(cases)

@@ -6,12 +6,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.structures import REGIONS, region_values
+from tanq_monai.structures import REGIONS
+
+_AS_THEY_ARE = REGIONS.regions()
 
 
-def to_regions(labels: NDArray[Any], structures: Mapping[str, int] = REGIONS) -> NDArray[np.float32]:
-    """Labels of any shape with the values of ``structures`` -> the same with those of the regions, other values 0."""
+def to_regions(labels: NDArray[Any], region_of: Mapping[int, int] = _AS_THEY_ARE) -> NDArray[np.float32]:
+    """Labels of any shape -> the regions that they are of, 0 for other values.
+
+    Args:
+        labels: any number type.
+        region_of: the region of every label value, see :meth:`tanq_monai.structures.Structures.regions`.
+    """
     rounded, regions = np.rint(labels), np.zeros(labels.shape, dtype=np.float32)
-    for value, region in region_values(structures).items():
+    for value, region in region_of.items():
         regions[rounded == value] = region
     return regions

@@ -8,7 +8,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 
-from tanq_monai.structures import REGIONS, region_values
+from tanq_monai.structures import REGIONS, Structures
 from tanq_monai.transforms.geometry import plan_slices
 from tanq_monai.transforms.intensity import from_unit_range, scale_to_unit_range
 from tanq_monai.transforms.labels import to_regions
@@ -26,7 +26,7 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         pixels: of a slice, both ways; a multiple of 4.
         pixel_mm: mm per pixel.
         slab_mm: height of the stack round the structures; without a label, and where None, the whole scan.
-        structures: names and values of the label, see :func:`tanq_monai.transforms.labels.region_values`.
+        structures: names and values of the label, see :meth:`tanq_monai.structures.Structures.regions`.
 
     Raises:
         InputError: when a structure is of no region.
@@ -39,12 +39,11 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         pixels: int = 256,
         pixel_mm: float = 0.41,
         slab_mm: float | None = None,
-        structures: Mapping[str, int] = REGIONS,
+        structures: Structures = REGIONS,
     ) -> None:
         super().__init__([image_key], allow_missing_keys=False)
-        region_values(structures)  # a mistake is told before a scan is read
         self.image_key, self.label_key = image_key, label_key
-        self.pixels, self.pixel_mm, self.slab_mm, self.structures = pixels, pixel_mm, slab_mm, structures
+        self.pixels, self.pixel_mm, self.slab_mm, self.region_of = pixels, pixel_mm, slab_mm, structures.regions()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the image by its stack."""
@@ -56,7 +55,7 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         grid = plan_slices(array, affine, self.pixels, self.pixel_mm, label, slab_mm)
         slices = scale_to_unit_range(grid.to_slices(array))
         labels = np.zeros_like(slices) if label is None else grid.to_slices(label, mode="nearest")
-        pair = np.stack([slices, to_regions(labels, self.structures)])
+        pair = np.stack([slices, to_regions(labels, self.region_of)])
         stack = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pair, 1, -1)))
         data[self.image_key] = MetaTensor(stack, meta=image.meta, applied_operations=image.applied_operations)
         self.push_transform(data, self.image_key, extra_info={"grid": grid})

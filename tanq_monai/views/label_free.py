@@ -28,7 +28,7 @@ def label_free_cost(with_label: Tensor, label_free: Tensor, label: Tensor, predi
     Args:
         with_label: translation (Y, X, Z) in [-1, 1].
         label_free: translation of the same slices without their label.
-        label: map of :data:`tanq_monai.transforms.labels.REGIONS`.
+        label: map of :data:`tanq_monai.structures.REGIONS`.
         prediction: the network's own label map.
 
     Returns:

@@ -23,7 +23,7 @@ from tanq_monai.scans.raw_dataset import (
     describe_dataset,
     read_provenance,
 )
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 Facts = Mapping[str, Any]
 
@@ -58,7 +58,7 @@ class RawDatasetWriter:
         InputError: when its ``provenance.json`` cannot be read, or it is a data set of somebody else.
     """
 
-    def __init__(self, folder: str | Path, structures: Mapping[str, int] = STRUCTURES) -> None:
+    def __init__(self, folder: str | Path, structures: Structures = STRUCTURES) -> None:
         self.folder, self.structures = Path(folder), structures
         self.journal = self.folder / ".provenance.jsonl"
         self.records = read_provenance(self.folder)

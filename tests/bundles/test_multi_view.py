@@ -21,7 +21,7 @@ from typed import mistakes, run_bundle
 from tanq_monai.errors import mistake_behind
 from tanq_monai.networks import CycleGanGenerator, TanqGenerator
 from tanq_monai.scans.folder import find_labelled
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 BUNDLE = BUNDLES / "tanq_translation"
 STYLES = ["ldn", "etz"]
@@ -276,7 +276,7 @@ def test_three_classes_are_translated_as_two_regions_and_stay_three_in_the_data_
         assert np.array_equal(np.array([0, 1, 1, 2])[voxels(raw / label)], voxels(generated / label))
     assert json.loads((raw / "dataset.json").read_text())["labels"] == {"background": 0} | THREE
     assert pd.read_csv(raw / "label_free.csv")["structure"].tolist() == ["VS", "cochlea"]
-    found = find_labelled(raw, structures=THREE)
+    found = find_labelled(raw, structures=Structures(THREE))
     assert [case["patient"] for case in found.cases] == cases_of(source)
     assert records(raw)[f"{cases_of(source)[0]}_tanq-etz"]["structures"] == THREE
 

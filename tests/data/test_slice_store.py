@@ -11,7 +11,7 @@ from files import LPS, SHAPE, THREE, scan, structures, three_classes, write_case
 from tanq_monai.data.slices import SliceSize, SliceStore
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.scans.folder import find_images, find_labelled
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 SIZE = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=4.5)
 WHOLE = SliceSize(pixels=16, pixel_mm=0.5, slab_mm=None)
@@ -192,15 +192,19 @@ def test_labels_of_other_structures_are_told_when_their_scan_is_read(tmp_path):
 
 def test_slices_of_other_structures_are_cut_anew(scans, tmp_path):
     first = _store(scans, tmp_path / "slices")[1]
-    swapped = SliceSize(16, 0.5, 4.5, {"cochlea": 1, "VS": 2})
+    swapped = SliceSize(16, 0.5, 4.5, Structures({"cochlea": 1, "VS": 2}))
     second = _store(scans, tmp_path / "slices", swapped)[1]
     assert torch.equal(first[0], second[0])
     assert torch.equal(second[1], torch.tensor([0.0, 2.0, 1.0])[first[1].long()])
 
 
-def test_a_structure_of_no_region_is_told_before_a_scan_is_read():
-    with pytest.raises(InputError, match="'meningioma' is of no region of the translator"):
-        SliceSize(structures={"meningioma": 1})
+@pytest.mark.parametrize(
+    ("plain", "told"),
+    [({"meningioma": 1}, "'meningioma' is of no region of the translator"), ({"VS": 2}, "are not numbered 1, 2, 3")],
+)
+def test_structures_that_the_translator_cannot_take_are_told_before_a_scan_is_read(tmp_path, plain, told):
+    with pytest.raises(InputError, match=told):
+        SliceStore([{"image": "not there"}], SliceSize(structures=Structures(plain)), tmp_path)
 
 
 def test_the_stamp_changes_with_a_scan_or_a_label_and_not_with_the_place_of_their_folder(scans, tmp_path):

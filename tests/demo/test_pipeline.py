@@ -18,6 +18,7 @@ from tanq_monai.demo.report import NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
 from tanq_monai.steps import BUNDLES
+from tanq_monai.structures import Structures
 
 MONAIS_OWN = {"config_file", "meta_file", "logging_file"}
 
@@ -69,7 +70,7 @@ def test_options_of_the_bundle_steps_are_ids_of_their_configs(steps):
             default_of(config_of(step), option)  # a KeyError names the option
 
 
-THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+THREE = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
 
 
 def test_an_adaptation_of_three_classes_with_the_papers_settings_names_ids_and_classes_everywhere(tmp_path):
@@ -114,7 +115,7 @@ def test_rounds_with_five_folds_train_all_and_weigh_by_models_that_have_not_seen
         ({"configurations": {"2d": {}}, "folds": 0}, "folds 0: are none"),
         ({"configurations": {"2d": {}}, "folds": "all"}, "folds all: are none"),
         ({"configurations": {"2d": {}}, "folds": ["all", 0]}, "are none"),
-        ({"configurations": {"2d": {}}, "structures": {"VS": 1, "nerve": 2}}, "name one cochlea"),
+        ({"configurations": {"2d": {}}, "structures": Structures({"VS": 1, "nerve": 2})}, "name one cochlea"),
     ],
 )
 def test_choices_that_would_end_a_run_after_days_are_refused_at_its_start(choices, words):

@@ -8,6 +8,7 @@ import pytest
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import average_surface_distance, compare, dice, evaluate_case, evaluate_folder, summarize
+from tanq_monai.structures import ScoredStructures
 
 AFFINE = np.array([[-0.5, 0, 0, 40], [0, -0.5, 0, 30], [0, 0, 1.5, -20], [0, 0, 0, 1.0]])
 CASES = ("crossmoda2021_ldn_1", "crossmoda2022_etz_7")
@@ -103,10 +104,10 @@ def test_three_labels_are_scored_one_by_one_and_as_a_union(folders, tmp_path):
         _save(tmp_path / "truth3" / f"{case}_Label.nii.gz", three(0))
         _save(tmp_path / "prediction3" / f"{case}_Label.nii.gz", three(1))
     folders3 = tmp_path / "prediction3", tmp_path / "truth3"
-    union = evaluate_folder(*folders3, structures={"VS": [1, 2], "cochlea": 3})
+    union = evaluate_folder(*folders3, structures=ScoredStructures({"VS": [1, 2], "cochlea": 3}))
     pd.testing.assert_frame_equal(union.scores, evaluate_folder(*folders).scores)
     assert str(union) == str(evaluate_folder(*folders))
-    several = {"VS": [1, 2], "VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+    several = ScoredStructures({"VS": [1, 2], "VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
     scores = evaluate_folder(*folders3, structures=several).scores
     assert scores["structure"].tolist() == 2 * list(several)
     inner = three(1) == 1, three(0) == 1

@@ -4,6 +4,7 @@ import pytest
 from small_head import SPACING, patient, stored_as
 
 from tanq_monai.report.axial import EARS_MM, Volume, Window, ears, grey_limits, largest_slices, places, turned_to_lps
+from tanq_monai.structures import Structures
 
 
 @pytest.mark.parametrize("codes", ["RAS", "LPS", "PIR", "SAL", "ILA"])
@@ -82,6 +83,6 @@ def test_window_round_structures_with_a_stray_voxel_lies_where_most_of_them_are(
 def test_structures_of_another_configuration_have_their_own_places():
     labels = turned_to_lps(patient()[1])
     labels.values[18:22, 20:27, 2:6][labels.values[18:22, 20:27, 2:6] == 1] = 3
-    names = {"VS intrameatal": 3, "VS extrameatal": 1, "cochlea": 2}
+    names = Structures({"VS intrameatal": 3, "VS extrameatal": 1, "cochlea": 2})
     assert [place.name for place in places(labels, names)] == [*list(names)[:2], "right cochlea", "left cochlea"]
     assert largest_slices(labels, names) == {"VS intrameatal": 2, "cochlea": 5}

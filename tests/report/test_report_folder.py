@@ -14,6 +14,7 @@ from tanq_monai.anatomy.plausibility import Judgement
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.report import write_report
 from tanq_monai.report.cases import Figures, ReportedCase, sorted_by_plausibility, sorted_by_truth
+from tanq_monai.structures import Structures
 
 ODD = "a <b> & 'c' \"d\" #1 é%20"
 
@@ -136,7 +137,7 @@ def test_three_classes_are_shown_by_configuration_alone(folders):
         found[18:21][found[18:21] == 1] = 3
 
     folders.add("three", split)
-    names = {"VS intrameatal": 3, "VS extrameatal": 1, "cochlea": 2}
+    names = Structures({"VS intrameatal": 3, "VS extrameatal": 1, "cochlea": 2})
     page = folders.page(structures=names)
     assert "predicted: VS intrameatal, VS extrameatal" in page.labels[2]
     assert "VS intrameatal mm³" in page.text

@@ -6,12 +6,11 @@ from tanq_monai.anatomy.plausibility import Plausible
 from tanq_monai.scans.grid import in_scanner
 from tanq_monai.segmentation.refinement import Prediction, refine
 from tanq_monai.segmentation.refinement_rules import RefinementRules
-from tanq_monai.structures import roles_of
+from tanq_monai.structures import STRUCTURES
 
 AFFINE = np.array([[-1.0, 0, 0, 50], [0, -1, 0, 30], [0, 0, 1.5, -20], [0, 0, 0, 1]])
 VOXEL_MM3 = 1.5
-STRUCTURES = {"VS": 1, "cochlea": 2}
-ROLES = roles_of(STRUCTURES)
+ROLES = STRUCTURES.roles()
 IGNORE = 3
 RIGHT, LEFT = np.s_[10:15, 30:34, 4:6], np.s_[80:85, 30:34, 4:6]  # 60 mm3 each
 VS = np.s_[22:32, 34:44, 3:9]  # 900 mm3, 16 mm from the right cochlea

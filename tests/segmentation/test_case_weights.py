@@ -16,7 +16,7 @@ from tanq_monai.scans.folder import find_images, find_labelled
 from tanq_monai.scans.naming import name_by_case
 from tanq_monai.scans.raw_dataset import describe_dataset
 from tanq_monai.segmentation.case_weights import COLUMNS, WeightRule, score_translations, weigh
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 VIEWS = ("tanq", "cyclegan")
 
@@ -191,9 +191,9 @@ def test_three_classes_are_scored_by_the_label_configuration_alone(translated):
         voxels[voxels == 2] = 3
         voxels[:, :, 4:][voxels[:, :, 4:] == 1] = 2
         save(path, voxels)
-    structures = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+    structures = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
     describe(translated.folder, structures)
-    run(translated, structures=structures, drop_below=0.01)
+    run(translated, structures=dict(structures), drop_below=0.01)
     scores = pd.read_csv(translated.out / "feedback.csv")
     assert scores["structure"].unique().tolist() == list(structures)
     assert of_cases(scores)["p1_cyclegan"] == pytest.approx((0.25 * 0.25 / 0.5) ** 0.5, abs=1e-6)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from tanq_monai.errors import InputError
 from tanq_monai.losses.segmentation import dice_and_cross_entropy
 from tanq_monai.segmentation.feedback import SegmenterFeedback, SliceView, feedback_from_folder
+from tanq_monai.structures import Structures
 
 SAME = SliceView(pixel_mm=0.5, spacing=(0.5, 0.5), window=(16, 16))
 
@@ -136,12 +137,14 @@ def test_classes_of_one_region_add_up(tmp_path):
     merged = torch.stack([p[:, 0], p[:, 1] + p[:, 2], p[:, 3]], dim=1)
     expected = dice_and_cross_entropy(merged.log(), labels[:, 0].long())
     torch.testing.assert_close(SegmenterFeedback(FourClasses(), SAME, regions=(0, 1, 1, 2))(images, labels), expected)
-    folder = slice_segmenter(tmp_path / "model", structures={"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+    folder = slice_segmenter(
+        tmp_path / "model", structures=Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+    )
     assert feedback_from_folder(folder, pixel_mm=0.5).classes == [[0], [1, 2], [3]]
 
 
 def test_a_segmenter_without_one_of_the_regions_is_told(tmp_path):
-    folder = slice_segmenter(tmp_path / "model", structures={"VS": 1})
+    folder = slice_segmenter(tmp_path / "model", structures=Structures({"VS": 1}))
     with pytest.raises(InputError, match=r"dataset\.json: has no cochlea; give a segmenter of all structures"):
         feedback_from_folder(folder, pixel_mm=0.5)
 

@@ -18,7 +18,9 @@ from tanq_monai.segmentation.plans import (
     network_from_plans,
     patch_size_from_plans,
     read_configuration,
+    read_structures,
 )
+from tanq_monai.structures import STRUCTURES, Structures
 
 MODELS = Path(__file__).parents[1] / "small_model"
 PLANS, DATASET = MODELS / "plans.json", MODELS / "dataset.json"
@@ -181,12 +183,42 @@ def test_labels_that_would_be_taken_for_each_other_are_refused(tmp_path, labels)
         check_model_folder(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"VS": 1, "cochlea": 2},
+        {"background": 0},
+        {"background": None, "VS": 1},
+        {"background": 3, "VS": 1, "cochlea": 2},
+        {"background": 0, "VS": 1, "cochlea": 3},
+        {"background": 0, "VS": 1, "cochlea": 1},
+        {"background": 0, "VS": [1, 2], "cochlea": 3},
+        {"background": 0, "VS": "1", "cochlea": 2},
+        {"background": 0, "VS": True},
+        {"background": 0, "": 1},
+    ],
+)
+def test_labels_that_are_no_plain_classes_are_refused(tmp_path, labels):
+    model_with(tmp_path, dataset={"labels": labels})
+    with pytest.raises(InputError) as error:
+        read_structures(tmp_path / "dataset.json")
+    assert str(error.value) == (
+        f"{tmp_path}/dataset.json: is of another task: its labels {labels} are no plain classes 0, 1, 2, ..., "
+        "the background being 0; give a model without region-based labels"
+    )
+
+
+def test_an_ignore_label_and_the_background_are_no_structures(tmp_path):
+    model_with(tmp_path, dataset={"labels": {"background": 0, "cochlea": 2, "VS": 1, "ignore": 3}})
+    assert read_structures(tmp_path / "dataset.json") == STRUCTURES
+
+
 def test_labels_of_a_model_are_compared_with_those_of_a_run_by_name():
-    check_same_labels(DATASET, {"VS": 1, "cochlea": 2})
-    check_same_labels(DATASET, {"tumor": 1, "cochlea": 2})  # another name of the same
+    check_same_labels(DATASET, STRUCTURES)
+    check_same_labels(DATASET, Structures({"tumor": 1, "cochlea": 2}))  # another name of the same
     for other in ({"VS": 2, "cochlea": 1}, {"VS": 1}, {"VS": 1, "cochlea": 2, "nerve": 3}):
         with pytest.raises(InputError, match=r"dataset\.json: has the labels"):
-            check_same_labels(DATASET, other)
+            check_same_labels(DATASET, Structures(other))
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.segmentation.folders import RunFolders
 from tanq_monai.segmentation.overrides import override_plan
 from tanq_monai.segmentation.preparation import PlanWish, prepare, splits_by_patient, write_raw_dataset
+from tanq_monai.structures import Structures
 
 PLANS = Path(__file__).parents[1] / "small_model" / "plans.json"
 VOLUME = "3d_fullres"
@@ -124,11 +125,18 @@ def test_a_configuration_prepared_with_other_settings_is_not_continued(cases, tm
 
 
 def test_a_structure_that_no_case_has_is_told_before_anything_is_planned(cases, tmp_path):
-    folders, three = RunFolders(tmp_path / "run"), {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+    folders, three = RunFolders(tmp_path / "run"), Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
     with pytest.raises(InputError, match="structures: no label of any case holds cochlea; add cases that have it"):
         prepare(cases, folders, PlanWish(VOLUME, structures=three))
     assert not folders.preprocessed.exists()
     assert not (folders.root / "prepared.json").exists()
+
+
+def test_structures_that_are_not_numbered_as_nnunet_wants_it_leave_nothing_behind(cases, tmp_path):
+    folders = RunFolders(tmp_path / "run")
+    with pytest.raises(InputError, match=r"^structures: \{.*\} are not numbered 1, 2, 3, \.\.\.; leave no number out$"):
+        prepare(cases, folders, PlanWish(VOLUME, structures=Structures({"VS": 1, "cochlea": 3})))
+    assert list(folders.root.iterdir()) == []
 
 
 @pytest.mark.parametrize("part", ["raw", "preprocessed"])

@@ -10,6 +10,7 @@ from bundle_workflow import BUNDLES
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
 from tanq_monai.steps import Step
+from tanq_monai.structures import Structures
 
 
 def options_of(step: Step) -> dict[str, str]:
@@ -83,7 +84,8 @@ def test_a_configuration_has_choices_by_name() -> None:
 
 def test_models_to_begin_with_have_the_labels_of_the_run(tmp_path: Path) -> None:
     data = Data("translated", "labels", "target")
-    three = RoundChoices({"2d": {}}, structures={"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+    parts = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+    three = RoundChoices({"2d": {}}, structures=parts)
     models = BUNDLES / "vs_cochlea_seg" / "models"
     with pytest.raises(InputError, match=r"dataset\.json: has the labels {'VS': 1, 'cochlea': 2}, the run"):
         SelfTraining(data, tmp_path, three, first_ensemble=models)

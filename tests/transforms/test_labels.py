@@ -6,35 +6,21 @@ import torch
 from monai.data import MetaTensor
 
 from tanq_monai.errors import InputError
-from tanq_monai.structures import REGIONS, STRUCTURES, region_values
+from tanq_monai.structures import REGIONS, Structures
 from tanq_monai.transforms.labels import to_regions
 from tanq_monai.transforms.slices import ToSlicesd
 
-THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
+THREE = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
 
 
-def test_the_structures_that_a_configuration_begins_with_are_the_regions():
-    assert dict(STRUCTURES) == dict(REGIONS)
-    assert region_values(STRUCTURES) == {1: 1, 2: 2}
-
-
-def test_a_structure_is_of_the_region_that_its_name_begins_with():
-    assert region_values(THREE) == {1: 1, 2: 1, 3: 2}
-    assert region_values({"cochlea right": 1, "cochlea left": 2, "VS": 3}) == {1: 2, 2: 2, 3: 1}
-
-
-@pytest.mark.parametrize("name", ["meningioma", "vs", "my VS"])
-def test_a_structure_of_no_region_is_told(name):
-    words = rf"^structures: '{name}' is of no region of the translator; let its name begin with VS or cochlea$"
-    with pytest.raises(InputError, match=words):
-        region_values({"VS": 1, name: 2})
-    with pytest.raises(InputError, match=words):
-        ToSlicesd(structures={"VS": 1, name: 2})
+def test_a_structure_of_no_region_is_told_before_a_scan_is_read():
+    with pytest.raises(InputError, match="'meningioma' is of no region of the translator"):
+        ToSlicesd(structures=Structures({"VS": 1, "meningioma": 2}))
 
 
 def test_every_value_becomes_that_of_its_region_and_all_else_0():
     labels = np.array([[0.0, 1.0, 2.0], [3.0, 0.9995, 4.0]])
-    assert to_regions(labels, THREE).tolist() == [[0, 1, 1], [2, 1, 0]]
+    assert to_regions(labels, THREE.regions()).tolist() == [[0, 1, 1], [2, 1, 0]]
     assert to_regions(labels).tolist() == [[0, 1, 2], [0, 1, 0]]
     assert labels[1, 0] == 3  # left as it is
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tanq_monai.data.model_choices import read_choices
 from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import style_of
-from tanq_monai.segmentation.plans import read_labels
+from tanq_monai.segmentation.plans import read_structures
 from tanq_monai.structures import STRUCTURES
 
 
@@ -62,7 +62,7 @@ def find_bundle(folder: str | Path, name: str) -> Bundle:
 
 def _check_classes(dataset_file: Path) -> None:
     """The segments and the report are of these two structures; others would be called by their names."""
-    labels = {name: value for name, value in read_labels(dataset_file).items() if name != "background"}
+    labels = read_structures(dataset_file)
     if labels != STRUCTURES:
         problem = f"labels {', '.join(labels)}, not {' and '.join(STRUCTURES)}"
         raise InputError(dataset_file, problem, "give a segmenter of these two")

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 from tanq_monai.anatomy.measured import Structure, find_anatomy, structure_masks
 from tanq_monai.anatomy.plausibility import judge
 from tanq_monai.metrics.surface_distance import voxel_spacing
-from tanq_monai.structures import STRUCTURES, roles_of
+from tanq_monai.structures import STRUCTURES
 
 _CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]) - 0.5
 
@@ -28,7 +28,7 @@ def find(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> Findings:
         labels: (I, J, K): 0 background, 1 VS, 2 cochlea.
         affine: (4, 4), voxel index to RAS, mm.
     """
-    vs_mask, cochlea_mask = structure_masks(labels, roles_of(STRUCTURES))
+    vs_mask, cochlea_mask = structure_masks(labels, STRUCTURES.roles())
     anatomy = find_anatomy(vs_mask, cochlea_mask, affine)
     judgements = judge(anatomy)
     found = {one.organ: bool(one.mm3) for one in judgements}

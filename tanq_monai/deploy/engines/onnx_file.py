@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from tanq_monai.choices.kinds import Entries, Items, Kind, Misfit, Number, Text, Whole
 from tanq_monai.choices.table import CHOICES
 from tanq_monai.errors import InputError
-from tanq_monai.structures import check_order
+from tanq_monai.structures import Structures
 
 _METADATA, _KEY, _VALUE = 14, 1, 2  # numbers of fields: metadata_props of ModelProto, and what one of them has
 _NUMBER, _BYTES, _FIXED = 0, 2, {1: 8, 5: 4}  # protobuf's kinds of fields; the last ones' sizes
@@ -54,7 +54,8 @@ def read_properties(model_file: str | Path) -> dict[str, Any]:
         raise InputError(path, "does not say what it is", "give a file of `python -m tanq_monai export-onnx`")
     for name, kind in KINDS[properties["task"]].items():
         _check(properties, name, kind, path)
-    check_order(properties.get("classes", {}), path)
+    if "classes" in properties:
+        _structures_of(properties["classes"], path).check_order(path)
     return properties
 
 
@@ -67,6 +68,14 @@ def _check(properties: Mapping[str, Any], name: str, kind: Kind, path: Path) -> 
             kind.parse(properties[name])
     except Misfit as error:
         raise InputError(path, f"says {name} {properties[name]!r}, which {error}", "export it again") from error
+
+
+def _structures_of(classes: Any, path: Path) -> Structures:
+    """All classes but the one of value 0."""
+    try:
+        return Structures({name: value for name, value in Entries(Whole(0, 255)).parse(classes).items() if value})
+    except (Misfit, InputError) as error:
+        raise InputError(path, f"says classes {classes!r}, which name no structures", "export it again") from error
 
 
 def _contents(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

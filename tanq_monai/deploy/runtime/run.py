@@ -22,7 +22,7 @@ from tanq_monai.files import check_output_file, check_renewable
 from tanq_monai.precision import asked
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_volume
-from tanq_monai.structures import REGIONS
+from tanq_monai.structures import REGIONS, Structures
 
 SEGMENTATION, TRANSLATION = "segmentation", "translation"
 
@@ -33,7 +33,7 @@ def run(
     output: str | Path,
     label: str | Path | None = None,
     style: str | None = None,
-    structures: Mapping[str, int] = REGIONS,
+    structures: Structures = REGIONS,
     provider: str = "auto",
     engine: str = AUTO,
     threads: int | None = None,
