@@ -1,7 +1,7 @@
 """Scores of a folder of predictions, summarised, and compared with other predictions of the same cases."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from tanq_monai.metrics.scoring import SCORED, Score, read_truth, score_predicti
 from tanq_monai.metrics.statistics import summarize_sites
 from tanq_monai.metrics.surface_distance import EMPTY_PREDICTION_MM, Definition
 from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, summary_cells
-from tanq_monai.scans.folder import find_labels
+from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.structures import ScoredStructures
 
@@ -149,39 +149,38 @@ def evaluate_folder(
     """
     if definition not in get_args(Definition):
         raise InputError(f"assd {definition}", "is no definition", f"choose one of {', '.join(get_args(Definition))}")
-    truths = find_labels(truth_dir)
-    if not truths:
+    truths = LabelFiles(truth_dir)
+    if not truths.cases:
         raise InputError(truth_dir, f"holds no *{LABEL_ENDING}", "give the folder with the true labels")
-    folders = [(Path(f), find_labels(f)) for f in (prediction_dir, against_dir) if f is not None]
+    folders = [LabelFiles(folder) for folder in (prediction_dir, against_dir) if folder is not None]
     tables, mistakes = _score(folders, truths, structures, definition)
     if tables[0].empty:
         raise InputErrors(mistakes)
     if tables[0]["dice"].isna().all():
         listed = ", ".join(structures)
         raise InputError(truth_dir, f"has no {listed} in any case", "give another truth, or other structures")
-    names = _short_names([folder for folder, _ in folders]) if len(folders) > 1 else Evaluation.names
+    names = _short_names([predictions.folder for predictions in folders]) if len(folders) > 1 else Evaluation.names
     return Evaluation(tables[0], tuple(mistakes), definition, tables[1] if tables[1:] else None, names, seed)
 
 
 def _score(
-    folders: Sequence[tuple[Path, Mapping[str, Path]]],
-    truths: Mapping[str, Path],
+    folders: Sequence[LabelFiles],
+    truths: LabelFiles,
     structures: ScoredStructures,
     definition: Definition,
 ) -> tuple[list[pd.DataFrame], list[InputError]]:
     """One table of scores per folder; every truth is read once."""
     rows: list[list[Score]] = [[] for _ in folders]
     mistakes: list[InputError] = []
-    for case, path in truths.items():
+    for case in truths.cases:
         try:
-            truth = read_truth(path, structures)
+            truth = read_truth(truths.of(case), structures)
         except InputError as mistake:
             mistakes.append(mistake)
             continue
-        for (folder, predictions), found in zip(folders, rows, strict=True):
+        for predictions, found in zip(folders, rows, strict=True):
             try:
-                prediction = predictions.get(case, folder / f"{case}{LABEL_ENDING}")
-                found.extend(score_prediction(prediction, truth, structures, definition))
+                found.extend(score_prediction(predictions.of(case), truth, structures, definition))
             except InputError as mistake:
                 mistakes.append(mistake)
     columns = [field.name for field in fields(Score)]

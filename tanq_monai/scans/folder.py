@@ -108,14 +108,13 @@ def find_labelled(
         for case in raw_cases(folder, structures):
             found.add(case["case"], Path(case["image"]), None, _existing_label(case))
         return found
-    paths = {} if labels.is_file() else find_labels(labels)
+    files = None if labels.is_file() else LabelFiles(labels)
     used: set[Path] = set()
 
     def label_of(case: str, image: Path, grid: Grid) -> Case:
-        path = labels if labels.is_file() else paths.get(case)
-        if path is None:
+        path = labels if files is None else files.of(case)
+        if not path.is_file():
             if required:
-                path = labels / f"{case}{LABEL_ENDING}"
                 raise InputError(path, f"is missing, the label of {image.name}", "add it or take the case out")
             return {"patient": case}
         if path in used:
@@ -127,19 +126,35 @@ def find_labelled(
     return _listing(folder, suffixes, label_of)
 
 
-def find_labels(folder: str | Path) -> dict[str, Path]:
+class LabelFiles:
     """``{case}_Label.nii.gz``, or ``.nii``, of every case in a folder.
 
     Raises:
-        InputError: when there is no such folder, or a case has two.
+        InputError: when there is no such folder.
     """
-    found: dict[str, Path] = {}
-    for path in _files(Path(folder)):
-        if is_nifti(path) and suffix_of(path) == LABEL:
-            if case_of(path) in found:
-                raise InputError(path, f"is the second label of {case_of(path)}", "keep one")
-            found[case_of(path)] = path
-    return found
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._paths: dict[str, list[Path]] = {}
+        for path in _files(self.folder):
+            if is_nifti(path) and suffix_of(path) == LABEL:
+                self._paths.setdefault(case_of(path), []).append(path)
+
+    @property
+    def cases(self) -> list[str]:
+        """That have a label."""
+        return list(self._paths)
+
+    def of(self, case: str) -> Path:
+        """The label of a case; where there is none, the place where it would be.
+
+        Raises:
+            InputError: when it has two.
+        """
+        first, *others = self._paths.get(case, [self.folder / f"{case}{LABEL_ENDING}"])
+        if others:
+            raise InputError(others[0], f"is the second label of {case}", "keep one")
+        return first
 
 
 def problems_of(cases: Iterable[Case], structures: Structures = STRUCTURES) -> list[InputError]:

@@ -159,6 +159,17 @@ def test_a_case_that_only_one_of_two_has_is_a_mistake_and_counts_in_no_pair(fold
     assert "nan" not in str(evaluation).lower()
 
 
+@pytest.mark.parametrize("where", [0, 1], ids=["prediction", "truth"])
+def test_a_case_with_two_labels_is_a_mistake_and_the_others_are_scored(folders, where):
+    second = folders[where] / f"{CASES[0]}_Label.nii"
+    _save(second, _labels())
+    evaluation = evaluate_folder(*folders)
+    assert set(evaluation.scores["case"]) == {CASES[1]}
+    assert [str(mistake) for mistake in evaluation.mistakes] == [
+        f"{max(second, second.with_suffix('.nii.gz'))}: is the second label of {CASES[0]}; keep one"
+    ]
+
+
 def test_a_prediction_compared_with_itself_does_not_differ(folders):
     prediction, truth = folders
     table = evaluate_folder(prediction, truth, against_dir=prediction).comparison

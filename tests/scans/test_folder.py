@@ -158,6 +158,16 @@ def test_a_second_image_of_a_case_is_told_and_not_done(tmp_path):
     assert "is the second image of crossmoda2021_ldn_1; keep one" in str(found.problems[0])
 
 
+def test_a_second_label_of_a_case_is_told_and_the_other_cases_are_taken(tmp_path):
+    for name in ("a", "b"):
+        _, label = write_case(tmp_path, name)
+    write_nifti(tmp_path / "a_Label.nii", three_classes())
+    found = find_labelled(tmp_path)
+    assert [case["case"] for case in found.cases] == ["b"]
+    (problem,) = found.problems
+    assert str(problem).endswith("is the second label of a; keep one")
+
+
 def test_labels_of_other_structures_are_taken_where_the_configuration_names_them(tmp_path):
     _, label = write_case(tmp_path)
     write_nifti(label, three_classes())
