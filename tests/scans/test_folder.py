@@ -160,7 +160,7 @@ def test_a_second_image_of_a_case_is_told_and_not_done(tmp_path):
 
 def test_a_second_label_of_a_case_is_told_and_the_other_cases_are_taken(tmp_path):
     for name in ("a", "b"):
-        _, label = write_case(tmp_path, name)
+        write_case(tmp_path, name)
     write_nifti(tmp_path / "a_Label.nii", three_classes())
     found = find_labelled(tmp_path)
     assert [case["case"] for case in found.cases] == ["b"]
