@@ -107,7 +107,7 @@ def test_without_a_tumor_its_figures_are_absent_and_the_cochleae_measured() -> N
 
 
 def test_an_empty_label_has_no_figures() -> None:
-    anatomy = find_anatomy(np.zeros((5, 5, 5), np.uint8), AFFINE)
+    anatomy = anatomy_of(np.zeros((5, 5, 5), np.uint8))
     assert anatomy.ears is anatomy.side is None
     assert np.isnan(list(geometry_figures(anatomy).values())).all()
 

@@ -160,7 +160,7 @@ def test_unreadable_files_are_told_in_one_line_each_after_the_others_table(tmp_p
     write(tmp_path / "small_ceT1.nii.gz", some(3, 3, 3))
     write(tmp_path / "small_Label.nii.gz", np.zeros((2, 3, 3)))
     write(tmp_path / "away_ceT1.nii.gz", some(3, 3, 3))
-    write(tmp_path / "away_Label.nii.gz", np.zeros((3, 3, 3)), spacing=(-1.0, -1.0, 1.502))
+    write(tmp_path / "away_Label.nii.gz", np.zeros((3, 3, 3)), spacing=(-1.0, -1.0, 1.7))
     write(tmp_path / "color_ceT1.nii.gz", np.zeros((3, 3, 3), [(color, "u1") for color in "RGB"]))
     write(tmp_path / "nan_ceT1.nii.gz", np.full((3, 3, 3), np.nan, np.float32))
     write_with_header(tmp_path / "type_ceT1.nii.gz", 70, "<h", 7777)
@@ -172,7 +172,7 @@ def test_unreadable_files_are_told_in_one_line_each_after_the_others_table(tmp_p
     assert "1 scans of" in result.stdout
     told = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
     expected = {
-        "away_Label": "lies elsewhere than its scan",
+        "away_Label": "lies up to 0.40 mm beside its scan",
         "color_ceT1": "has 3 channels of colour",
         "cut_ceT1": "cannot be read",
         "flat_ceT1": "has voxels of",
