@@ -180,7 +180,7 @@ def test_unreadable_files_are_told_in_one_line_each_after_the_others_table(tmp_p
         "lost_ceT1": "has an affine with NaN or infinite numbers",
         "nan_ceT1": "has 27 NaN or infinite voxels",
         "odd_Label": "holds NaN or fractions",
-        "small_Label": r"has the shape \(2, 3, 3\)",
+        "small_Label": r"has shape \(2, 3, 3\)",
         "text_ceT1": "cannot be read",
         "type_ceT1": r"cannot be read as NIfTI \(data code 7777 not recognized\)",
     }
