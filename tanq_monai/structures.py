@@ -32,7 +32,7 @@ class _Frozen(Mapping[str, Values]):
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[str, Values]) -> None:
-        self._values = MappingProxyType(dict(values))
+        self._values: Mapping[str, Values] = MappingProxyType(dict(values))
 
     def __getitem__(self, name: str) -> Values:
         return self._values[name]

@@ -118,5 +118,4 @@ def test_ignored_voxels_of_a_data_set_are_no_structure(tmp_path):
 
     write_raw(tmp_path, ["a"], voxels=partly_ignored, ignore=True)
     cases = find_labelled(tmp_path).cases
-    assert [case["case"] for case in cases] == ["a"]
     assert "holds unknown label 3" in str(problems_of(cases)[0])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
-from tanq_monai.errors import InputError
+from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.segmentation.folders import RunFolders
 from tanq_monai.segmentation.overrides import override_plan
 from tanq_monai.segmentation.preparation import PlanWish, prepare, splits_by_patient, write_raw_dataset
@@ -154,6 +154,22 @@ def test_the_ignore_label_is_declared_where_a_case_has_it(cases, tmp_path):
     write_raw_dataset([cases[0] | {"ignore": True}], tmp_path / "raw")
     labels = json.loads((tmp_path / "raw" / "dataset.json").read_text())["labels"]
     assert labels == {"background": 0, "VS": 1, "cochlea": 2, "ignore": 3}
+
+
+def test_the_value_above_the_structures_is_taken_where_voxels_may_be_ignored(cases, tmp_path):
+    image, folder = nib.load(cases[0]["label"]), tmp_path / "raw"
+    label = np.asarray(image.dataobj).copy()
+    label[0] = 3
+    nib.save(nib.Nifti1Image(label, image.affine), cases[0]["label"])
+    with pytest.raises(InputErrors, match=r"holds unknown label 3; use only \[0, 1, 2\]"):
+        write_raw_dataset(cases, folder)
+    write_raw_dataset([cases[0] | {"ignore": True}], folder)
+    (written,) = (folder / "labelsTr").glob("*.nii.gz")
+    np.testing.assert_array_equal(np.asarray(nib.load(written).dataobj), np.rint(label))
+    label[0] = 4
+    nib.save(nib.Nifti1Image(label, image.affine), cases[0]["label"])
+    with pytest.raises(InputErrors, match=r"holds unknown label 4; use only \[0, 1, 2, 3\]"):
+        write_raw_dataset([cases[0] | {"ignore": True}], folder)
 
 
 def named(patients, views=("",)):
