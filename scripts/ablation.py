@@ -29,8 +29,8 @@ from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.structures import STRUCTURES
-from tanq_monai.transforms.geometry import plan_slices
-from tanq_monai.transforms.intensity import from_unit_range, scale_to_unit_range
+from tanq_monai.translation.intensity import from_unit_range, scale_to_unit_range
+from tanq_monai.translation.slice_grid import plan_slices
 
 UNTRANSLATED = "ceT1, not translated"
 

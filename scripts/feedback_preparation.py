@@ -23,9 +23,9 @@ from tanq_monai.scans.folder import find_labelled
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.scans.volume import read_volume
-from tanq_monai.segmentation.feedback import SegmenterFeedback, feedback_from_folder
 from tanq_monai.structures import STRUCTURES
-from tanq_monai.transforms.geometry import plan_slices
+from tanq_monai.translation.feedback import SegmenterFeedback, feedback_from_folder
+from tanq_monai.translation.slice_grid import plan_slices
 
 OWN = "own inference"
 

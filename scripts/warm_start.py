@@ -18,16 +18,16 @@ import torch
 from numpy.typing import NDArray
 
 from tanq_monai.adaptation.settings import Settings, demo_settings
-from tanq_monai.data.pairs import PairStore, find_pairs
-from tanq_monai.data.slices import SliceSize
-from tanq_monai.data.weights import load_weights
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, ssim
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.structures import STRUCTURES
-from tanq_monai.transforms.magnitude import to_magnitude
+from tanq_monai.translation.magnitude import to_magnitude
+from tanq_monai.translation.pairs import PairStore, find_pairs
+from tanq_monai.translation.slices import SliceSize
+from tanq_monai.weights import load_weights
 
 Array = NDArray[np.floating]
 AIM = 1 / 5  # of the cold training's steps

@@ -199,7 +199,7 @@ def import_nnunet(
         structures: names and label values that it must have, e.g. '{"VS": 1, "cochlea": 2}', which is the default.
         orientation: where the axes of its training scans point, as nibabel's nib-ls tells; crossMoDA's to LPS.
     """
-    from tanq_monai.segmentation.import_nnunet import import_nnunet as make_bundle
+    from tanq_monai.segmentation.training.import_nnunet import import_nnunet as make_bundle
     from tanq_monai.structures import STRUCTURES, Structures
 
     named = Structures(structures or STRUCTURES)

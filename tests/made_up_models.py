@@ -12,8 +12,8 @@ from nnunetv2.inference import predict_from_raw_data
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from tanq_monai.segmentation.plans import TRAINED, network_from_plans
-from tanq_monai.segmentation.preparation import override_plan
+from tanq_monai.segmentation.plan.plans import TRAINED, network_from_plans
+from tanq_monai.segmentation.training.preparation import override_plan
 
 MODELS = Path(__file__).parent / "small_model"  # plan and description of a small network, without weights
 PATCHES = {"2d": [64, 48], "3d_fullres": [16, 48, 40]}

@@ -12,7 +12,7 @@ from multiprocessing.context import ForkServerProcess
 import torch
 
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["monai.bundle", "tanq_monai.trainers.tanq", "tanq_monai.segmentation.engine"])
+CONTEXT.set_forkserver_preload(["monai.bundle", "tanq_monai.trainers.tanq", "tanq_monai.segmentation.training.engine"])
 
 
 def start(function: Callable[..., object], *arguments: object, **environment: str) -> ForkServerProcess:

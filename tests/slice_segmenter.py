@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from tanq_monai.scans.raw_dataset import describe_dataset
-from tanq_monai.segmentation.plans import network_from_plans
+from tanq_monai.segmentation.plan.plans import network_from_plans
 from tanq_monai.structures import STRUCTURES, Structures
 
 SMALL_MODEL = Path(__file__).parent / "small_model"  # of volumes

@@ -9,7 +9,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "tanq_monai"
 
 BASE = frozenset({"errors", "files", "structures", "choices"})
-PARTS = frozenset({"networks", "losses", "transforms", "metrics", "phantom"})  # import nothing of each other
+READING = BASE | {"scans", "anatomy"}  # what a user's scans and labels are, and what a label can be
+PARTS = frozenset({"networks", "losses", "metrics", "phantom"})  # import nothing of each other
+KNOWN = PARTS | READING | {"ranks", "weights"}
 ALLOWED = {
     "errors": frozenset(),
     "files": frozenset({"errors"}),
@@ -18,23 +20,25 @@ ALLOWED = {
     "choices": frozenset({"errors", "structures"}),
     "steps": BASE,
     "ranks": frozenset(),
-    "inferers": frozenset({"errors"}),
+    "weights": BASE,
     "structures": frozenset({"errors"}),
+    "anatomy": frozenset({"errors", "structures"}),
     "scans": BASE,
-    **{part: BASE | {"scans"} for part in PARTS},
-    "data": PARTS | BASE | {"scans"},
-    "trainers": PARTS | BASE | {"scans", "data", "ranks"},
-    "segmentation": PARTS | BASE | {"scans", "data", "ranks", "steps"},
-    "views": PARTS | BASE | {"scans", "data", "inferers"},
-    "deploy": PARTS | BASE | {"scans", "data", "segmentation", "report", "steps", "precision"},
-    "report": PARTS | BASE | {"scans", "data"},
-    "adaptation": PARTS | BASE | {"scans", "data", "steps", "segmentation"},
-    "demo": PARTS | BASE | {"scans", "data", "trainers", "segmentation", "steps", "report", "adaptation"},
-    "cli": PARTS | BASE | {"scans", "data", "trainers", "segmentation", "report", "adaptation", "demo", "deploy"},
-    "__main__": frozenset({"cli"}),
+    **{part: READING for part in PARTS},
+    "segmentation": KNOWN | {"steps"},
+    "translation": KNOWN | {"segmentation"},
+    "trainers": KNOWN | {"translation"},
+    "report": KNOWN,
+    "deploy": KNOWN | {"translation", "segmentation", "report", "steps", "precision"},
+    "adaptation": KNOWN | {"steps", "segmentation"},
+    "demo": KNOWN | {"translation", "trainers", "segmentation", "steps", "report", "adaptation"},
+    "cli": KNOWN | {"trainers", "segmentation", "report", "adaptation", "demo", "deploy"},
+    "__main__": frozenset({"errors", "cli"}),
     "__init__": frozenset(),
 }
 NEVER = {"tests", "bundles", "scripts"}
+# Inside the segmentation: the plan, what is done with it to a scan, how a network is trained, how rounds of trainings go.
+SEGMENTATION = ("plan", "inference", "training", "rounds")
 # Inside the phantom: tissue, how it is painted, what is painted, how it is scanned, what is done with scans.
 PHANTOM = ("tissues", "painting", "anatomy", "scanner", "parallel", "dataset", "check")
 
@@ -74,13 +78,14 @@ def test_imports_of_the_package_point_one_way():
     assert forbidden_imports(PACKAGE) == []
 
 
-def test_imports_of_the_phantom_point_one_way():
+@pytest.mark.parametrize(("part", "order"), [("segmentation", SEGMENTATION), ("phantom", PHANTOM)])
+def test_imports_inside_a_part_point_one_way(part, order):
     wrong = []
-    for path in (PACKAGE / "phantom").rglob("*.py"):
-        own, *_ = path.relative_to(PACKAGE / "phantom").with_suffix("").parts
-        for imported in _imported_modules(ast.parse(path.read_text()), "tanq_monai.phantom", False):
-            parts = imported.removeprefix("tanq_monai.phantom.").split(".")
-            if own in PHANTOM and parts[0] in PHANTOM and PHANTOM.index(parts[0]) > PHANTOM.index(own):
+    for path in (PACKAGE / part).rglob("*.py"):
+        own, *_ = path.relative_to(PACKAGE / part).with_suffix("").parts
+        for imported in _imported_modules(ast.parse(path.read_text()), f"tanq_monai.{part}", False):
+            first = imported.removeprefix(f"tanq_monai.{part}.").split(".")[0]
+            if own in order and first in order and order.index(first) > order.index(own):
                 wrong.append(f"{path.name}: {own} -> {imported}")
     assert wrong == []
 
@@ -92,7 +97,8 @@ def test_every_part_of_the_package_is_named_in_the_rule():
 
 
 @pytest.mark.parametrize(
-    "layer", [*sorted(BASE), "scans", *sorted(PARTS), "data", "trainers", "segmentation", "views", "report", "demo"]
+    "layer",
+    [*sorted(BASE), "scans", "anatomy", *sorted(PARTS), "segmentation", "translation", "trainers", "report", "demo"],
 )
 def test_no_part_is_allowed_to_reach_itself_in_a_circle(layer):
     reached, queue = set(), list(ALLOWED[layer])
@@ -106,19 +112,19 @@ def test_no_part_is_allowed_to_reach_itself_in_a_circle(layer):
 @pytest.mark.parametrize(
     "line",
     [
-        "import tanq_monai.data.slices",
+        "import tanq_monai.translation.slices",
         "import tanq_monai.losses as losses",
         "from tanq_monai.networks import TanqGenerator",
         "from tanq_monai import trainers",
         "from ..phantom import head",
-        "from .. import data",
+        "from .. import translation",
         "def late():\n    from tanq_monai.demo import report",
         "import tests.helpers",
     ],
 )
 def test_the_reader_finds_an_import_against_the_arrows(tmp_path, line):
     package = tmp_path / "tanq_monai"
-    for part in (*PARTS, "data", "trainers", "demo"):
+    for part in (*PARTS, "translation", "trainers", "demo"):
         (package / part).mkdir(parents=True)
     (package / "metrics" / "dice.py").write_text(line)
     assert len(forbidden_imports(package)) == 1

@@ -22,7 +22,7 @@ from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.phantom import write_dataset
-from tanq_monai.segmentation.plans import network_from_plans, patch_size_from_plans, strides_from_plans
+from tanq_monai.segmentation.plan.plans import network_from_plans, patch_size_from_plans, strides_from_plans
 
 ONNX_BAR, START_SECONDS_BAR, MEMORY_BAR, FETCH_SECONDS_BAR = 1.0, 2.0, 1 / 3, 60.0
 OPENED = """

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from benchmarks.measure import alternate, machine, report, tell
 from benchmarks.prediction import BUNDLE, write_models
 from benchmarks.steps import made_up_slices
-from tanq_monai.data.model_choices import write_choices
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
 from tanq_monai.deploy.engine_network import Bfloat16Network, EngineNetwork, kind_of, on_engine
 from tanq_monai.deploy.engines.choice import is_installed
@@ -27,10 +26,11 @@ from tanq_monai.metrics import dice
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.phantom import Case, scan_case
 from tanq_monai.precision import cpu_has_bfloat16
-from tanq_monai.segmentation.inferer import PlanInferer
-from tanq_monai.segmentation.plans import patch_size_from_plans, space_from_plans
-from tanq_monai.transforms.plan_space import crop_and_normalize
-from tanq_monai.transforms.resampling import resample
+from tanq_monai.segmentation.inference.inferer import PlanInferer
+from tanq_monai.segmentation.plan.plans import patch_size_from_plans, space_from_plans
+from tanq_monai.segmentation.plan.resampling import resample
+from tanq_monai.segmentation.plan.space import crop_and_normalize
+from tanq_monai.translation.model_choices import write_choices
 
 DICE_BAR = 0.998
 ENGINES = ("torch", "onnxruntime", "openvino")

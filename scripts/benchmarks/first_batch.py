@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import PeakMemory, in_own_process, machine, report, tell
-from tanq_monai.data.batches import Batches
-from tanq_monai.data.slices import SliceSize, SliceStore, UnpairedSlices
 from tanq_monai.phantom import write_dataset
 from tanq_monai.scans.folder import find_images, find_labelled
+from tanq_monai.translation.batches import Batches
+from tanq_monai.translation.slices import SliceSize, SliceStore, UnpairedSlices
 
 SECONDS_BAR = 60.0
 MEMORY_BAR = 1.1  # of many scans, over that of few

@@ -20,8 +20,8 @@ from tanq_monai.deploy.export import write_unchecked
 from tanq_monai.files import write_json
 from tanq_monai.phantom import write_dataset
 from tanq_monai.precision import cpu_has_bfloat16
-from tanq_monai.segmentation.overrides import override_plan
-from tanq_monai.segmentation.plans import MIRROR_AXES, TRAINED, network_from_plans, read_json
+from tanq_monai.segmentation.plan.overrides import override_plan
+from tanq_monai.segmentation.plan.plans import MIRROR_AXES, TRAINED, network_from_plans, read_json
 
 TIME_BARS = {"2d": 0.25 if cpu_has_bfloat16() else 0.45, "3d_fullres": 0.5}
 MEMORY_BARS, CUDA_SECONDS_BAR = {"2d": 0.5, "3d_fullres": 0.8}, 2.0

@@ -6,7 +6,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from tanq_monai.data.weights import digest
 from tanq_monai.deploy.engines import (
     AUTO,
     ONNX_RUNTIME,
@@ -28,7 +27,8 @@ from tanq_monai.deploy.torchscript import traced
 from tanq_monai.errors import InputError
 from tanq_monai.networks import CycleGanGenerator, TanqGenerator
 from tanq_monai.precision import asked, use_amp
-from tanq_monai.segmentation.ensemble import Ensemble
+from tanq_monai.segmentation.inference.ensemble import Ensemble
+from tanq_monai.weights import digest
 
 PLANNED = "dynamic_network_architectures."  # where the networks of nnU-Net's plans come from
 DIGEST = "weights"  # property of an ONNX file: the digest of those that it is made of
@@ -133,7 +133,7 @@ def on_engine(
 
 
 def members_on_engine(networks: nn.ModuleList, ensemble: Ensemble, **choices: Any) -> nn.ModuleList:
-    """What :func:`tanq_monai.segmentation.ensemble.load_members` gives, each network of it as :func:`on_engine`."""
+    """What :func:`tanq_monai.segmentation.inference.ensemble.load_members` gives, each network as :func:`on_engine`."""
     groups = zip(cast("list[nn.ModuleList]", list(networks)), ensemble.groups, strict=True)
     return nn.ModuleList(
         nn.ModuleList(

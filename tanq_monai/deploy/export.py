@@ -20,8 +20,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tanq_monai.data.model_choices import read_choices
-from tanq_monai.data.weights import digest
 from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
 from tanq_monai.deploy.engine_network import DIGEST, EngineNetwork
 from tanq_monai.deploy.engines import (
@@ -40,14 +38,21 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_file, replacing
 from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.phantom import Case, scan_case
-from tanq_monai.segmentation.inferer import PlanInferer
-from tanq_monai.segmentation.plans import patch_size_from_plans, read_structures, space_from_plans, strides_from_plans
+from tanq_monai.segmentation.inference.inferer import PlanInferer
+from tanq_monai.segmentation.plan.plans import (
+    patch_size_from_plans,
+    read_structures,
+    space_from_plans,
+    strides_from_plans,
+)
+from tanq_monai.segmentation.plan.resampling import resample
+from tanq_monai.segmentation.plan.space import crop_and_normalize
 from tanq_monai.structures import REGIONS
-from tanq_monai.transforms.geometry import plan_slices
-from tanq_monai.transforms.intensity import PERCENTILE, scale_to_unit_range
-from tanq_monai.transforms.labels import to_regions
-from tanq_monai.transforms.plan_space import crop_and_normalize
-from tanq_monai.transforms.resampling import resample
+from tanq_monai.translation.intensity import PERCENTILE, scale_to_unit_range
+from tanq_monai.translation.model_choices import read_choices
+from tanq_monai.translation.regions import to_regions
+from tanq_monai.translation.slice_grid import plan_slices
+from tanq_monai.weights import digest
 
 LARGEST_DIFFERENCE = 1e-3  # of logits, which are of the order of 10; and of slices in [-1, 1]
 LEAST_AGREEMENT = 0.9999  # of voxels

@@ -9,11 +9,11 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from tanq_monai.data.model_choices import write_choices
-from tanq_monai.data.weights import UNREADABLE, check_finite
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 from tanq_monai.ranks import is_first_rank
+from tanq_monai.translation.model_choices import write_choices
+from tanq_monai.weights import UNREADABLE, check_finite
 
 _ELSEWHERE = "give the choices it was begun with, or another output folder"
 
@@ -100,7 +100,7 @@ class FinalModel:
     Args:
         path: of the file.
         network: whose weights are written.
-        choices: of the training, see :mod:`tanq_monai.data.model_choices`.
+        choices: of the training, see :mod:`tanq_monai.translation.model_choices`.
     """
 
     def __init__(self, path: str | Path, network: nn.Module, choices: Mapping[str, Any]) -> None:

@@ -8,11 +8,11 @@ import torch
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
 
-from tanq_monai.data.batches import Batches
 from tanq_monai.ranks import is_first_rank
 from tanq_monai.structures import REGIONS
 from tanq_monai.trainers.rows import add_row
-from tanq_monai.transforms.magnitude import to_magnitude
+from tanq_monai.translation.batches import Batches
+from tanq_monai.translation.magnitude import to_magnitude
 
 
 class SeededSteps:

@@ -14,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tanq_monai.data.pairs import PairStore, find_pairs
-from tanq_monai.data.slices import Slices, SliceSize
 from tanq_monai.losses.levels import LevelRanges
 from tanq_monai.metrics.sliced_wasserstein import patch_distance
 from tanq_monai.metrics.translation import (
@@ -32,7 +30,9 @@ from tanq_monai.metrics.translation import (
     surroundings,
 )
 from tanq_monai.structures import REGIONS
-from tanq_monai.transforms.magnitude import to_magnitude
+from tanq_monai.translation.magnitude import to_magnitude
+from tanq_monai.translation.pairs import PairStore, find_pairs
+from tanq_monai.translation.slices import Slices, SliceSize
 
 Translate = Callable[[Tensor, Tensor], Tensor]
 """Source slices (N, 2, H, W) and the style of each (N,) -> their translation (N, 1, H, W) in [-1, 1]."""
@@ -77,7 +77,7 @@ class UnpairedQuality:
     The slices are ones of the training's scans: hrT2 has no labels that one could validate with.
 
     Args:
-        dataset: gives pairs of slices of (epoch, index), as :class:`tanq_monai.data.slices.UnpairedSlices` does.
+        dataset: gives pairs of slices of (epoch, index), as :class:`tanq_monai.translation.slices.UnpairedSlices` does.
         num_slices: of each domain.
         level_ranges: lowest and highest level of each structure in each style, where known.
         seed: of the places of the patches.
@@ -135,7 +135,7 @@ class PairedQuality:
     in a ring round it, over the head's median. Means over the slices.
 
     Args:
-        pairs: slices (3, H, W): ceT1, label map, hrT2, as :class:`tanq_monai.data.pairs.PairStore` has them.
+        pairs: slices (3, H, W): ceT1, label map, hrT2, as :class:`tanq_monai.translation.pairs.PairStore` has them.
         num_slices: how many of them are used, of those that hold structures.
         seed: of which they are.
     """

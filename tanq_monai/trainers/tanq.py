@@ -21,7 +21,7 @@ from tanq_monai.networks.generator import TanqGenerator, empty_label
 from tanq_monai.ranks import mean_over_ranks
 from tanq_monai.trainers.base import CLASS_WEIGHTS, WEIGHT, TranslatorTrainer
 from tanq_monai.trainers.updates import update
-from tanq_monai.transforms.magnitude import to_magnitude
+from tanq_monai.translation.magnitude import to_magnitude
 
 
 @dataclass(frozen=True)

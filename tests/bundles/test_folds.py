@@ -11,8 +11,8 @@ from bundle_workflow import BUNDLES, workflow
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from tanq_monai.errors import InputError, mistake_behind
-from tanq_monai.segmentation.ensemble import read_ensemble
-from tanq_monai.segmentation.import_nnunet import import_nnunet
+from tanq_monai.segmentation.inference.ensemble import read_ensemble
+from tanq_monai.segmentation.training.import_nnunet import import_nnunet
 
 # nnU-Net's find_best_configuration leaves the file of its instructions open.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in.*inference_instructions.txt")

@@ -12,7 +12,7 @@ from ship_weights import METRICS
 
 from tanq_monai.metrics import dice
 from tanq_monai.phantom import Case, scan_case
-from tanq_monai.segmentation.plans import (
+from tanq_monai.segmentation.plan.plans import (
     network_from_plans,
     patch_size_from_plans,
     space_from_plans,

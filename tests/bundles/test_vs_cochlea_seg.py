@@ -12,7 +12,7 @@ from made_up_models import MODELS
 from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from tanq_monai.errors import mistake_behind
-from tanq_monai.segmentation.plans import network_from_plans
+from tanq_monai.segmentation.plan.plans import network_from_plans
 
 MODEL = "models/2d_fold_all"
 BUNDLE = BUNDLES / "vs_cochlea_seg"

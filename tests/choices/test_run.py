@@ -12,7 +12,7 @@ from fire.parser import DefaultParseValue
 from monai.bundle import ConfigParser
 from typed import mistakes, run_bundle
 
-import tanq_monai.segmentation.nnunet  # noqa: F401  whose import starts a program
+import tanq_monai.segmentation.training.nnunet  # noqa: F401  whose import starts a program
 from tanq_monai.choices.config import ENTRIES, MAY_BE_NULL, checked_choices, is_evaluated, references
 from tanq_monai.choices.kinds import Component, Place
 from tanq_monai.choices.run import typed_words

@@ -16,7 +16,7 @@ from tanq_monai.adaptation.settings import SIZES, demo_settings
 from tanq_monai.demo.pipeline import _row, closed_gap, demo_steps, phantom_step
 from tanq_monai.demo.report import NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
+from tanq_monai.segmentation.rounds.self_training import Data, RoundChoices, SelfTraining
 from tanq_monai.steps import BUNDLES
 from tanq_monai.structures import Structures
 

@@ -7,8 +7,8 @@ import torch
 from bundle_workflow import BUNDLES
 from made_up_models import write_model
 
-from tanq_monai.data.model_choices import write_choices
 from tanq_monai.networks import TanqGenerator
+from tanq_monai.translation.model_choices import write_choices
 
 CHOICES = {"pixels": 64, "pixel_mm": 1.4, "slab_mm": 28.0, "styles": ["ldn", "etz"], "width": 8, "blocks": 2}
 

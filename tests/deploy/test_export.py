@@ -16,7 +16,7 @@ from tanq_monai.deploy import export
 from tanq_monai.deploy.engine_network import EngineNetwork
 from tanq_monai.deploy.engines import SEGMENTER_2D, OnnxRuntime
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.plans import network_from_plans
+from tanq_monai.segmentation.plan.plans import network_from_plans
 
 
 @pytest.fixture(params=["2d", "3d_fullres"])

@@ -24,8 +24,8 @@ from tanq_monai.deploy.runtime.__main__ import main
 from tanq_monai.deploy.runtime.resampling import resample as resample_array
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import dice
-from tanq_monai.transforms.resampling import resample
-from tanq_monai.transforms.splines import Interpolation
+from tanq_monai.segmentation.plan.resampling import resample
+from tanq_monai.segmentation.plan.splines import Interpolation
 
 CPU = {"device": "$torch.device('cpu')", "amp": False}  # the same on every processor
 PACKAGES = ("onnxruntime", "numpy", "scipy", "nibabel")  # and what these require

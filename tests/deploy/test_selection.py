@@ -9,7 +9,6 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
-from tanq_monai.data.model_choices import PAPER, write_choices
 from tanq_monai.deploy.app.bundle import find_bundle, style_of_bundle
 from tanq_monai.deploy.app.command import main
 from tanq_monai.deploy.app.mr_series import write_mr_series
@@ -17,6 +16,7 @@ from tanq_monai.deploy.app.selection import choose_series
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 from tanq_monai.errors import InputError
 from tanq_monai.scans.contrast import OWN_RULES
+from tanq_monai.translation.model_choices import PAPER, write_choices
 
 AFFINE = np.diag([-0.5, -0.5, 1.5, 1.0])
 

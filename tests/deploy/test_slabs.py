@@ -6,7 +6,7 @@ import torch
 
 from tanq_monai.deploy.runtime import segmentation
 from tanq_monai.deploy.runtime.segmentation import SlidingWindow, segment
-from tanq_monai.segmentation.inferer import PlanInferer
+from tanq_monai.segmentation.inference.inferer import PlanInferer
 
 AFFINE = np.diag([-0.7, -0.9, 2.5, 1.0])
 

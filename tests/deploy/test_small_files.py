@@ -14,8 +14,8 @@ from tanq_monai.deploy.engines import read_properties
 from tanq_monai.deploy.runtime import run
 from tanq_monai.deploy.runtime.segmentation import plan_space
 from tanq_monai.errors import InputError
-from tanq_monai.transforms.geometry import plan_slices
-from tanq_monai.transforms.intensity import scale_to_unit_range
+from tanq_monai.translation.intensity import scale_to_unit_range
+from tanq_monai.translation.slice_grid import plan_slices
 
 SHAPE = (24, 20, 4)
 STYLES = ["ldn", "etz"]

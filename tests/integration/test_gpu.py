@@ -8,7 +8,7 @@ import torch
 from bundle_workflow import workflow
 
 from tanq_monai.networks import TanqGenerator
-from tanq_monai.segmentation.plans import network_from_plans
+from tanq_monai.segmentation.plan.plans import network_from_plans
 
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 

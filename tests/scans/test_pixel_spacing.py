@@ -8,10 +8,10 @@ from files import scan, structures, write_nifti, write_series
 from monai.data import PydicomReader
 from pydicom.dataset import Dataset
 
-from tanq_monai.data.pairs import PairStore, find_pairs
-from tanq_monai.data.slices import SliceSize, SliceStore
 from tanq_monai.scans.contrast import failed
 from tanq_monai.scans.volume import read_volume
+from tanq_monai.translation.pairs import PairStore, find_pairs
+from tanq_monai.translation.slices import SliceSize, SliceStore
 
 
 def test_columns_lie_as_far_apart_as_a_series_says_and_so_do_rows(tmp_path: Path) -> None:

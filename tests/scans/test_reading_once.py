@@ -10,12 +10,12 @@ from bundle_workflow import workflow
 from files import LPS, scan, structures, write_nifti, write_series
 from made_up_models import write_model
 
-from tanq_monai.data.pairs import PairStore, find_pairs
-from tanq_monai.data.slices import SliceSize, SliceStore
 from tanq_monai.errors import InputErrors, mistake_behind
 from tanq_monai.scans import labels, volume
 from tanq_monai.scans.folder import find_labelled
-from tanq_monai.segmentation.preparation import PlanWish, write_raw_dataset
+from tanq_monai.segmentation.training.preparation import PlanWish, write_raw_dataset
+from tanq_monai.translation.pairs import PairStore, find_pairs
+from tanq_monai.translation.slices import SliceSize, SliceStore
 
 
 @pytest.fixture

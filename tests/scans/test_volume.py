@@ -73,7 +73,15 @@ def test_a_damaged_label_is_told(image, label):
         check_label(label, image)
 
 
-@pytest.mark.parametrize("content", [b"hello", b"<html>" * 200, gzip.compress(bytes(400)), gzip.compress(b"x" * 900)])
+CONTENTS = {
+    "text": b"hello",
+    "page": b"<html>" * 200,
+    "zeros": gzip.compress(bytes(400)),
+    "xs": gzip.compress(b"x" * 900),
+}
+
+
+@pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS)
 def test_a_file_of_something_else_is_told(image, content):
     image.write_bytes(content)
     with pytest.raises(InputError, match=_told(image, "cannot be read as NIfTI", "copy it again")):

@@ -4,8 +4,8 @@ import numpy as np
 
 from tanq_monai.anatomy.plausibility import Plausible
 from tanq_monai.scans.grid import in_scanner
-from tanq_monai.segmentation.refinement import Prediction, refine
-from tanq_monai.segmentation.refinement_rules import RefinementRules
+from tanq_monai.segmentation.rounds.refinement import Prediction, refine
+from tanq_monai.segmentation.rounds.refinement_rules import RefinementRules
 from tanq_monai.structures import STRUCTURES
 
 AFFINE = np.array([[-1.0, 0, 0, 50], [0, -1, 0, 30], [0, 0, 1.5, -20], [0, 0, 0, 1]])

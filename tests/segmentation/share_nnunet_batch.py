@@ -6,8 +6,8 @@ import torch
 from torch import distributed as dist
 
 from tanq_monai.scans.folder import find_labelled
-from tanq_monai.segmentation.engine import NnUNetEngine
-from tanq_monai.segmentation.nnunet import Settings, set_up_nnunet
+from tanq_monai.segmentation.training.engine import NnUNetEngine
+from tanq_monai.segmentation.training.nnunet import Settings, set_up_nnunet
 
 BATCH, PATCH = 4, 32
 SETTINGS = Settings(

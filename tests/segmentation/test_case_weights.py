@@ -15,7 +15,7 @@ from tanq_monai.errors import InputError, mistake_behind
 from tanq_monai.scans.folder import find_images, find_labelled
 from tanq_monai.scans.naming import name_by_case
 from tanq_monai.scans.raw_dataset import describe_dataset
-from tanq_monai.segmentation.case_weights import COLUMNS, WeightRule, score_translations, weigh
+from tanq_monai.segmentation.rounds.case_weights import COLUMNS, WeightRule, score_translations, weigh
 from tanq_monai.structures import STRUCTURES, Structures
 
 VIEWS = ("tanq", "cyclegan")

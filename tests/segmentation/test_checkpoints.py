@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.checkpoints import plain_weights, read_checkpoint
+from tanq_monai.segmentation.training.checkpoints import plain_weights, read_checkpoint
 
 
 class Command:

@@ -6,11 +6,11 @@ from monai.inferers import SimpleInferer
 from torch import nn
 
 from tanq_monai.scans.folder import find_labelled
-from tanq_monai.segmentation import nnunet as nnunet_module
-from tanq_monai.segmentation.batches import seed_draws
-from tanq_monai.segmentation.cpu import GroupNorm3d, SampleNorm2d, suit_cpu
-from tanq_monai.segmentation.engine import Bfloat16Inferer
-from tanq_monai.segmentation.nnunet import Settings, prepare_batch, set_up_nnunet
+from tanq_monai.segmentation.training import nnunet as nnunet_module
+from tanq_monai.segmentation.training.batches import seed_draws
+from tanq_monai.segmentation.training.cpu import GroupNorm3d, SampleNorm2d, suit_cpu
+from tanq_monai.segmentation.training.engine import Bfloat16Inferer
+from tanq_monai.segmentation.training.nnunet import Settings, prepare_batch, set_up_nnunet
 
 CPU = torch.device("cpu")
 LAST, PLAIN = torch.channels_last, torch.contiguous_format

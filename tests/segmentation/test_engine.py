@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tanq_monai.segmentation.engine import NnUNetEngine
+from tanq_monai.segmentation.training.engine import NnUNetEngine
 
 BATCH = {"data": torch.tensor([[3.0, 0.0, 4.0]]), "target": torch.zeros(1)}  # gradient of the sum: norm 5
 

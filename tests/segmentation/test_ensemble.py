@@ -14,8 +14,8 @@ from nnunetv2.imageio.nibabel_reader_writer import NibabelIO
 from nnunetv2.postprocessing.remove_connected_components import remove_all_but_largest_component_from_segmentation
 
 from tanq_monai.errors import InputError, mistake_behind
-from tanq_monai.segmentation.ensemble import read_ensemble
-from tanq_monai.segmentation.plans import network_from_plans
+from tanq_monai.segmentation.inference.ensemble import read_ensemble
+from tanq_monai.segmentation.plan.plans import network_from_plans
 
 GROUPS = [["2d_fold_0", "2d_fold_1"], ["3d_fullres_fold_0"]]
 STEPS = [[1, 2], [1]]

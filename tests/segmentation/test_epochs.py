@@ -9,7 +9,7 @@ from ignite.engine import Events
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from tanq_monai.segmentation.engine import NnUNetEngine
+from tanq_monai.segmentation.training.engine import NnUNetEngine
 
 EPOCHS, STEPS, RATE, MOMENTUM = 4, 2, 0.1, 0.9
 INPUT, TARGET = torch.tensor([[1.0, -2.0, 0.5]]), torch.tensor([[1.0]])  # gradients too small to be clipped

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from slice_segmenter import slice_segmenter
 
-from tanq_monai.segmentation.folders import DATASET, PLANS, RunFolders
-from tanq_monai.segmentation.selection import select_models
+from tanq_monai.segmentation.training.folders import DATASET, PLANS, RunFolders
+from tanq_monai.segmentation.training.selection import select_models
 
 # nnU-Net's find_best_configuration leaves the file of its instructions open.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in.*inference_instructions.txt")

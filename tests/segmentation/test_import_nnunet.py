@@ -7,8 +7,8 @@ import torch
 from slice_segmenter import slice_segmenter
 
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.import_nnunet import import_nnunet
-from tanq_monai.segmentation.plans import space_from_plans
+from tanq_monai.segmentation.plan.plans import space_from_plans
+from tanq_monai.segmentation.training.import_nnunet import import_nnunet
 
 
 def test_the_final_checkpoint_is_taken_before_the_best_one_and_that_where_it_is_alone(tmp_path):

@@ -5,8 +5,8 @@ import pytest
 import torch
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 
-from tanq_monai.segmentation.inferer import PlanInferer
-from tanq_monai.segmentation.windows import gaussian_weight, window_places
+from tanq_monai.segmentation.inference.inferer import PlanInferer
+from tanq_monai.segmentation.inference.windows import gaussian_weight, window_places
 
 
 def volume(*shape):

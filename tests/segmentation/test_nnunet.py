@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.nnunet import Settings, find_trainer, prepare_batch, set_up_nnunet
+from tanq_monai.segmentation.training.nnunet import Settings, find_trainer, prepare_batch, set_up_nnunet
 
 CPU = torch.device("cpu")
 

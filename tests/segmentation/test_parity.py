@@ -8,16 +8,16 @@ from made_up_models import let_nnunet_add_in_float32, nnunet_predicts, rotation,
 from monai.transforms import Compose, EnsureChannelFirstd, LoadImaged
 from shared_data import shared_data_folder
 
-from tanq_monai.data.weights import load_weights
 from tanq_monai.scans.volume import read_volume
-from tanq_monai.segmentation.inferer import PlanInferer
-from tanq_monai.segmentation.plans import (
+from tanq_monai.segmentation.inference.inferer import PlanInferer
+from tanq_monai.segmentation.plan.plans import (
     mirror_axes_from_plans,
     network_from_plans,
     patch_size_from_plans,
     space_from_plans,
 )
-from tanq_monai.transforms.nnunet import FromPlanSpaced, ToPlanSpaced
+from tanq_monai.segmentation.plan.transforms import FromPlanSpaced, ToPlanSpaced
+from tanq_monai.weights import load_weights
 
 
 def dice(found, expected):

@@ -8,9 +8,9 @@ import torch
 from monai.data import MetaTensor
 
 from tanq_monai.scans.grid import in_scanner
-from tanq_monai.transforms.nnunet import FromPlanSpaced, ToPlanSpaced
-from tanq_monai.transforms.plan_space import PlanSpace, z_score
-from tanq_monai.transforms.resampling import resample
+from tanq_monai.segmentation.plan.resampling import resample
+from tanq_monai.segmentation.plan.space import PlanSpace, z_score
+from tanq_monai.segmentation.plan.transforms import FromPlanSpaced, ToPlanSpaced
 
 LPS = np.diag([-0.8, -0.9, 1.5, 1.0])
 SAME_SPACING = PlanSpace(spacing=(1.5, 0.9, 0.8))

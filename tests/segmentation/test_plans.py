@@ -10,7 +10,7 @@ import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.plans import (
+from tanq_monai.segmentation.plan.plans import (
     check_model_folder,
     check_plan,
     check_same_labels,
@@ -277,8 +277,8 @@ def test_a_broken_plan_says_so(tmp_path):
 @pytest.mark.slow
 def test_inference_does_not_import_nnunetv2():
     code = (
-        "import sys, tanq_monai.segmentation.plans, tanq_monai.segmentation.inferer, "
-        "tanq_monai.progress, tanq_monai.transforms.nnunet\n"
+        "import sys, tanq_monai.segmentation.plan.plans, tanq_monai.segmentation.inference.inferer, "
+        "tanq_monai.progress, tanq_monai.segmentation.plan.transforms\n"
         "sys.exit('nnunetv2' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -10,9 +10,9 @@ import pytest
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.segmentation.folders import RunFolders
-from tanq_monai.segmentation.overrides import override_plan
-from tanq_monai.segmentation.preparation import PlanWish, prepare, splits_by_patient, write_raw_dataset
+from tanq_monai.segmentation.plan.overrides import override_plan
+from tanq_monai.segmentation.training.folders import RunFolders
+from tanq_monai.segmentation.training.preparation import PlanWish, prepare, splits_by_patient, write_raw_dataset
 from tanq_monai.structures import Structures
 
 PLANS = Path(__file__).parents[1] / "small_model" / "plans.json"

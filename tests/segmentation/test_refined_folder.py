@@ -13,9 +13,9 @@ from refinement_cases import AFFINE, IGNORE, NEAR, VOXEL_MM3, head, noisy_head
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics import dice
-from tanq_monai.segmentation.refined_folder import refine_folder
-from tanq_monai.segmentation.refinement_rules import RefinementRules
-from tanq_monai.segmentation.refinement_worth import summarize_worth
+from tanq_monai.segmentation.rounds.refined_folder import refine_folder
+from tanq_monai.segmentation.rounds.refinement_rules import RefinementRules
+from tanq_monai.segmentation.rounds.refinement_worth import summarize_worth
 from tanq_monai.structures import STRUCTURES
 
 GOOD, NO_VS, NOISY = "crossmoda2021_ldn_106", "crossmoda2021_ldn_107", "crossmoda2022_etz_105"

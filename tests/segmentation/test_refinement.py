@@ -8,7 +8,7 @@ from tanq_monai.anatomy.components import find_components
 from tanq_monai.anatomy.plausibility import Plausible
 from tanq_monai.anatomy.published import published
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation.refinement_rules import RefinementRules
+from tanq_monai.segmentation.rounds.refinement_rules import RefinementRules
 from tanq_monai.structures import Structures
 
 FIFTY_FIFTY = 128 / 255

@@ -6,8 +6,8 @@ import torch
 from nnunetv2.preprocessing.resampling.default_resampling import resample_data_or_seg_to_shape
 
 from tanq_monai.deploy.runtime.resampling import resample as resample_array
-from tanq_monai.transforms.resampling import resample
-from tanq_monai.transforms.splines import Interpolation, thick_axis
+from tanq_monai.segmentation.plan.resampling import resample
+from tanq_monai.segmentation.plan.splines import Interpolation, thick_axis
 
 THIN, THICK_Z, THICK_X = (1.0, 1.0, 1.2), (3.5, 1.0, 1.1), (0.5, 0.6, 2.0)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tanq_monai.errors import InputError
-from tanq_monai.segmentation import self_training
-from tanq_monai.segmentation.rounds import measure_round
-from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
+from tanq_monai.segmentation.rounds import self_training
+from tanq_monai.segmentation.rounds.measures import measure_round
+from tanq_monai.segmentation.rounds.self_training import Data, RoundChoices, SelfTraining
 from tanq_monai.structures import STRUCTURES
 
 AFFINE = np.diag([-1.0, -1.0, 2.0, 1.0])  # voxels of 2 mm3

@@ -18,10 +18,10 @@ from tanq_monai.adaptation.settings import SIZES
 from tanq_monai.demo.pipeline import demo_steps
 from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import find_labelled
-from tanq_monai.segmentation.batches import EpochLoader, blur_one_way, seed_draws
-from tanq_monai.segmentation.engine import LATEST, NnUNetEngine
-from tanq_monai.segmentation.nnunet import Settings, set_up_nnunet
-from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
+from tanq_monai.segmentation.rounds.self_training import Data, RoundChoices, SelfTraining
+from tanq_monai.segmentation.training.batches import EpochLoader, blur_one_way, seed_draws
+from tanq_monai.segmentation.training.engine import LATEST, NnUNetEngine
+from tanq_monai.segmentation.training.nnunet import Settings, set_up_nnunet
 from tanq_monai.steps import BUNDLES
 
 STEPS = 3

@@ -11,8 +11,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from tanq_monai.scans.folder import find_labelled
 from tanq_monai.scans.raw_dataset import identifier
-from tanq_monai.segmentation.engine import export_model
-from tanq_monai.segmentation.nnunet import Settings, set_up_nnunet
+from tanq_monai.segmentation.training.engine import export_model
+from tanq_monai.segmentation.training.nnunet import Settings, set_up_nnunet
 
 pytestmark = pytest.mark.slow  # nnU-Net asks the program `hostname` where it runs
 

@@ -8,7 +8,7 @@ import pytest
 from bundle_workflow import BUNDLES
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.segmentation.self_training import Data, RoundChoices, SelfTraining
+from tanq_monai.segmentation.rounds.self_training import Data, RoundChoices, SelfTraining
 from tanq_monai.steps import Step
 from tanq_monai.structures import Structures
 

@@ -6,7 +6,7 @@ import pytest
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.scans.folder import Listing
-from tanq_monai.segmentation.training_cases import (
+from tanq_monai.segmentation.training.training_cases import (
     are_given,
     find_pseudo_labelled,
     fine_tuning_dir,

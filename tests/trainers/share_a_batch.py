@@ -7,12 +7,12 @@ from monai.data import DataLoader
 from tiny import SIZE, InMemory, networks, slices
 from torch import distributed as dist
 
-from tanq_monai.data.batches import Batches
-from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.networks import FeatureSampler
-from tanq_monai.segmentation.feedback import SegmenterFeedback, SliceView
 from tanq_monai.trainers.handlers import SeededSteps
 from tanq_monai.trainers.tanq import TanqOptimizers, TanqTrainer, TanqWeights
+from tanq_monai.translation.batches import Batches
+from tanq_monai.translation.feedback import SegmenterFeedback, SliceView
+from tanq_monai.translation.slices import UnpairedSlices
 
 
 class Segmenter(torch.nn.Sequential):

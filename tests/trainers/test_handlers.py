@@ -3,8 +3,8 @@ import torch
 from ignite.engine import Engine, Events
 from monai.utils.enums import CommonKeys as Keys
 
-from tanq_monai.data.batches import Batches
 from tanq_monai.trainers.handlers import History, SeededSteps, losses_of
+from tanq_monai.translation.batches import Batches
 
 
 def _engine(outputs):

@@ -7,10 +7,10 @@ from ignite.engine import Events
 from monai.engines import IterationEvents, SupervisedTrainer
 from tiny import networks, slices
 
-from tanq_monai.data.weights import warm_started
 from tanq_monai.errors import InputError
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.trainers.pretraining import PairTrainer, PairWeights, pair_terms
+from tanq_monai.weights import warm_started
 
 SOURCE = slices(2, 1, labelled=True)
 TRUTH = slices(2, 2, labelled=False)[:, :1]

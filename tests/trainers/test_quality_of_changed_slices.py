@@ -5,9 +5,9 @@ import pytest
 import torch
 from tiny import SIZE, InMemory, slices
 
-from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.metrics.translation import border_auc, contrast_ratio, head_mask
 from tanq_monai.trainers.quality import UnpairedQuality
+from tanq_monai.translation.slices import UnpairedSlices
 
 
 def dataset(source: torch.Tensor) -> UnpairedSlices:

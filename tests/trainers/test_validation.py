@@ -7,12 +7,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tiny import SIZE, InMemory, slices, trainer_that_resumes
 from torch import nn
 
-from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.metrics.sliced_wasserstein import patch_distance
 from tanq_monai.metrics.translation import border_auc, contrast_ratio, head_mask, psnr, ssim, surroundings
 from tanq_monai.trainers import validation
 from tanq_monai.trainers.quality import Findings, PairedQuality, UnpairedQuality
 from tanq_monai.trainers.validation import Validation
+from tanq_monai.translation.slices import UnpairedSlices
 
 RANGES = [{1: (0.0, 0.3), 2: (0.0, 1.0)}, {1: (0.6, 1.0), 2: (0.9, 1.0)}]
 STRUCTURES = {"VS": 1, "cochlea": 2}

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from monai.data import DataLoader
 
-from tanq_monai.data.batches import Batches
-from tanq_monai.data.model_choices import PAPER
-from tanq_monai.data.slices import UnpairedSlices
 from tanq_monai.networks import FeatureProjector, FeatureSampler, PatchDiscriminator, TanqGenerator
 from tanq_monai.trainers.checkpoint import Checkpoint, FinalModel
 from tanq_monai.trainers.handlers import History, SeededSteps
 from tanq_monai.trainers.schedule import LearningRate
 from tanq_monai.trainers.tanq import TanqNetworks, TanqOptimizers, TanqTrainer
+from tanq_monai.translation.batches import Batches
+from tanq_monai.translation.model_choices import PAPER
+from tanq_monai.translation.slices import UnpairedSlices
 
 SIZE = 32
 

@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from tanq_monai.data.model_choices import read_choices
 from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import style_of
-from tanq_monai.segmentation.plans import read_structures
+from tanq_monai.segmentation.plan.plans import read_structures
 from tanq_monai.structures import STRUCTURES
+from tanq_monai.translation.model_choices import read_choices
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""What :mod:`tanq_monai.transforms.resampling` does with tensors, with arrays."""
+"""What :mod:`tanq_monai.segmentation.plan.resampling` does with tensors, with arrays."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.transforms.splines import Interpolation, spline_weights, thick_axis, two_taps
+from tanq_monai.segmentation.plan.splines import Interpolation, spline_weights, thick_axis, two_taps
 
 Volume = NDArray[np.float32]
 

@@ -11,9 +11,9 @@ from tanq_monai.deploy.engines import Engine
 from tanq_monai.deploy.runtime.resampling import Volume, resample
 from tanq_monai.errors import InputError
 from tanq_monai.scans.grid import STORED
-from tanq_monai.segmentation.windows import gaussian_weight, padding_to, summed_weights, window_places
-from tanq_monai.transforms.plan_space import Placement, PlanSpace, crop_and_normalize
-from tanq_monai.transforms.splines import Interpolation
+from tanq_monai.segmentation.inference.windows import gaussian_weight, padding_to, summed_weights, window_places
+from tanq_monai.segmentation.plan.space import Placement, PlanSpace, crop_and_normalize
+from tanq_monai.segmentation.plan.splines import Interpolation
 
 OVERLAP = 0.5  # of neighbouring windows, nnU-Net's
 

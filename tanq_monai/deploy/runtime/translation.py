@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from tanq_monai.deploy.engines import Engine
 from tanq_monai.errors import InputError
 from tanq_monai.structures import REGIONS, Structures
-from tanq_monai.transforms.geometry import SliceGrid, plan_slices
-from tanq_monai.transforms.intensity import from_unit_range, scale_to_unit_range
-from tanq_monai.transforms.labels import to_regions
+from tanq_monai.translation.intensity import from_unit_range, scale_to_unit_range
+from tanq_monai.translation.regions import to_regions
+from tanq_monai.translation.slice_grid import SliceGrid, plan_slices
 
 BLANK = -1.0  # of an image in [-1, 1]: what lies outside the scan
 

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from tanq_monai.data.weights import read_state_dict
 from tanq_monai.deploy.zoo.requirements import METADATA, read_metadata
-from tanq_monai.segmentation.plans import check_plan, read_json
+from tanq_monai.segmentation.plan.plans import check_plan, read_json
+from tanq_monai.weights import read_state_dict
 
 PLANS, WEIGHTS = "models/plans.json", "models/model.pt"
 _EVALUATED = re.compile(r'(?<!\\)"[$@%]|_target_')  # by MONAI, in JSON

@@ -1,1 +1,0 @@
-"""What users have on disk: files, checks of them, and writing."""

@@ -1,0 +1,1 @@
+"""Self-training: rounds of training, labels of real scans, their refinement, weights of translations."""

@@ -1,0 +1,1 @@
+"""nnU-Net's training: cases, preparation, batches, steps, checkpoints."""

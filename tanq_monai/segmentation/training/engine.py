@@ -1,0 +1,193 @@
+"""nnU-Net's training as an Ignite engine of MONAI, with checkpoints that nnU-Net understands."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines import SupervisedTrainer
+from monai.engines.utils import IterationEvents
+from monai.inferers import Inferer
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from tanq_monai.errors import InputError
+from tanq_monai.files import replacing, write_json
+from tanq_monai.ranks import average_gradients, is_first_rank, wait_for_ranks
+from tanq_monai.segmentation.plan.plans import MIRROR_AXES, TRAINED
+from tanq_monai.segmentation.training.batches import EpochLoader
+from tanq_monai.segmentation.training.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
+from tanq_monai.segmentation.training.cpu import suit_cpu
+from tanq_monai.segmentation.training.nnunet import prepare_batch, validate
+
+MAX_GRADIENT_NORM = 12.0  # nnU-Net's
+LATEST, FINAL = "checkpoint_latest.pth", "checkpoint_final.pth"
+
+
+class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
+    """MONAI's supervised trainer doing nnU-Net's steps: deep supervision, gradient clipping, poly schedule.
+
+    After every epoch ``fold_{f}/checkpoint_latest.pth`` is replaced, at the end ``checkpoint_final.pth`` is
+    written, both in nnU-Net's format and layout; a fold is validated as nnU-Net does, and the model folder is filled.
+    A run that is started again continues after its latest epoch, and ends with the bits of one that was not stopped.
+    With several ranks the gradients are averaged, and the first one writes.
+
+    Args:
+        nnunet: of :func:`tanq_monai.segmentation.training.nnunet.set_up_nnunet`.
+        train_data_loader: batches.
+        max_epochs: how many epochs in all.
+        model_dir: gets ``model.pt``, ``plans.json``, ``dataset.json``.
+        num_processes: for the validation; 0 = threads.
+        amp: the network computes in a short float type: bfloat16 on a CPU, float16 with nnU-Net's scaled loss on CUDA.
+            Norms' statistics, loss and optimizer stay float32.
+        **kwargs: as in :class:`monai.engines.SupervisedTrainer`.
+    """
+
+    def __init__(
+        self,
+        nnunet: nnUNetTrainer,
+        train_data_loader: EpochLoader,
+        max_epochs: int,
+        model_dir: str | Path,
+        num_processes: int = 0,
+        amp: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            device=nnunet.device,
+            max_epochs=max_epochs,
+            train_data_loader=train_data_loader,
+            network=nnunet.network,
+            optimizer=nnunet.optimizer,
+            loss_function=nnunet.loss,
+            prepare_batch=prepare_batch,
+            amp=amp and nnunet.device.type == "cuda",
+            decollate=False,
+            optim_set_to_none=True,
+            **kwargs,
+        )
+        self.nnunet = nnunet
+        if amp and nnunet.device.type == "cpu":  # MONAI's amp is CUDA's
+            self.inferer: Inferer = Bfloat16Inferer(self.inferer)
+        if nnunet.grad_scaler is not None:  # the one that nnU-Net's checkpoints keep
+            self.scaler = nnunet.grad_scaler
+        self.model_dir = Path(model_dir)
+        self.num_processes = num_processes
+        self.result_dir = Path(nnunet.output_folder)
+        self.add_event_handler(Events.STARTED, NnUNetEngine._resume)  # after handlers that load a first model
+        self.add_event_handler(Events.EPOCH_STARTED, NnUNetEngine._start_epoch)
+        self.add_event_handler(IterationEvents.BACKWARD_COMPLETED, NnUNetEngine._clip_gradients)
+        self.add_event_handler(Events.EPOCH_COMPLETED, NnUNetEngine._finish_epoch)
+
+    def run(self) -> None:
+        """Train the epochs that are missing, then export.
+
+        Raises:
+            InputError: when the run was begun with another seed.
+        """
+        if is_first_rank():
+            _write_nnunet_folder(self.nnunet)
+        done = self._resume()
+        if done < self.state.max_epochs:
+            self._reopen()
+            self.state.epoch = done
+            self.state.iteration = done * self.state.epoch_length
+            super().run()
+            self._save(FINAL)
+        if is_first_rank():
+            (self.result_dir / LATEST).unlink(missing_ok=True)
+            if self.nnunet.fold != "all" and not (self.result_dir / "validation" / "summary.json").exists():
+                validate(self.nnunet, self.num_processes)
+            export_model(self.nnunet, self.model_dir)
+
+    def _resume(self) -> int:
+        """Load the newest checkpoint; how many epochs it has seen."""
+        for name in (FINAL, LATEST):
+            if (self.result_dir / name).exists():
+                checkpoint = read_checkpoint(self.result_dir / name, self.nnunet.device)
+                self._check_seed(checkpoint, name)
+                return self._load(checkpoint)
+        return 0
+
+    def _check_seed(self, checkpoint: dict[str, Any], name: str) -> None:
+        begun_with = checkpoint["init_args"].get("seed", self.nnunet.seed)  # nnU-Net's own checkpoints have none
+        if begun_with != self.nnunet.seed:
+            remedy = "give the choices it was begun with, or another output folder"
+            raise InputError(self.result_dir / name, "was begun with another choice of seed", remedy)
+
+    def _reopen(self) -> None:
+        """A finished training that is prolonged is unfinished again, and its validation that of an older model."""
+        wait_for_ranks()  # all have read the checkpoint
+        if is_first_rank() and (self.result_dir / FINAL).exists():
+            shutil.rmtree(self.result_dir / "validation", ignore_errors=True)
+            (self.result_dir / FINAL).replace(self.result_dir / LATEST)
+
+    def _load(self, checkpoint: dict[str, Any]) -> int:
+        """Not by nnU-Net's own function, which unpickles whatever the file holds."""
+        unwrapped(self.network).load_state_dict(plain_weights(checkpoint))
+        self.optimizer.load_state_dict(checkpoint["optimizer_state"])
+        if self.nnunet.device.type == "cpu":
+            suit_cpu(self.network, self.optimizer)  # a checkpoint brings the optimizer's ways with it
+        if self.nnunet.grad_scaler is not None and checkpoint["grad_scaler_state"] is not None:
+            self.nnunet.grad_scaler.load_state_dict(checkpoint["grad_scaler_state"])
+        self.nnunet.logger.load_checkpoint(checkpoint["logging"])
+        return int(checkpoint[EPOCH])
+
+    def _start_epoch(self) -> None:
+        self.nnunet.current_epoch = self.state.epoch - 1
+        self.nnunet.lr_scheduler.step(self.nnunet.current_epoch)
+
+    def _clip_gradients(self) -> None:
+        average_gradients(self.network.parameters())  # before unscaling, so that all ranks skip the same steps
+        if self.amp and self.scaler is not None:
+            self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_GRADIENT_NORM)
+
+    def _finish_epoch(self) -> None:
+        self._save(LATEST)
+
+    def _save(self, name: str) -> None:
+        if not is_first_rank():
+            return
+        self.nnunet.current_epoch = self.state.epoch - 1  # nnU-Net adds the 1 when it saves
+        with replacing(self.result_dir / name) as temporary:
+            self.nnunet.save_checkpoint(str(temporary))
+
+
+class Bfloat16Inferer(Inferer):  # type: ignore[misc]
+    """Calls the network in bfloat16 on a CPU; what comes out is float32.
+
+    Args:
+        inferer: calls the network.
+    """
+
+    def __init__(self, inferer: Inferer) -> None:
+        super().__init__()
+        self.inferer = inferer
+
+    def __call__(self, inputs: torch.Tensor, network: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
+        """One output, or one for every scale of deep supervision."""
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            outputs = self.inferer(inputs, network, *args, **kwargs)
+        if isinstance(outputs, torch.Tensor):
+            return outputs.float()
+        return [output.float() for output in outputs]
+
+
+def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:
+    """Write the model folder that ``inference.yaml`` reads: weights, plan and labels."""
+    network = unwrapped(nnunet.network)
+    with replacing(folder / "model.pt") as temporary:  # last of the three: its presence means that all are there
+        torch.save({key: value.cpu().contiguous() for key, value in network.state_dict().items()}, temporary)
+        ours = {TRAINED: nnunet.configuration_name, MIRROR_AXES: nnunet.inference_allowed_mirroring_axes}
+        write_json(nnunet.plans_manager.plans | ours, folder / "plans.json")
+        write_json(nnunet.dataset_json, folder / "dataset.json")
+
+
+def _write_nnunet_folder(nnunet: nnUNetTrainer) -> None:
+    """What ``nnUNetv2_predict`` reads beside the checkpoints."""
+    base = Path(nnunet.output_folder_base)
+    write_json(nnunet.plans_manager.plans, base / "plans.json")
+    write_json(nnunet.dataset_json, base / "dataset.json")
+    fingerprint = "dataset_fingerprint.json"
+    shutil.copyfile(Path(nnunet.preprocessed_dataset_folder_base) / fingerprint, base / fingerprint)

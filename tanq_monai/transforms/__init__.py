@@ -1,1 +1,0 @@
-"""Transforms on scans, as MONAI wants them."""
