@@ -161,6 +161,17 @@ def test_classes_that_would_be_taken_for_each_other_are_refused(tmp_path: Path) 
         read_properties(described(tmp_path / "model.onnx", swapped))
 
 
+@pytest.mark.parametrize("said", [TRANSLATION, SEGMENTATION], ids=["translation", "segmentation"])
+@pytest.mark.parametrize("classes", [{"background": 0}, {"background": 0, "VS": 1, "cochlea": 1}, {"": 1}])
+def test_classes_that_name_no_structures_are_told(
+    said: dict[str, object], classes: dict[str, int], tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InputError, match=r"model\.onnx: says classes \{.*\}, which name no structures; export it again"
+    ):
+        read_properties(described(tmp_path / "model.onnx", {**said, "classes": classes}))
+
+
 @pytest.mark.parametrize(
     "change",
     [
