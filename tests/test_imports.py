@@ -37,7 +37,7 @@ ALLOWED = {
     "__init__": frozenset(),
 }
 NEVER = {"tests", "bundles", "scripts"}
-# Inside the segmentation: the plan, what is done by it with scans, how a network is trained, how rounds of trainings go.
+# Inside the segmentation: the plan, what it does to scans, how a network is trained, how rounds of trainings go.
 SEGMENTATION = ("plan", "inference", "training", "rounds")
 # Inside the phantom: tissue, how it is painted, what is painted, how it is scanned, what is done with scans.
 PHANTOM = ("tissues", "painting", "anatomy", "scanner", "parallel", "dataset", "check")
