@@ -8,13 +8,12 @@ plan's spacing (mm).
 from dataclasses import dataclass, field
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from tanq_monai.choices.kinds import Items, Misfit, Number, Orientation, Whole
-from tanq_monai.scans.grid import STORED, reorientation, turned_back
+from tanq_monai.scans.grid import STORED, reorientation, reoriented, turned_back
 from tanq_monai.transforms.splines import Interpolation
 
 
@@ -87,7 +86,7 @@ class Placement:
 
     def stored(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values of the whole scan in plan order, with the axes that the scan is stored with."""
-        return np.ascontiguousarray(nib.orientations.apply_orientation(values, turned_back(self.turn)))
+        return np.ascontiguousarray(reoriented(values, turned_back(self.turn)))
 
     def new_shape(self, space: PlanSpace) -> list[int]:
         """Of the box in the plan's spacing."""
@@ -107,7 +106,7 @@ def crop_and_normalize(
     """
     turn = reorientation(affine, space.orientation)
     turn[:, 0] = [space.array_axes[1:].index(axis + 1) for axis in turn[:, 0]]  # from x, y, z to plan order
-    full = np.ascontiguousarray(nib.orientations.apply_orientation(scan, turn), dtype=np.float32)
+    full = np.ascontiguousarray(reoriented(scan, turn), dtype=np.float32)
     spacing = np.empty(3)
     spacing[turn[:, 0].astype(int)] = np.linalg.norm(affine[:3, :3], axis=0)
     placement = Placement(turn, _nonzero_box(full), full.shape, tuple(spacing.tolist()))
