@@ -10,9 +10,8 @@ from medpy.metric import binary
 from numpy.typing import NDArray
 
 from benchmarks.measure import alternate, machine, report, tell
-from tanq_monai.metrics.scoring import evaluate_case
+from tanq_monai.metrics.scoring import Truth, evaluate_case, score_labels
 from tanq_monai.metrics.surface_distance import voxel_spacing
-from tanq_monai.metrics.scoring import Truth, score_labels
 from tanq_monai.scans.grid import in_scanner
 from tanq_monai.scans.labels import LabelMap
 from tanq_monai.structures import STRUCTURES, label_values

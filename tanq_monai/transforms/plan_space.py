@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tanq_monai.choices.kinds import Items, Misfit, Number, Orientation, Whole
 from tanq_monai.scans.grid import STORED, reorientation, reoriented, turned_back
@@ -111,8 +110,7 @@ def crop_and_normalize(
     spacing[turn[:, 0].astype(int)] = np.linalg.norm(affine[:3, :3], axis=0)
     placement = Placement(turn, _nonzero_box(full), full.shape, tuple(spacing.tolist()))
     cropped = full[placement.slices]
-    filled = ndimage.binary_fill_holes(cropped != 0) if space.nonzero_only else None
-    return z_score(cropped, filled), placement
+    return z_score(cropped, _filled(cropped) if space.nonzero_only else None), placement
 
 
 def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
@@ -130,9 +128,19 @@ def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None)
     return scaled
 
 
+def _filled(volume: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The non-zero region without holes."""
+    from scipy.ndimage import binary_fill_holes
+
+    filled: NDArray[np.bool_] = binary_fill_holes(volume != 0)
+    return filled
+
+
 def _nonzero_box(volume: NDArray[np.float32]) -> tuple[tuple[int, int], ...]:
     """Half-open bounds of the non-zero region; of all where nothing is."""
-    found = ndimage.find_objects((volume != 0).view(np.uint8))
+    from scipy.ndimage import find_objects
+
+    found = find_objects((volume != 0).view(np.uint8))
     if not found:  # an empty scan
         return tuple((0, n) for n in volume.shape)
     return tuple((s.start, s.stop) for s in found[0])
