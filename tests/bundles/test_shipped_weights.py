@@ -10,7 +10,7 @@ import torch
 from bundle_workflow import BUNDLES, workflow
 from ship_weights import METRICS
 
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.phantom import Case, scan_case
 from tanq_monai.segmentation.plan.plans import (
     network_from_plans,

@@ -12,7 +12,7 @@ from monai.bundle import ConfigParser
 from refinement_cases import AFFINE, IGNORE, NEAR, VOXEL_MM3, head, noisy_head
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.segmentation.rounds.refined_folder import refine_folder
 from tanq_monai.segmentation.rounds.refinement_rules import RefinementRules
 from tanq_monai.segmentation.rounds.refinement_worth import summarize_worth
