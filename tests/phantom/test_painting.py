@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tanq_monai.phantom import LONDON_CISS, Kind, Patient, draw_patient, ideal_scan, make_grid, signal
+from tanq_monai.phantom.anatomy.lattice import make_lattice, paint_lattice
 from tanq_monai.phantom.painting import kernel
 from tanq_monai.phantom.painting.kernel import plan_cell
 from tanq_monai.phantom.painting.paint import tissue_at
@@ -84,6 +85,18 @@ def test_layers_left_out_of_a_cell_change_nothing_in_it(patient: Patient) -> Non
         points = low + rng.uniform(0, 6, (30, 3))
         everywhere = np.vstack([points, [(-300, -300, -300), (300, 300, 300)]])  # so large a cell leaves nothing out
         np.testing.assert_array_equal(tissue_at(scene, points), tissue_at(scene, everywhere)[:-2])
+
+
+@pytest.mark.parametrize("block", [4, 64])
+def test_a_lattice_is_painted_as_its_points_are_and_only_where_it_is_wanted(patient: Patient, block: int) -> None:
+    middle, half = np.asarray(patient.ears[0].cochlea), np.array([6.0, 4.0, 5.0])
+    lattice, layers = make_lattice(middle - half, middle + half, 0.9), patient.layers()
+    expected = tissue_at(make_scene(layers), lattice.reshape(-1, 3)).reshape(lattice.shape[:3])
+    assert len(np.unique(expected)) > 3
+    np.testing.assert_array_equal(paint_lattice(layers, lattice, block), expected)
+    wanted = np.random.default_rng(0).random(expected.shape) < 0.3
+    wanted[:5] = False  # whole blocks
+    np.testing.assert_array_equal(paint_lattice(layers, lattice, block, wanted), np.where(wanted, expected, Kind.AIR))
 
 
 def test_most_layers_are_left_out_of_a_small_cell(patient: Patient) -> None:

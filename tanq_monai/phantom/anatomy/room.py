@@ -17,7 +17,6 @@ from tanq_monai.phantom.tissues import Kind
 _INTRACANALICULAR = 2.0  # mm beyond the porus
 _TOUCHED, _DISPLACED = 2.6, 6.2  # mm into the undisplaced brain: so much give flocculus and cistern, then the brain
 _EVERYWHERE = Condition(Field.ZERO, below=1.0)
-_PLACES = np.array([1 if kind in SOFT else 2 if kind in BONES else 0 for kind in Kind])
 
 Mask = NDArray[np.bool_]
 Deform = Callable[[Array, Array, Array], tuple[Array, Array, Array]]
@@ -44,10 +43,10 @@ class Room:
     def fill(self, shape: Shape) -> Mask:
         """The points (I, J, K) inside a tumor."""
         parts = outline_layers(shape)  # on bone only the first ones show
-        hard = paint_lattice([Layer(Kind.BONE, (_EVERYWHERE,)), *parts], self.places, block=14) == Kind.VS
-        soft = paint_lattice([Layer(Kind.CSF, (_EVERYWHERE,)), *parts], self.places, block=14) == Kind.VS
-        place = _PLACES[self.ground]
-        filled: Mask = (soft & (place == 1)) | (hard & (place == 2))
+        filled: Mask = np.zeros(self.ground.shape, np.bool_)
+        for kind, grounds in ((Kind.CSF, SOFT), (Kind.BONE, BONES)):
+            wanted = np.isin(self.ground, grounds)
+            filled |= paint_lattice([Layer(kind, (_EVERYWHERE,)), *parts], self.places, 14, wanted) == Kind.VS
         return filled
 
     def coarse(self) -> "Room":

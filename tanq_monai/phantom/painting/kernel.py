@@ -323,6 +323,63 @@ def _place_samples(cube, edge, start, end, factor, points):
 
 
 @_compiled
+def paint_blocks(scene, lattice, wanted, block, room, tissues):
+    """Fill tissues (I, J, K) at those points of a lattice (I, J, K, 3), mm, that are wanted (I, J, K).
+
+    Args:
+        scene: all layers.
+        lattice: regular or bent.
+        wanted: the other points are left as they are.
+        block: points along each axis that are painted at once.
+        room: for the points of a block, as in :func:`paint_cells`.
+        tissues: uint8.
+    """
+    points, kinds, alive, plan = room
+    among, low, high = np.arange(len(scene.kind)), np.empty(3), np.empty(3)
+    for bi in range(0, tissues.shape[0], block):
+        for bj in range(0, tissues.shape[1], block):
+            for bk in range(0, tissues.shape[2], block):
+                part = (slice(bi, bi + block), slice(bj, bj + block), slice(bk, bk + block))
+                where, places, painted = wanted[part], lattice[part], tissues[part]
+                count = _gather(where, places, points, low, high)
+                if count == 0:
+                    continue
+                number, kind = plan_cell(scene, among, low, high, plan)
+                kinds[:count] = kind
+                paint_samples(scene, plan, number, count, points, kinds, alive)
+                _scatter(where, kinds, painted)
+
+
+@_compiled
+def _gather(where, places, points, low, high):
+    """Positions of the points where they are wanted into ``points``, their box into ``low``, ``high``; how many."""
+    count = 0
+    low[:], high[:] = np.inf, -np.inf
+    for i in range(where.shape[0]):
+        for j in range(where.shape[1]):
+            for k in range(where.shape[2]):
+                if where[i, j, k]:
+                    for axis in range(3):
+                        place = places[i, j, k, axis]
+                        points[axis, count] = place
+                        low[axis], high[axis] = min(low[axis], place), max(high[axis], place)
+                    count += 1
+    return count
+
+
+@_compiled
+def _scatter(where, kinds, painted):
+    """Tissues of the points, in the order of :func:`_gather`, to where they belong."""
+    count = 0
+    for i in range(where.shape[0]):
+        for j in range(where.shape[1]):
+            for k in range(where.shape[2]):
+                if where[i, j, k]:
+                    painted[i, j, k] = kinds[count]
+                    count += 1
+
+
+@_compiled
 def paint_samples(scene, plan, number, count, points, tissues, alive):
     """Paint the planned layers in place; only samples that may still change are looked at."""
     for n in range(number):
