@@ -26,14 +26,26 @@ CLIENTS = ("zoo", "label", "deploy")  # marks of tests with real clients
 
 @pytest.fixture(scope="session")
 def tiny_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with 4 source, 4 target and 2 test patients at size tiny, seed 0."""
+    """Folder with 4 source, 4 target and 2 test patients at size tiny, seed 0, by three threads."""
     from tanq_monai.phantom import write_dataset
 
     def write(folder: Path) -> Path:
-        write_dataset(folder, num_source=4, num_target=4, num_test=2, size="tiny", seed=0)
+        write_dataset(folder, num_source=4, num_target=4, num_test=2, size="tiny", seed=0, workers=3)
         return folder
 
     return once(tmp_path_factory, "tiny_phantom", write)
+
+
+@pytest.fixture(scope="session")
+def paired_phantom(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with 2 paired patients at size tiny, seed 0."""
+    from tanq_monai.phantom import write_dataset
+
+    def write(folder: Path) -> Path:
+        write_dataset(folder, num_source=0, num_target=0, num_test=0, num_paired=2, size="tiny", seed=0)
+        return folder
+
+    return once(tmp_path_factory, "paired_phantom", write)
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ class Contours:
 
 @pytest.fixture(scope="module")
 def contours() -> list[Contours]:
-    factor = (2, 2, 4)
+    factor = (2, 2, 3)
     grid = make_grid((160, 90, 30), tuple(SPACING), center=(0, -8, 3.5), factor=factor, ear_factor=factor)
     drawn = []
     for seed in SEEDS:
@@ -101,6 +101,7 @@ def test_every_tumor_is_one_piece(contours: list[Contours]) -> None:
 
 def test_57_percent_are_right_sided_and_4_percent_operated(monkeypatch: pytest.MonkeyPatch) -> None:
     affected = []
+    monkeypatch.setattr(patient_module, "paint_lattice", lambda layers, lattice, block: np.ones(lattice.shape[:3]))
     monkeypatch.setattr(patient_module, "cochlea_passes", lambda *_: True)
     monkeypatch.setattr(patient_module, "draw_schwannoma", lambda rng, ear, *_: affected.append(ear.side))
     operated = [draw_patient(seed).cavity is not None for seed in range(300)]

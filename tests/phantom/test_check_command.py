@@ -18,8 +18,7 @@ import pytest
 from typed import Done, run_command
 
 from tanq_monai.errors import InputError
-from tanq_monai.phantom import write_dataset
-from tanq_monai.phantom.check import Measurement, check_folder, check_phantom
+from tanq_monai.phantom.check import Measurement, Report, check_folder, check_phantom
 from tanq_monai.phantom.check import run as run_module
 from tanq_monai.phantom.check.folder import find_scans
 
@@ -59,28 +58,34 @@ def table_lines(text: str, word: str) -> list[str]:
     return [line for line in text.splitlines() if re.search(rf"\| {word} +\|$", line)]
 
 
-def test_virtual_patients_are_measured_in_both_contrasts_and_the_workers_do_not_matter() -> None:
-    two = check_phantom(2, seed=1, size="tiny", workers=2)
+@pytest.fixture(scope="module")
+def of_seed_3() -> Report:
+    """The report on one patient."""
+    return check_phantom(1, seed=3, size="tiny", workers=1)
+
+
+def test_virtual_patients_are_measured_in_both_contrasts_and_the_workers_do_not_matter(of_seed_3: Report) -> None:
+    two = check_phantom(2, seed=2, size="tiny", workers=2)
     assert [(m.name, m.contrast) for m in two.measurements] == [
-        ("patient 1", "ceT1"),
-        ("patient 1", "hrT2"),
         ("patient 2", "ceT1"),
         ("patient 2", "hrT2"),
+        ("patient 3", "ceT1"),
+        ("patient 3", "hrT2"),
     ]
-    again = check_phantom(1, seed=2, size="tiny", workers=1)
-    assert repr(again.measurements) == repr(two.measurements[2:])
+    assert repr(of_seed_3.measurements) == repr(two.measurements[2:])
 
 
-def test_voxels_too_coarse_for_a_cochlea_end_in_a_line_for_each_failure_and_exit_code_1(tmp_path: Path) -> None:
+def test_voxels_too_coarse_for_a_cochlea_end_in_a_line_for_each_failure_and_exit_code_1(
+    tmp_path: Path, of_seed_3: Report
+) -> None:
     result = run("--num-patients", 1, "--seed", 3, "--size", "tiny", "--output-dir", tmp_path / "out")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
-    report = check_phantom(1, seed=3, size="tiny", workers=1)
     told = [line for line in result.stderr.splitlines() if line.startswith("not as published: ")]
-    assert told == [f"not as published: {line}" for line in report.failures]
+    assert told == [f"not as published: {line}" for line in of_seed_3.failures]
     sizes = [line for line in told if re.search(r": (in plane|between slices) \S+, published", line)]
     assert len(sizes) == 4  # of both contrasts
-    failed = [row for rows in report.sections for row in rows if row.failures]
+    failed = [row for rows in of_seed_3.sections for row in rows if row.failures]
     assert [line.split("|")[2].split(",")[0].strip() for line in table_lines(result.stdout, "FAILS")[-4:]] == [
         "in plane",
         "between slices",
@@ -230,16 +235,15 @@ def test_files_of_one_name_in_several_folders_are_several_patients(tmp_path: Pat
     assert {row.figure: len(row.values) for row in report.sections[0]}["VS volume"] == 5
 
 
-def test_both_contrasts_of_a_patient_are_one_patient(tmp_path: Path) -> None:
-    write_dataset(tmp_path, 0, 0, 0, size="tiny", seed=0, num_paired=2)
-    report = check_folder(tmp_path)
+def test_both_contrasts_of_a_patient_are_one_patient(paired_phantom: Path) -> None:
+    report = check_folder(paired_phantom)
     assert [(m.name, m.contrast) for m in report.measurements] == [
         ("paired/crossmoda2021_ldn_301", "ceT1"),
         ("paired/crossmoda2021_ldn_301", "hrT2"),
         ("paired/crossmoda2022_etz_300", "ceT1"),
         ("paired/crossmoda2022_etz_300", "hrT2"),
     ]
-    labels = [np.asarray(nib.load(path).dataobj) for path in tmp_path.rglob("*_Label.nii.gz")]
+    labels = [np.asarray(nib.load(path).dataobj) for path in paired_phantom.rglob("*_Label.nii.gz")]
     tumors = sum(1 in label for label in labels)  # a few virtual patients have none
     rows = {row.figure: len(row.values) for row in report.sections[0]}
     assert (rows["VS volume"], rows["cochlea volume"], rows["cochleae apart"]) == (tumors, 4, 2)

@@ -65,12 +65,14 @@ def test_affines_are_lps_and_slightly_oblique(tiny_phantom: Path) -> None:
     assert len({affine.tobytes() for affine in affines}) == len(affines)
 
 
-def test_the_same_seed_gives_the_same_bytes_however_many_cases_there_are(tmp_path: Path, tiny_phantom: Path) -> None:
-    write_dataset(tmp_path, num_source=1, num_target=2, num_test=1, size="tiny", seed=0)
+def test_the_same_seed_gives_the_same_bytes_however_many_cases_and_workers_there_are(
+    tmp_path: Path, tiny_phantom: Path
+) -> None:
+    write_dataset(tmp_path, num_source=1, num_target=1, num_test=1, size="tiny", seed=0, workers=1)
     few, many = checksums(tmp_path), checksums(tiny_phantom)
     tables = {"infos_source_training.csv", "withheld_labels/patients.csv"}
     scans = few.keys() - tables
-    assert len(scans) == 8
+    assert len(scans) == 6
     assert {name: few[name] for name in scans} == {name: many[name] for name in scans}
     for table in tables:
         assert set((tmp_path / table).read_text().splitlines()) < set((tiny_phantom / table).read_text().splitlines())
@@ -84,14 +86,6 @@ def test_another_seed_gives_other_patients_and_replaces_the_files(tmp_path: Path
     assert before.keys() == after.keys()
     same = {name for name in before if before[name] == after[name]}
     assert not {name for name in same if name.endswith(".nii.gz")}
-
-
-def test_the_bytes_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
-    for workers in (1, 3):
-        write_dataset(tmp_path / str(workers), 1, 1, 0, size="tiny", seed=5, num_paired=1, workers=workers)
-    one, three = checksums(tmp_path / "1"), checksums(tmp_path / "3")
-    assert len(one) == 9
-    assert one == three
 
 
 def test_an_error_in_one_case_surfaces_and_no_further_case_is_begun(
@@ -132,13 +126,12 @@ def test_ctrl_c_leaves_whole_files_and_no_traceback(tmp_path: Path) -> None:
         np.asanyarray(nib.load(path).dataobj)  # raises where something is missing
 
 
-def test_headers_name_the_sequence_and_say_that_the_patient_is_virtual(tmp_path: Path) -> None:
-    write_dataset(tmp_path, 0, 1, 0, size="tiny", seed=0)
+def test_headers_name_the_sequence_and_say_that_the_patient_is_virtual(tiny_phantom: Path) -> None:
     image, label = (
         nib.load(path).header["descrip"].item().decode()
         for path in (
-            tmp_path / "training_target/crossmoda2021_ldn_106_hrT2.nii.gz",
-            tmp_path / "withheld_labels/training_target/crossmoda2021_ldn_106_Label.nii.gz",
+            tiny_phantom / "training_target/crossmoda2021_ldn_106_hrT2.nii.gz",
+            tiny_phantom / "withheld_labels/training_target/crossmoda2021_ldn_106_Label.nii.gz",
         )
     )
     assert image in (

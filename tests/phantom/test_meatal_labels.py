@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from tanq_monai.phantom import Case, CaseScans, draw_patient, scan_case, write_dataset
+from tanq_monai.phantom import (
+    LONDON_FLASH,
+    Case,
+    CaseScans,
+    Patient,
+    draw_patient,
+    ideal_scan,
+    make_grid,
+    scan_case,
+    write_dataset,
+)
 from tanq_monai.phantom.anatomy.lattice import make_lattice, paint_lattice
 from tanq_monai.phantom.anatomy.meatus import is_intrameatal
 from tanq_monai.phantom.dataset.labels import with_meatal_parts
@@ -15,16 +25,30 @@ from tanq_monai.phantom.tissues import VS_KINDS, Kind
 
 GRADES = {1: 1, 2: 3, 3: 6, 4: 2}  # Koos grade: a case that has it
 STEP = 0.6
+SPACING = (0.82, 0.82, 1.5)
 
 
 @pytest.fixture(scope="module")
 def scans() -> dict[int, CaseScans]:
-    """A patient of every Koos grade, on voxels of .8 mm in plane."""
-    found = {grade: scan_case(Case("source", index), "small", 0) for grade, index in GRADES.items()}
+    """A patient of every Koos grade, the tumor and its side's cochlea on voxels of .8 mm in plane."""
+    found = {grade: near_tumor(draw_patient(Case("source", index).seeds(0)[0])) for grade, index in GRADES.items()}
     for grade, scan in found.items():
         assert scan.patient.tumor is not None
         assert scan.patient.tumor.koos == grade
     return found
+
+
+def near_tumor(patient: Patient) -> CaseScans:
+    """The label of a turned box round the tumor; no image."""
+    assert patient.tumor is not None
+    shape = patient.tumor.shape
+    (ear,) = (ear for ear in patient.ears if ear.side * shape.porus[0] > 0)
+    lobes = [np.add(center, sign * np.asarray(radii)) for center, radii in shape.lobes for sign in (-1, 1)]
+    places = np.array([ear.cochlea, shape.tip, *lobes])
+    middle, extent = (places.max(0) + places.min(0)) / 2, np.ptp(places, axis=0) + 16
+    i, j, k = np.ceil(extent / SPACING).astype(int).tolist()
+    grid = make_grid((i, j, k), SPACING, (3, -2, 2), tuple(middle.tolist()), factor=(2, 2, 3), ear_factor=(2, 2, 3))
+    return CaseScans(patient, {}, {}, ideal_scan(patient, LONDON_FLASH, grid)[1], grid)
 
 
 def test_both_parts_together_are_the_vs_and_the_cochlea_is_the_cochlea(scans: dict[int, CaseScans]) -> None:
