@@ -22,8 +22,8 @@ from tanq_monai.adaptation.settings import demo_settings
 from tanq_monai.demo.pipeline import phantom_step, plain_segmenter
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir, replacing
-from tanq_monai.metrics import summarize
 from tanq_monai.metrics.comparison import compare
+from tanq_monai.metrics.statistics import summarize
 from tanq_monai.steps import Step, StepRunner
 from tanq_monai.structures import STRUCTURES
 

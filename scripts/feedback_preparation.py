@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tanq_monai.errors import print_mistakes_in_one_line
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.scans.folder import find_labelled
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_volume

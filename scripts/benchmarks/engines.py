@@ -23,7 +23,7 @@ from tanq_monai.deploy.engine_network import Bfloat16Network, EngineNetwork, kin
 from tanq_monai.deploy.engines.choice import is_installed
 from tanq_monai.deploy.export import write_unchecked
 from tanq_monai.errors import InputError
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.phantom import Case, scan_case
 from tanq_monai.precision import cpu_has_bfloat16

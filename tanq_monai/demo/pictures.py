@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tanq_monai.demo.panels import COLOURS, TEXT, dark_figure, frame, legend, outline, png, show
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.report.axial import EARS_MM, Volume, Window, ears, grey_limits, largest_slices, places, turned_to_lps
 from tanq_monai.structures import STRUCTURES
 

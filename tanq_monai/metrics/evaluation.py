@@ -139,7 +139,7 @@ def evaluate_folder(
         truth_dir: decides which cases are scored.
         against_dir: other predictions, which the first ones are compared with.
         structures: names and label values, of the truth and of all predictions.
-        definition: of the ASSD, see :func:`~tanq_monai.metrics.average_surface_distance`.
+        definition: of the ASSD, see :func:`~tanq_monai.metrics.surface_distance.average_surface_distance`.
         seed: of the bootstrap intervals.
 
     Raises:

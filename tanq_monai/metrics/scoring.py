@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tanq_monai.metrics.dice import dice
-from tanq_monai.metrics.statistics import site_of
 from tanq_monai.metrics.surface_distance import Definition, average_surface_distance, voxel_indices, voxel_spacing
 from tanq_monai.scans.labels import LabelMap, read_labels
-from tanq_monai.scans.naming import case_of
+from tanq_monai.scans.naming import case_of, site_of
 from tanq_monai.structures import STRUCTURES, Structures, label_values, mask_of
 
 Labels = npt.NDArray[np.uint8]

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr
+
+from tanq_monai.scans.naming import OTHER_SITE, SITES
 
 METRICS = ("dice", "assd_mm")
-SITES = ("ldn", "etz", "ukm")
-"""London, Tilburg and the United Kingdom's other hospitals, as crossMoDA's names say it."""
-
-ALL_SITES, OTHER_SITE = "all", "other"
+ALL_SITES = "all"
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
 STARS = ((1e-4, "**"), (0.05, "*"))
@@ -44,11 +43,6 @@ class PairedStatistics:
     p_t: float
     p_wilcoxon: float
     d_z: float
-
-
-def site_of(case: str) -> str:
-    """``etz`` of ``crossmoda2022_etz_7``; ``other`` where no part of the name is one of :data:`SITES`."""
-    return next((part for part in case.split("_") if part in SITES), OTHER_SITE)
 
 
 def bootstrap_interval(values: Values, *, seed: int = 0) -> tuple[float, float]:
@@ -86,7 +80,7 @@ def paired_statistics(differences: Values, *, seed: int = 0) -> PairedStatistics
     n = len(differences)
     mean = float(differences.mean()) if n else float("nan")
     effect_size = _effect_size(differences)
-    p_t = float(2 * stats.t.sf(abs(effect_size) * np.sqrt(n), n - 1)) if n > 1 else float("nan")
+    p_t = float(2 * stdtr(n - 1, -abs(effect_size) * np.sqrt(n))) if n > 1 else float("nan")
     low, high = bootstrap_interval(differences, seed=seed)
     return PairedStatistics(n, mean, low, high, p_t, _wilcoxon(differences), effect_size)
 
@@ -149,4 +143,6 @@ def _wilcoxon(differences: Values) -> float:
     moved = rounded[rounded != 0]
     if len(differences) < 2 or not len(moved):
         return float("nan")
-    return float(stats.wilcoxon(moved).pvalue)
+    from scipy.stats import wilcoxon  # as long to import as all else together
+
+    return float(wilcoxon(moved).pvalue)

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from tanq_monai.metrics import voxel_spacing
+from tanq_monai.metrics.surface_distance import voxel_spacing
 from tanq_monai.structures import STRUCTURES
 
 EARS_MM = (104.0, 64.0)  # both cochleae lie 68-71 mm apart

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import check_renewable
-from tanq_monai.metrics import summarize
+from tanq_monai.metrics.statistics import summarize
 from tanq_monai.phantom.check import published
 from tanq_monai.report.axial import EARS_MM
 from tanq_monai.report.cases import ReportedCase, report_case, sorted_by_plausibility, sorted_by_truth

@@ -1,16 +1,21 @@
-"""Where the voxels of a scan lie, and files that lie there, too. Neither torch nor MONAI is imported."""
+"""Where the voxels of a scan lie, and files that lie there, too. Neither torch nor MONAI is imported.
+
+nibabel, which imports pydicom wherever that is installed, is imported by the first scan.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError
 from tanq_monai.files import renewing
+
+if TYPE_CHECKING:
+    import nibabel as nib
 
 Affine = NDArray[np.float64]
 STORED = "LPS"  # where the axes of crossMoDA's scans point, and of all that is trained here
@@ -53,7 +58,9 @@ class Grid:
     @property
     def orientation(self) -> str:
         """Where the axes point, to the nearest: LPS for i to the left, j to posterior, k to superior."""
-        return "".join(nib.orientations.aff2axcodes(self.affine))
+        from nibabel.orientations import aff2axcodes
+
+        return "".join(aff2axcodes(self.affine))
 
     def mm_beside(self, other: "Grid") -> float:
         """How far the corner that differs most lies beside that of ``other``, of the same shape."""
@@ -88,20 +95,23 @@ class Grid:
 
         Nothing moves in space. The grid is that of the scanner, where it is another one.
         """
+        from nibabel.orientations import inv_ornt_aff
+
         turn = reorientation(self.affine, to)
         if np.array_equal(turn, _AS_IT_IS):
             return voxels, self
-        affine = self.affine @ nib.orientations.inv_ornt_aff(turn, self.shape)
-        turned: NDArray[Any] = nib.orientations.apply_orientation(voxels, turn)
-        return turned, in_scanner(turned.shape, affine)
+        turned = reoriented(voxels, turn)
+        return turned, in_scanner(turned.shape, self.affine @ inv_ornt_aff(turn, self.shape))
 
-    def image(self, voxels: NDArray[Any], slope: float = 1.0) -> nib.Nifti1Image:
+    def image(self, voxels: NDArray[Any], slope: float = 1.0) -> "nib.Nifti1Image":
         """A NIfTI image of voxels (i, j, k) on this grid: any program finds it where it finds the scan.
 
         Args:
             voxels: as they are stored.
             slope: that a reader multiplies them with.
         """
+        import nibabel as nib
+
         image = nib.Nifti1Image(voxels, self.affine)
         if slope != 1:
             image.header.set_slope_inter(slope, 0)
@@ -116,6 +126,8 @@ class Grid:
         Raises:
             InputError: as :func:`tanq_monai.files.renewing`.
         """
+        import nibabel as nib
+
         with renewing(path) as temporary:
             nib.save(self.image(voxels, slope), temporary)
 
@@ -127,14 +139,25 @@ def reorientation(affine: NDArray[np.floating], to: str) -> NDArray[np.floating]
         affine: voxel to mm, RAS, (4, 4); may be oblique.
         to: where the axes are to point, to the nearest: LPS for left, posterior, superior.
     """
-    stored, wanted = nib.orientations.io_orientation(affine), nib.orientations.axcodes2ornt(tuple(to))
-    turn: NDArray[np.floating] = nib.orientations.ornt_transform(stored, wanted)
+    from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+
+    turn: NDArray[np.floating] = ornt_transform(io_orientation(affine), axcodes2ornt(tuple(to)))
     return turn
+
+
+def reoriented(voxels: NDArray[Any], turn: NDArray[np.floating]) -> NDArray[Any]:
+    """An array (i, j, k, ...) with its axes permuted and flipped as an orientation transform says."""
+    from nibabel.orientations import apply_orientation
+
+    turned: NDArray[Any] = apply_orientation(voxels, turn)
+    return turned
 
 
 def turned_back(turn: NDArray[np.floating]) -> NDArray[np.floating]:
     """The orientation transform that undoes another one."""
-    back: NDArray[np.floating] = nib.orientations.ornt_transform(_AS_IT_IS, turn)
+    from nibabel.orientations import ornt_transform
+
+    back: NDArray[np.floating] = ornt_transform(_AS_IT_IS, turn)
     return back
 
 
@@ -145,7 +168,7 @@ def in_scanner(shape: Sequence[int], affine: Affine) -> Grid:
     return Grid((i, j, k), affine, place, place, tuple(np.linalg.norm(affine[:3, :3], axis=0).tolist()))
 
 
-def grid_of(image: nib.Nifti1Image) -> Grid:
+def grid_of(image: "nib.Nifti1Image") -> Grid:
     """The grid of a NIfTI image of three dimensions."""
     i, j, k = image.shape
     affine = np.asarray(image.affine, dtype=np.float64)

@@ -2,15 +2,17 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError
 from tanq_monai.scans.grid import Affine, Grid, grid_of
 from tanq_monai.scans.nifti import open_nifti, read_voxels
+
+if TYPE_CHECKING:
+    import nibabel as nib
 
 ROUNDING = 1e-3  # float64 labels that were resampled may be off by rounding
 SHOWN = 5  # unknown values; an image in place of a label has thousands
@@ -67,7 +69,7 @@ def read_share(path: Path, on: Grid, called: str) -> NDArray[np.float32]:
     return share
 
 
-def _grid(path: Path, image: nib.Nifti1Image, on: Grid | None, called: str) -> Grid:
+def _grid(path: Path, image: "nib.Nifti1Image", on: Grid | None, called: str) -> Grid:
     """That of an image, or the one that it has to lie on."""
     grid = grid_of(image)
     if on is None:

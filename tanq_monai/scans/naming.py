@@ -11,6 +11,10 @@ LABEL = "Label"
 CONTRASTS = {"ceT1": SOURCE, "hrT2": TARGET_DOMAIN}
 SUFFIXES = (*SOURCE, *TARGET_DOMAIN, LABEL)
 CHANNEL = "0000"  # of the only channel of nnU-Net's raw data sets
+SITES = ("ldn", "etz", "ukm")
+"""London, Tilburg and the United Kingdom's other hospitals."""
+
+OTHER_SITE = "other"
 ENDINGS = (".nii.gz", ".nii")  # of NIfTI files, in upper or lower case
 ENDING = ENDINGS[0]  # of those that are written
 
@@ -37,6 +41,11 @@ def case_of(path: str | Path) -> str:
     name = stem(path) or Path(path).resolve().name
     case, _, suffix = name.rpartition("_")
     return case if case and suffix in (*SUFFIXES, CHANNEL) else name
+
+
+def site_of(case: str) -> str:
+    """``etz`` of ``crossmoda2022_etz_7``; ``other`` where no part of the name is one of :data:`SITES`."""
+    return next((part for part in case.split("_") if part in SITES), OTHER_SITE)
 
 
 def name_by_case(meta: dict[str, str], transform: object) -> dict[str, str | None]:

@@ -4,15 +4,15 @@ import contextlib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError
+
+if TYPE_CHECKING:
+    import nibabel as nib
 
 MIN_EDGE, MAX_EDGE = 0.01, 50.0  # mm, of a voxel of a head
 MAX_EXTENT = 600.0  # mm, of a field of view with a head in it
@@ -21,12 +21,14 @@ _GZIP = 1032  # bytes that one byte of a gzip file holds at most
 _IN_MM = "give it an affine in mm"
 
 
-def open_nifti(path: Path) -> nib.Nifti1Image:
+def open_nifti(path: Path) -> "nib.Nifti1Image":
     """The volume, of which only the header has been read.
 
     Raises:
         InputError: when it is none of grey values of a head, in three dimensions.
     """
+    import nibabel as nib
+
     with told_as_unreadable(path):
         size = _size(path)
         image = nib.load(path)
@@ -39,7 +41,7 @@ def open_nifti(path: Path) -> nib.Nifti1Image:
     return image
 
 
-def read_voxels(path: Path, image: nib.Nifti1Image) -> NDArray[Any]:
+def read_voxels(path: Path, image: "nib.Nifti1Image") -> NDArray[Any]:
     """What a file that :func:`open_nifti` has opened holds, scaled as its header says.
 
     Raises:
@@ -69,6 +71,9 @@ def check_affine(path: Path, affine: NDArray[np.floating], shape: tuple[int, ...
 @contextlib.contextmanager
 def told_as_unreadable(path: Path) -> Iterator[None]:
     """What nibabel raises about a broken file becomes one line."""
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+
     broken = (ImageFileError, HeaderDataError, EOFError, ValueError, ArithmeticError, MemoryError, zlib.error)
     try:
         yield
@@ -92,7 +97,7 @@ def _size(path: Path) -> int:
     return size * _GZIP if packed else size
 
 
-def _check_content(path: Path, image: nib.Nifti1Image, largest: int) -> None:
+def _check_content(path: Path, image: "nib.Nifti1Image", largest: int) -> None:
     dtype = image.get_data_dtype()
     if dtype.fields:
         raise InputError(path, f"has {len(dtype.fields)} channels of colour", "give one grey value per voxel")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import renewing
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.scans.folder import Case
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import ENDING

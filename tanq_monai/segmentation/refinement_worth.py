@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 
 Mask = NDArray[np.bool_]
 
@@ -19,7 +19,7 @@ class Worth:
         case: its name.
         structure: its name.
         verdict: of the case.
-        dice_plain: of the predicted labels; nan without truth, as in :func:`tanq_monai.metrics.dice`.
+        dice_plain: of the predicted labels; nan without truth, as in :func:`tanq_monai.metrics.dice.dice`.
         dice_refined: of the voxels that are not ignored.
         wrong_voxels: number, the whole prediction.
         wrong_ignored: how many of them became the ignore label.

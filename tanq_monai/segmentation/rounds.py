@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tanq_monai.errors import InputError
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.scans.labels import read_labels, read_share
 from tanq_monai.segmentation.predictions import CONFIDENCE, LABEL
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 Place = tuple[slice | int, ...]
 
@@ -23,6 +22,8 @@ def window_places(shape: Sequence[int], window: Sequence[int], overlap: float) -
 
 def gaussian_weight(window: Sequence[int]) -> NDArray[np.float32]:
     """A Gaussian of standard deviation window / 8 round voxel window // 2, maximum 10, nowhere 0."""
+    from scipy.ndimage import gaussian_filter
+
     peak = np.zeros(window)
     peak[tuple(n // 2 for n in window)] = 1
     weight = gaussian_filter(peak, [n / 8 for n in window], mode="constant")

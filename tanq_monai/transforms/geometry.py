@@ -7,11 +7,10 @@ alone: the runtime without torch cuts slices by it, too.
 from dataclasses import dataclass
 from typing import Literal
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.scans.grid import STORED, reorientation, turned_back
+from tanq_monai.scans.grid import STORED, reorientation, reoriented, turned_back
 
 Array = NDArray[np.floating]
 Voxels = NDArray[np.generic]
@@ -58,12 +57,11 @@ class SliceGrid:
         columns = (np.arange(width) - self.center[0]) * self.spacing[0] / self.pixel_mm + middle
         canonical = np.zeros((depth, height, width), dtype=np.float32)
         canonical[self.slab[0] : self.slab[1]] = _sample(slices, rows, columns, "bilinear")
-        stored = nib.orientations.apply_orientation(canonical.transpose(2, 1, 0), turned_back(self.orientation))
+        stored = reoriented(canonical.transpose(2, 1, 0), turned_back(self.orientation))
         return np.ascontiguousarray(stored)
 
     def _canonical(self, volume: Voxels) -> Voxels:
-        oriented: Voxels = nib.orientations.apply_orientation(volume, self.orientation)
-        return oriented.transpose(2, 1, 0)
+        return reoriented(volume, self.orientation).transpose(2, 1, 0)
 
 
 def plan_slices(
@@ -88,9 +86,9 @@ def plan_slices(
         slab_mm: height of the slab; None for the whole volume. Without structures, the volume's middle.
     """
     orientation = reorientation(affine, STORED)
-    oriented = nib.orientations.apply_orientation(volume, orientation)
+    oriented = reoriented(volume, orientation)
     spacing = _reordered_spacing(affine, orientation)
-    structures = None if label is None else nib.orientations.apply_orientation(label, orientation) > 0
+    structures = None if label is None else reoriented(label, orientation) > 0
     slab = _slab(oriented.shape[2], spacing[2], structures, slab_mm)
     x, y = _head_center(oriented[:, :, slab[0] : slab[1]])
     center = _on_voxels(x, size, pixel_mm / spacing[0]), _on_voxels(y, size, pixel_mm / spacing[1])

@@ -8,13 +8,11 @@ plan's spacing (mm).
 from dataclasses import dataclass, field
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tanq_monai.choices.kinds import Items, Misfit, Number, Orientation, Whole
-from tanq_monai.scans.grid import STORED, reorientation, turned_back
+from tanq_monai.scans.grid import STORED, reorientation, reoriented, turned_back
 from tanq_monai.transforms.splines import Interpolation
 
 
@@ -87,7 +85,7 @@ class Placement:
 
     def stored(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values of the whole scan in plan order, with the axes that the scan is stored with."""
-        return np.ascontiguousarray(nib.orientations.apply_orientation(values, turned_back(self.turn)))
+        return np.ascontiguousarray(reoriented(values, turned_back(self.turn)))
 
     def new_shape(self, space: PlanSpace) -> list[int]:
         """Of the box in the plan's spacing."""
@@ -107,13 +105,12 @@ def crop_and_normalize(
     """
     turn = reorientation(affine, space.orientation)
     turn[:, 0] = [space.array_axes[1:].index(axis + 1) for axis in turn[:, 0]]  # from x, y, z to plan order
-    full = np.ascontiguousarray(nib.orientations.apply_orientation(scan, turn), dtype=np.float32)
+    full = np.ascontiguousarray(reoriented(scan, turn), dtype=np.float32)
     spacing = np.empty(3)
     spacing[turn[:, 0].astype(int)] = np.linalg.norm(affine[:3, :3], axis=0)
     placement = Placement(turn, _nonzero_box(full), full.shape, tuple(spacing.tolist()))
     cropped = full[placement.slices]
-    filled = ndimage.binary_fill_holes(cropped != 0) if space.nonzero_only else None
-    return z_score(cropped, filled), placement
+    return z_score(cropped, _filled(cropped) if space.nonzero_only else None), placement
 
 
 def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
@@ -131,9 +128,19 @@ def z_score(image: NDArray[np.float32], inside: NDArray[np.bool_] | None = None)
     return scaled
 
 
+def _filled(volume: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The non-zero region without holes."""
+    from scipy.ndimage import binary_fill_holes
+
+    filled: NDArray[np.bool_] = binary_fill_holes(volume != 0)
+    return filled
+
+
 def _nonzero_box(volume: NDArray[np.float32]) -> tuple[tuple[int, int], ...]:
     """Half-open bounds of the non-zero region; of all where nothing is."""
-    found = ndimage.find_objects((volume != 0).view(np.uint8))
+    from scipy.ndimage import find_objects
+
+    found = find_objects((volume != 0).view(np.uint8))
     if not found:  # an empty scan
         return tuple((0, n) for n in volume.shape)
     return tuple((s.start, s.stop) for s in found[0])

@@ -9,7 +9,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tanq_monai.choices.kinds import Flag, Whole
 
@@ -54,8 +53,10 @@ def _is_anisotropic(spacing: Sequence[float]) -> bool:
 @lru_cache(maxsize=8)
 def spline_weights(size: int, new_size: int, order: int) -> NDArray[np.float64]:
     """(new_size, size): what every old voxel of an axis contributes to every new one."""
+    from scipy.ndimage import zoom  # as long to import as all else of the runtime together
+
     units = np.eye(size)
-    zoomed = [ndimage.zoom(u, new_size / size, order=order, mode="nearest", grid_mode=True) for u in units]
+    zoomed = [zoom(u, new_size / size, order=order, mode="nearest", grid_mode=True) for u in units]
     weights = np.stack(zoomed, axis=1)
     weights[np.abs(weights) < 1e-12] = (
         0  # float32 would hold them as denormal numbers, and products take 15 times as long

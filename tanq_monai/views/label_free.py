@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.structures import REGIONS
 
 AROUND_PIXELS = 12  # 5 mm at 0.41 mm per pixel

@@ -23,7 +23,7 @@ from tanq_monai.deploy.runtime import run
 from tanq_monai.deploy.runtime.__main__ import main
 from tanq_monai.deploy.runtime.resampling import resample as resample_array
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.transforms.resampling import resample
 from tanq_monai.transforms.splines import Interpolation
 

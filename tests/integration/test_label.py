@@ -22,7 +22,7 @@ import pytest
 import torch
 from bundle_workflow import BUNDLES
 
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.phantom import write_dataset
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(900)]

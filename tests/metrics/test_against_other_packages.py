@@ -6,7 +6,8 @@ import SimpleITK as sitk
 from medpy.metric import binary
 from scipy import ndimage
 
-from tanq_monai.metrics import average_surface_distance, dice
+from tanq_monai.metrics.dice import dice
+from tanq_monai.metrics.surface_distance import average_surface_distance
 
 SPACING = (0.41, 0.55, 1.5)
 

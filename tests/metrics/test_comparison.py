@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tanq_monai.metrics import compare, paired_statistics
+from tanq_monai.metrics.comparison import compare
+from tanq_monai.metrics.statistics import paired_statistics
 
 OURS = {"c1": (0.8, 0.5), "c2": (0.7, 0.6), "c3": (np.nan, np.nan), "c4": (0.9, 0.2)}
 OTHERS = {"c4": (0.6, 1.1), "c2": (0.75, 0.5), "c3": (np.nan, np.nan), "c9": (0.1, 9.0), "c1": (0.4, 350.0)}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 
 
 def test_dice_equals_its_definition_counted_voxel_by_voxel():

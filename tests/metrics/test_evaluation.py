@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.metrics import average_surface_distance, compare, dice, evaluate_case, evaluate_folder, summarize
+from tanq_monai.metrics.comparison import compare
+from tanq_monai.metrics.dice import dice
+from tanq_monai.metrics.evaluation import evaluate_folder
+from tanq_monai.metrics.scoring import evaluate_case
+from tanq_monai.metrics.statistics import summarize
+from tanq_monai.metrics.surface_distance import average_surface_distance
 
 AFFINE = np.array([[-0.5, 0, 0, 40], [0, -0.5, 0, 30], [0, 0, 1.5, -20], [0, 0, 0, 1.0]])
 CASES = ("crossmoda2021_ldn_1", "crossmoda2022_etz_7")

@@ -4,7 +4,8 @@ import io
 import pandas as pd
 import pytest
 
-from tanq_monai.metrics import compare, summarize_sites
+from tanq_monai.metrics.comparison import compare
+from tanq_monai.metrics.statistics import summarize_sites
 from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, escape_latex, summary_cells
 
 

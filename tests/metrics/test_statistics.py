@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tanq_monai.metrics import bootstrap_interval, paired_statistics, summarize, summarize_sites
-from tanq_monai.metrics.statistics import site_of, stars
+from tanq_monai.metrics.statistics import bootstrap_interval, paired_statistics, stars, summarize, summarize_sites
 
 
 def _values(n, seed=0):
@@ -113,20 +112,6 @@ def test_ties_and_equal_pairs_among_the_differences_are_ranked_without_a_warning
 )
 def test_stars_are_the_papers(p, marks):
     assert stars(p) == marks
-
-
-@pytest.mark.parametrize(
-    ("case", "site"),
-    [
-        ("crossmoda2021_ldn_7", "ldn"),
-        ("crossmoda2022_etz_104", "etz"),
-        ("crossmoda2023_ukm_3", "ukm"),
-        ("crossmoda_107", "other"),
-        ("bldng_9", "other"),
-    ],
-)
-def test_site_is_a_part_of_the_name(case, site):
-    assert site_of(case) == site
 
 
 def _scores():

@@ -8,7 +8,7 @@ from monai.metrics import compute_average_surface_distance
 from scipy import ndimage
 from shared_data import shared_data_folder
 
-from tanq_monai.metrics import average_surface_distance, surface_indices, voxel_spacing
+from tanq_monai.metrics.surface_distance import average_surface_distance, surface_indices, voxel_spacing
 
 SPACING = (0.41, 0.8, 1.5)
 

@@ -4,7 +4,7 @@ from files import MPRAGE, SHAPE, THREE, scan, structures, three_classes, write_c
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.scans.folder import find_images, find_labelled, problems_of, with_styles
-from tanq_monai.scans.naming import case_of, name_by_case
+from tanq_monai.scans.naming import case_of, name_by_case, site_of
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.structures import STRUCTURES
 
@@ -141,6 +141,20 @@ def test_a_folder_with_two_dicom_series_is_a_problem(tmp_path):
 )
 def test_the_case_of_a_file_is_its_name_without_what_it_shows(path, case):
     assert case_of(path) == case
+
+
+@pytest.mark.parametrize(
+    ("case", "site"),
+    [
+        ("crossmoda2021_ldn_7", "ldn"),
+        ("crossmoda2022_etz_104", "etz"),
+        ("crossmoda2023_ukm_3", "ukm"),
+        ("crossmoda_107", "other"),
+        ("bldng_9", "other"),
+    ],
+)
+def test_the_site_is_a_part_of_the_cases_name(case, site):
+    assert site_of(case) == site
 
 
 def test_results_are_named_by_case():

@@ -12,7 +12,7 @@ from monai.bundle import ConfigParser
 from refinement_cases import AFFINE, IGNORE, NEAR, STRUCTURES, VOXEL_MM3, head, noisy_head
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.metrics import dice
+from tanq_monai.metrics.dice import dice
 from tanq_monai.segmentation.plausibility import RefinementRules
 from tanq_monai.segmentation.refined_folder import refine_folder
 from tanq_monai.segmentation.refinement_worth import summarize_worth
