@@ -1,6 +1,8 @@
 """The arrows of the package point one way: what may import what, written out."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,3 +148,15 @@ def test_the_reader_lets_imports_along_the_arrows_pass(tmp_path, line):
     (package / "errors.py").write_text("")
     (package / "metrics" / "dice.py").write_text(line)
     assert forbidden_imports(package) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "module",
+    ["tanq_monai.deploy.runtime", "tanq_monai.metrics", "tanq_monai.metrics.scoring", "tanq_monai.scans.volume"],
+)
+def test_nothing_large_is_imported_before_it_is_needed(module):
+    large = ("torch", "monai", "nibabel", "pydicom", "pandas", "scipy.ndimage", "scipy.stats", "yaml")
+    line = f"import sys, {module}; sys.exit(' '.join(name for name in {large} if name in sys.modules) or None)"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -126,8 +126,10 @@ class Grid:
         Raises:
             InputError: as :func:`tanq_monai.files.renewing`.
         """
+        import nibabel as nib
+
         with renewing(path) as temporary:
-            self.image(voxels, slope).to_filename(temporary)
+            nib.save(self.image(voxels, slope), temporary)
 
 
 def reorientation(affine: NDArray[np.floating], to: str) -> NDArray[np.floating]:

@@ -54,8 +54,8 @@ def test_the_card_tells_the_size_and_the_pixels_of_the_network_that_is_shipped()
     assert "H and W multiples of 16" in card.read_text()
 
 
-def test_the_segmenter_finds_both_structures_in_a_patient_it_has_not_seen(tmp_path):
-    patients = [scan_case(Case("test", index), "small", seed=1) for index in range(4)]
+def test_the_segmenter_finds_both_structures_in_a_patient_of_each_site_it_has_not_seen(tmp_path):
+    patients = [scan_case(Case("test", index), "small", seed=1) for index in range(2)]
     for number, patient in enumerate(patients):
         nib.save(nib.Nifti1Image(patient.images["hrT2"], patient.grid.affine), tmp_path / f"{number}_hrT2.nii.gz")
     folders = {"dataset_dir": str(tmp_path), "output_dir": str(tmp_path / "labels")}
@@ -63,4 +63,4 @@ def test_the_segmenter_finds_both_structures_in_a_patient_it_has_not_seen(tmp_pa
     labels = [np.asarray(nib.load(tmp_path / "labels" / f"{n}_Label.nii.gz").dataobj) for n in range(len(patients))]
     for value, bar in ((1, 0.3), (2, 0.4)):
         scores = [dice(label == value, p.label == value) for label, p in zip(labels, patients, strict=True)]
-        assert np.nanmean(scores) > bar
+        assert min(scores) > bar

@@ -73,10 +73,12 @@ def test_the_defaults_of_every_config_are_allowed(name):
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_name_that_a_config_does_not_have_is_told_with_the_one_that_was_meant(name):
-    assert told(chosen, name, dataset_dri="x") == ["dataset_dri: is no choice here; did you mean dataset_dir?"]
+    folder = next(word for word in ("dataset_dir", "prediction_dir", "run_dir") if word in choices_of(name))
+    mistyped = folder.replace("dir", "dri")
+    assert told(chosen, name, **{mistyped: "x"}) == [f"{mistyped}: is no choice here; did you mean {folder}?"]
     (line,) = told(chosen, name, qqqq=3)
     assert line.startswith("qqqq: is no choice here; choose of ")
-    assert " dataset_dir," in line
+    assert f" {folder}" in line
 
 
 def test_a_choice_of_another_config_is_none_of_this_one():
@@ -228,7 +230,7 @@ def test_a_run_reads_and_writes_the_folders_that_were_typed(tmp_path, monkeypatc
         *("vs_cochlea_seg", "evaluate"),
         **{
             "bundle_root": tmp_path,
-            "dataset_dir": tmp_path / folder,
+            "prediction_dir": tmp_path / folder,
             "truth_dir": tmp_path / folder,
             "output_dir": tmp_path / "out" / folder,
         },
