@@ -19,6 +19,7 @@ MAX_EXTENT = 600.0  # mm, of a field of view with a head in it
 _MAX_COSINE = 0.1  # of two axes: 6 degrees off the right angle
 _GZIP = 1032  # bytes that one byte of a gzip file holds at most
 _IN_MM = "give it an affine in mm"
+_UNITS = ("mm", "unknown")
 
 
 def open_nifti(path: Path) -> "nib.Nifti1Image":
@@ -32,12 +33,19 @@ def open_nifti(path: Path) -> "nib.Nifti1Image":
     with told_as_unreadable(path):
         size = _size(path)
         image = nib.load(path)
+        if isinstance(image, nib.Nifti1Image):
+            image.get_qform(coded=True)  # which need not be what the affine is of
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(path, f"is no NIfTI volume but {type(image).__name__}", "give a .nii.gz file")
     if image.ndim != 3:
         raise InputError(path, f"has {image.ndim} dimensions {image.shape}", "give one 3D volume per file")
     _check_content(path, image, size)
     check_affine(path, image.affine, image.shape)
+    if not np.isfinite(image.header.get_zooms()).all():
+        raise InputError(path, "has voxel sizes (pixdim) that are NaN or infinite", "mend its header")
+    unit = image.header.get_xyzt_units()[0]
+    if unit not in _UNITS:  # ITK goes by them, nibabel does not
+        raise InputError(path, f"has a header in {unit}", "store it in mm")
     return image
 
 

@@ -155,6 +155,14 @@ def test_a_property_that_no_export_writes_is_told(
         read_properties(described(tmp_path / "model.onnx", without))
 
 
+@pytest.mark.parametrize("said", [TRANSLATION, SEGMENTATION], ids=["translation", "segmentation"])
+def test_a_file_for_another_contrast_or_task_is_told(said: dict[str, object], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.onnx: is for CT scans; give one for ceT1 or hrT2"):
+        read_properties(described(tmp_path / "model.onnx", {**said, "modality": "CT"}))
+    with pytest.raises(InputError, match=r"model\.onnx: does not say what it is"):
+        read_properties(described(tmp_path / "model.onnx", {**said, "task": []}))
+
+
 def test_classes_that_would_be_taken_for_each_other_are_refused(tmp_path: Path) -> None:
     swapped = {**SEGMENTATION, "classes": {"background": 0, "cochlea": 1, "VS": 2}}
     with pytest.raises(InputError, match=r"model\.onnx: has VS 2, cochlea 1: .* takes one for the other"):

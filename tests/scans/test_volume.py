@@ -308,6 +308,27 @@ def test_a_header_that_promises_more_than_its_file_holds_is_told_before_anything
         read_grid(image)
 
 
+@pytest.mark.parametrize(
+    ("offset", "value", "told", "remedy"),
+    [
+        (76 + 4, struct.pack("<f", np.nan), "cannot be read as NIfTI|pixdim", "copy it again|mend its header"),
+        (123, b"\x01", "has a header in meter", "store it in mm"),
+        (123, b"\x03", "has a header in micron", "store it in mm"),
+    ],
+)
+def test_a_header_by_which_programs_would_put_a_scan_elsewhere_is_told(image, offset, value, told, remedy):
+    _header(image, offset, value)
+    with pytest.raises(InputError, match=_told(image, told, remedy)):
+        read_volume(image)
+
+
+def test_a_quaternion_that_is_no_rotation_is_told_although_the_affine_is_another(image):
+    _header(image, 252, struct.pack("<h", 1))
+    _header(image, 256, struct.pack("<3f", 0.9, 0.9, 0.9))
+    with pytest.raises(InputError, match=_told(image, "cannot be read as NIfTI", "copy it again")):
+        read_volume(image)
+
+
 @pytest.mark.parametrize("offset", [np.inf, np.nan])
 def test_an_offset_that_is_no_number_is_told(image, offset):
     _header(image, 108, struct.pack("<f", offset))

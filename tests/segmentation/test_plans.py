@@ -1,6 +1,7 @@
 """Networks and spaces from plan files."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,17 @@ DAMAGES = {
     "trained configuration is a number": lambda plan: plan.update(trained_configuration=[2]),
     "spacing of letters": lambda plan: _own(plan).update(spacing=["a", "b"]),
     "spacing of 0": lambda plan: _own(plan).update(spacing=[0, 0]),
+    "spacing finer than any scan": lambda plan: _own(plan).update(spacing=[0.001] * len(_own(plan)["spacing"])),
+    "window of which the strides leave one": lambda plan: _own(plan).update(
+        patch_size=[
+            math.prod(along) for along in zip(*_own(plan)["architecture"]["arch_kwargs"]["strides"], strict=True)
+        ]
+    ),
+    **{
+        f"no {name}": (lambda plan, name=name: _own(plan)["architecture"]["arch_kwargs"].pop(name))
+        for name in ("conv_op", "norm_op", "nonlin")
+    },
+    "norm_op is a list": lambda plan: _own(plan)["architecture"]["arch_kwargs"].update(norm_op=[]),
     "spacing of one axis": lambda plan: _own(plan).update(spacing=[0.8]),
     "window of 0": lambda plan: _own(plan).update(patch_size=[0, 0]),
     "window that the strides do not divide": lambda plan: _own(plan).update(patch_size=[33, 47]),

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 from tanq_monai.choices.kinds import Entries, Items, Kind, Misfit, Number, Text, Whole
 from tanq_monai.choices.table import CHOICES
 from tanq_monai.errors import InputError
+from tanq_monai.scans.naming import CONTRASTS
 from tanq_monai.structures import Structures
 
 _METADATA, _KEY, _VALUE = 14, 1, 2  # numbers of fields: metadata_props of ModelProto, and what one of them has
@@ -50,10 +51,12 @@ def read_properties(model_file: str | Path) -> dict[str, Any]:
         properties = {name: json.loads(text) for name, text in texts.items()} if "task" in texts else {}
     except (OSError, ValueError, LookupError, RecursionError) as error:
         raise InputError(path, f"cannot be opened ({error})", "export it again") from error
-    if properties.get("task") not in KINDS:
+    if properties.get("task") not in [*KINDS]:
         raise InputError(path, "does not say what it is", "give a file of `python -m tanq_monai export-onnx`")
     for name, kind in KINDS[properties["task"]].items():
         _check(properties, name, kind, path)
+    if properties["modality"] not in CONTRASTS:
+        raise InputError(path, f"is for {properties['modality']} scans", f"give one for {' or '.join(CONTRASTS)}")
     if "classes" in properties:
         _structures_of(properties["classes"], path).check_order(path)
     return properties

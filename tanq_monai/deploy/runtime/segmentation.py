@@ -79,6 +79,9 @@ class SlidingWindow:
         total: Volume = np.zeros((self.classes, *padded.shape), dtype=np.float32)
         for place in window_places(padded.shape, self.window, OVERLAP):
             logits = self.engine({"image": padded[place][None, None]})[0]
+            if logits.shape != (self.classes, *self.window):
+                problem = f"computes {logits.shape} where it says {self.classes} classes and windows of {self.window}"
+                raise InputError("model", problem, "export it again")
             logits *= self.weight
             total[(slice(None), *place)] += logits
         for z, weights in enumerate(summed_weights(padded.shape, self.weight, OVERLAP)):

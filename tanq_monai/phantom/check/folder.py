@@ -11,7 +11,7 @@ from tanq_monai.phantom.check.measure import Scan
 from tanq_monai.phantom.check.published import LONDON_HRT2
 from tanq_monai.phantom.dataset.cases import WITHHELD
 from tanq_monai.scans.labels import read_labels
-from tanq_monai.scans.naming import CONTRASTS, ENDING, LABEL_ENDING, case_of, contrast_of, is_nifti, suffix_of
+from tanq_monai.scans.naming import CONTRASTS, ENDING, ENDINGS, LABEL, case_of, contrast_of, is_nifti, suffix_of
 from tanq_monai.scans.volume import read_volume
 
 _SITE = re.compile(r"_(ldn|etz|ukm)_")
@@ -83,5 +83,5 @@ def _scan_files(root: Path) -> Iterator[ScanFile]:
         contrast = contrast_of([suffix_of(path)]) if is_nifti(path) else None
         if contrast is not None:
             name = (path.relative_to(root).parent / case_of(path)).as_posix()
-            labels = (above / f"{name}{LABEL_ENDING}" for above in (root, root / WITHHELD))
-            yield ScanFile(name, path, contrast, next((label for label in labels if label.is_file()), None))
+            places = (above / f"{name}_{LABEL}{ending}" for above in (root, root / WITHHELD) for ending in ENDINGS)
+            yield ScanFile(name, path, contrast, next((place for place in places if place.is_file()), None))

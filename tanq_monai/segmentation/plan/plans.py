@@ -35,6 +35,7 @@ _SUPPORTED = {
 _OTHER_TASK = "give a model of one MR channel, trained by train.yaml or by nnU-Net with its default planner"
 PLAIN_NAME = re.compile(r"\w[\w.-]*", re.ASCII)  # of a file or folder, and of nothing that leads elsewhere
 _NETWORKS = ("dynamic_network_architectures.", "torch.nn.")
+_MIN_EDGE = 0.05  # mm: a finer plan would make terabytes of a head
 _COPY = "copy it again from the training's models folder"
 _NO_MODEL = ("is missing", "train first, or give --model_dir, the folder of a trained model")
 
@@ -199,10 +200,11 @@ def read_configuration(plans_file: str | Path, configuration: str | None = None)
         problem = "is a plan of an older nnU-Net: it has no architecture"
         raise InputError(plans_file, problem, "plan and train again with a present nnU-Net")
     window = _parsed(config, "patch_size", Items(Whole(1, 4096), 2, 3), plans_file)
-    _parsed(config, "spacing", Items(Number(above=0), len(window), len(window)), plans_file)
+    edges = Items(Number(least=_MIN_EDGE, most=100), len(window), len(window))
+    spacing = _parsed(config, "spacing", edges, plans_file)
     architecture = _parsed(config, "architecture", Entries(), plans_file)
     _check_network(architecture, window, plans_file)
-    return config
+    return {**config, "patch_size": window, "spacing": spacing}
 
 
 def read_json(path: str | Path) -> Json:
@@ -256,11 +258,17 @@ def _check_network(architecture: Json, window: list[int], plans_file: str | Path
         _parsed(architecture, key, kind, plans_file)
     kwargs = _parsed(architecture, "arch_kwargs", Entries(), plans_file)
     _parsed(kwargs, "features_per_stage", Items(Whole(1, 4096)), plans_file)
+    for name in ("conv_op", "norm_op", "nonlin"):
+        _parsed(kwargs, name, Text(), plans_file)
+    if kwargs.get("dropout_op") is not None:
+        _parsed(kwargs, "dropout_op", Text(), plans_file)
     strides = _parsed(kwargs, "strides", Items(Items(Whole(1, 64), axes, axes)), plans_file)
     of_axes = re.search(r"Conv(\d)d$", str(kwargs.get("conv_op")))
     if of_axes and int(of_axes[1]) != axes:
         raise InputError(plans_file, f"has a window of {axes} axes, and convolutions of others", _COPY)
     steps = [math.prod(along) for along in zip(*strides, strict=True)]
+    if window == steps:
+        raise InputError(plans_file, f"has a window of {window} voxels, of which the strides leave one", _COPY)
     if any(size % step for size, step in zip(window, steps, strict=True)):
         problem = f"has a window of {window} voxels, which the network's strides of {steps} do not divide"
         raise InputError(plans_file, problem, _COPY)

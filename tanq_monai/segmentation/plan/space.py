@@ -90,7 +90,7 @@ class Placement:
     def new_shape(self, space: PlanSpace) -> list[int]:
         """Of the box in the plan's spacing."""
         target = space.target_spacing(self.spacing)
-        return [round(old / new * n) for old, new, n in zip(self.spacing, target, self.shape, strict=True)]
+        return [max(1, round(old / new * n)) for old, new, n in zip(self.spacing, target, self.shape, strict=True)]
 
 
 def crop_and_normalize(

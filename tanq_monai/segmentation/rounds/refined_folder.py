@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import check_output_dir, check_renewable, renewing
+from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.labels import read_labels, read_share
 from tanq_monai.scans.naming import AGREEMENT_ENDING, CONFIDENCE_ENDING, LABEL_ENDING
 from tanq_monai.segmentation.rounds.refinement import Prediction, Refinement, refine
@@ -69,9 +70,14 @@ def refine_folder(
 def _find_cases(folder: Path, needs_uncertainty: bool) -> list[str]:
     if not folder.is_dir():
         raise InputError(folder, "is not a folder", "give the folder that holds the predictions")
-    cases = sorted(
-        path.name.removesuffix(LABEL_ENDING) for path in folder.glob(f"*{LABEL_ENDING}") if path.name[0] != "."
-    )
+    files = LabelFiles(folder)
+    labels = [files.of(case) for case in sorted(files.cases)]
+    foreign = [path for path in labels if not path.name.endswith(LABEL_ENDING)]
+    if foreign:
+        raise InputErrors(
+            InputError(path, f"is no *{LABEL_ENDING}", "compress it, or take it away") for path in foreign
+        )
+    cases = [path.name.removesuffix(LABEL_ENDING) for path in labels]
     if not cases:
         raise InputError(folder, f"holds no *{LABEL_ENDING}", "give the folder that holds the predictions")
     wanted = (CONFIDENCE_ENDING, AGREEMENT_ENDING) if needs_uncertainty else ()
