@@ -121,6 +121,8 @@ def _slice(
     if not np.allclose(orientation @ orientation.T, np.eye(2), atol=0.01):
         raise InputError(path, "has an ImageOrientationPatient that is no two directions at right angles", EXPORT)
     position, spacing = values["ImagePositionPatient"], values["PixelSpacing"]
+    if spacing.min() <= 0:
+        raise InputError(path, f"has a PixelSpacing of {spacing.tolist()} mm", EXPORT)
     return Slice(path, header, frame, number, position, orientation, spacing, size, scaling)
 
 

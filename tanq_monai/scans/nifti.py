@@ -34,7 +34,9 @@ def open_nifti(path: Path) -> "nib.Nifti1Image":
         size = _size(path)
         image = nib.load(path)
         if isinstance(image, nib.Nifti1Image):
-            image.get_qform(coded=True)  # which need not be what the affine is of
+            matrix, code = image.get_qform(coded=True)  # which need not be what the affine is of
+            if code and not np.isfinite(matrix).all():
+                raise InputError(path, "has a qform with NaN or infinite numbers", "mend its header")
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(path, f"is no NIfTI volume but {type(image).__name__}", "give a .nii.gz file")
     if image.ndim != 3:

@@ -18,6 +18,7 @@ from tanq_monai.scans.nifti import check_affine, open_nifti, read_voxels
 
 _SAMPLED = 200_000  # voxels by which the range of a scan is judged
 _OUTLIER = 1e4  # times what all but a hundredth of the voxels are
+_FAINTEST, _BRIGHTEST = 1e-6, 1e12  # of the largest magnitude: single precision holds its square
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +99,12 @@ def _check_voxels(path: Path, voxels: NDArray[Any]) -> None:
     low, high = float(voxels.min()), float(voxels.max())
     if low == high:
         raise InputError(path, f"shows nothing: all its voxels are {low:g}", "export or copy it again")
+    if high <= 0:
+        raise InputError(path, f"shows nothing above 0: its voxels are from {low:g} to {high:g}", "export it again")
     sample = np.abs(voxels.ravel(order="K")[:: max(1, voxels.size // _SAMPLED)].astype(np.float64))
     usual = float(np.percentile(sample[sample > 0], 99)) if sample.any() else 0.0
     if usual and max(abs(low), abs(high)) > _OUTLIER * usual:
         problem = f"has voxels from {low:g} to {high:g}, while nearly all of them are below {usual:g}"
         raise InputError(path, problem, "replace those outside")
+    if not _FAINTEST <= max(abs(low), high) <= _BRIGHTEST:
+        raise InputError(path, f"has voxels from {low:g} to {high:g}", "scale it to the usual hundreds or thousands")

@@ -275,9 +275,18 @@ def _no_pixels_in_one(files):
     _without("PixelData")(files[2:3])
 
 
+def _moved_in_its_plane(files):
+    header = pydicom.dcmread(files[2])
+    x, y, z = header.ImagePositionPatient
+    header.ImagePositionPatient = [x + 20, y, z]
+    header.save_as(files[2])
+
+
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
+        (_without("PixelSpacing", [1.4, -1.4]), r"has a PixelSpacing of \[1.4, -1.4\] mm"),
+        (_moved_in_its_plane, "has slices up to 20.0 mm beside the line of the others"),
         (_without("PixelSpacing"), "has 0 numbers as PixelSpacing, not 2"),
         (_without("ImagePositionPatient", ""), "has 0 numbers as ImagePositionPatient, not 3"),
         (_without("RescaleSlope", "0"), "has a RescaleSlope of 0"),
@@ -373,6 +382,19 @@ def test_a_grid_that_is_sheared_a_little_is_read(tmp_path):
 def test_a_scan_that_shows_nothing_is_told(tmp_path, value):
     path = write_nifti(tmp_path / "a_hrT2.nii.gz", np.full(SHAPE, value, np.float32))
     with pytest.raises(InputError, match=_told(path, f"shows nothing: all its voxels are {value:g}", "export or copy")):
+        read_volume(path)
+
+
+def test_a_scan_without_anything_above_0_is_told(tmp_path):
+    path = write_nifti(tmp_path / "a_hrT2.nii.gz", -scan() - 1)
+    with pytest.raises(InputError, match=_told(path, "shows nothing above 0: its voxels are from", "export it again")):
+        read_volume(path)
+
+
+@pytest.mark.parametrize("factor", [1e300, 1e14, 1e-12])
+def test_levels_of_which_single_precision_holds_no_square_are_told(tmp_path, factor):
+    path = write_nifti(tmp_path / "a_hrT2.nii.gz", scan().astype(np.float64) * factor)
+    with pytest.raises(InputError, match=_told(path, "has voxels from", "scale it to the usual hundreds")):
         read_volume(path)
 
 
