@@ -13,7 +13,7 @@ from typing import Any
 
 from tanq_monai.errors import REMEDIES, InputError, InputErrors
 
-WRITTEN = ".written.sha256"
+WRITTEN, VIRTUAL = ".written.sha256", ".virtual.sha256"  # records of results, and of virtual patients: no result
 _NO_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 # In what NumPy and torch tell when a file cannot be written, hiding the system's reason.
 _HIDDEN = ("requested and", "inline_container")
@@ -59,45 +59,49 @@ def _refusal(error: OSError | RuntimeError, own: tuple[Path, ...]) -> tuple[str,
 
 
 @contextlib.contextmanager
-def renewing(path: str | Path) -> Iterator[Path]:
+def renewing(path: str | Path, record: str = WRITTEN) -> Iterator[Path]:
     """As :func:`replacing`, for results: what lies there is replaced only if an earlier run wrote it, as it is now.
 
     Nobody's own scan, label or table is lost by the choice of a folder, nor what somebody corrected in a result. The
     folder keeps the digests of its results in ``.written.sha256``, as ``sha256sum --check`` reads them.
 
+    Args:
+        path: of the file.
+        record: name of the file of digests: what another one knows is not replaced.
+
     Raises:
         InputError: as :func:`replacing` and :func:`check_renewable`.
     """
     path = Path(path)
-    check_renewable([path])
+    check_renewable([path], record)
     with replacing(path) as temporary:
         yield temporary
         digest = sha256_of(temporary)
         if not path.exists() or sha256_of(path) != digest:  # else it stands there already
             # Before the file takes its place: whenever a run is killed, no result of it lies there unknown.
-            with (path.parent / WRITTEN).open("a", encoding="utf-8", errors="surrogateescape") as record:
-                record.write(f"{digest}  {path.name}\n")
+            with (path.parent / record).open("a", encoding="utf-8", errors="surrogateescape") as digests:
+                digests.write(f"{digest}  {path.name}\n")
 
 
-def check_renewable(paths: Iterable[str | Path]) -> None:
+def check_renewable(paths: Iterable[str | Path], record: str = WRITTEN) -> None:
     """Raise for files that :func:`renewing` would not replace, before the work.
 
     Raises:
         InputErrors: one line for each.
     """
     remedy = "take it away, or choose another place"
-    foreign = [path for path in map(Path, paths) if path.exists() and not is_written(path)]
+    foreign = [path for path in map(Path, paths) if path.exists() and not is_written(path, record)]
     if foreign:
         problem = "is there already, and not as an earlier run wrote it"
         raise InputErrors(InputError(path, problem, remedy) for path in foreign)
 
 
-def is_written(path: Path) -> bool:
+def is_written(path: Path, record: str = WRITTEN) -> bool:
     """Whether a file is, byte for byte, what :func:`renewing` wrote."""
-    record = path.parent / WRITTEN
-    if not path.is_file() or not record.is_file():
+    digests = path.parent / record
+    if not path.is_file() or not digests.is_file():
         return False
-    lines = record.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+    lines = digests.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
     own = {line[:64] for line in lines if line[66:] == path.name}
     return bool(own) and sha256_of(path) in own
 

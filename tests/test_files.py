@@ -9,6 +9,7 @@ import pytest
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import (
+    VIRTUAL,
     check_output_file,
     check_renewable,
     file_stamps,
@@ -167,6 +168,17 @@ def test_all_that_would_be_lost_is_told_at_once(tmp_path):
     with pytest.raises(InputErrors) as error:
         check_renewable([tmp_path / name for name in ("ours", "a", "new", "b")])
     assert [line.partition(":")[0] for line in str(error.value).splitlines()] == [str(tmp_path / n) for n in "ab"]
+
+
+def test_what_a_virtual_patient_is_made_of_is_replaced_by_no_result(tmp_path):
+    label = tmp_path / "a_Label.nii.gz"
+    with renewing(label, VIRTUAL) as temporary:
+        temporary.write_text("truth")
+    with pytest.raises(InputErrors, match="is there already"):
+        write(label, "prediction")
+    with renewing(label, VIRTUAL) as temporary:
+        temporary.write_text("of another seed")
+    assert label.read_text() == "of another seed"
 
 
 def test_the_record_of_results_is_one_that_sha256sum_reads(tmp_path):

@@ -41,7 +41,9 @@ def suffix_of(path: str | Path) -> str:
 
 def case_of(path: str | Path) -> str:
     """``crossmoda2021_ldn_7`` of ``.../crossmoda2021_ldn_7_{ceT1,0000}.nii.gz``; of a DICOM folder its name."""
-    name = stem(path) or Path(path).resolve().name
+    name = stem(path)
+    if name in ("", ".."):  # `.`, or the folder above
+        name = Path(path).resolve().name
     case, _, suffix = name.rpartition("_")
     return case if case and suffix in (*SUFFIXES, CHANNEL) else name
 

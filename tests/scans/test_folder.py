@@ -157,6 +157,11 @@ def test_the_site_is_a_part_of_the_cases_name(case, site):
     assert site_of(case) == site
 
 
+def test_the_case_of_a_folder_above_is_its_own_name(tmp_path):
+    (tmp_path / "p7" / "below").mkdir(parents=True)
+    assert case_of(tmp_path / "p7" / "below" / "..") == "p7"
+
+
 def test_results_are_named_by_case():
     assert name_by_case({"filename_or_obj": "/d/crossmoda2021_ldn_7_ceT1.nii.gz"}, None) == {
         "subject": "crossmoda2021_ldn_7.nii.gz",

@@ -194,6 +194,12 @@ def invent_a_label(folder):
     describe(folder, GROUPS, [[1], [5]])
 
 
+def mistype_a_key(folder):
+    content = json.loads((folder / "ensemble.json").read_text())
+    content["postprocesing"] = content.pop("postprocessing")
+    (folder / "ensemble.json").write_text(json.dumps(content))
+
+
 def remove_description(folder):
     (folder / "ensemble.json").unlink()
 
@@ -211,6 +217,7 @@ def swap_weights(folder):
         (mix_plans, "is another plan than that of 2d_fold_0"),
         (forget_groups, "ensemble.json: is no description of an ensemble"),
         (invent_a_label, r"postprocessing names labels that no model has: \[5\]"),
+        (mistype_a_key, "has postprocesing, which no ensemble has; did you mean postprocessing"),
         (remove_description, "ensemble.json: is missing; give the folder of an ensemble"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import check_renewable
+from tanq_monai.files import VIRTUAL, check_renewable
 from tanq_monai.phantom.dataset.cases import SUBSETS, WITHHELD, Case, Subset
 from tanq_monai.phantom.dataset.labels import THREE_CLASSES, TWO_CLASSES, with_meatal_parts
 from tanq_monai.phantom.dataset.nifti import write_nifti
@@ -108,7 +108,7 @@ def _make_folders(root: Path, cases: Sequence[Case]) -> None:
     others = sorted(set(root.glob("*/*.nii.gz")) - set(files))
     if others:
         raise InputError(others[0], "is of another data set", "give an empty folder, or take the old scans away")
-    check_renewable([*files, *tables(root)])
+    check_renewable([*files, *tables(root)], VIRTUAL)
     for folder in sorted({path.parent for path in files} | {root, root / WITHHELD}):
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tanq_monai.files import renewing
+from tanq_monai.files import VIRTUAL, renewing
 
 # Noise hardly compresses: level 6 takes four times as long for 1 % less.
 _LEVEL = 2
@@ -33,7 +33,7 @@ def write_nifti(
     stored = np.dtype(dtype or array.dtype)
     header = _header(array.shape, stored, affine, description)
     with (
-        renewing(path) as temporary,
+        renewing(path, VIRTUAL) as temporary,
         temporary.open("wb") as raw,
         gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed,
     ):

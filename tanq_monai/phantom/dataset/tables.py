@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from tanq_monai.files import renewing
+from tanq_monai.files import VIRTUAL, renewing
 from tanq_monai.phantom.dataset.cases import WITHHELD, Case
 from tanq_monai.phantom.dataset.scans import CaseScans
 from tanq_monai.phantom.scanner.protocols import Site
@@ -85,7 +85,7 @@ def write_tables(root: Path, rows: Sequence[PatientRow]) -> None:
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[dict[str, object]]) -> None:
-    with renewing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with renewing(path, VIRTUAL) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

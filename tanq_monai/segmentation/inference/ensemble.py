@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from torch import nn
 
+from tanq_monai.choices.config import did_you_mean
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.plan.plans import (
     check_model_folder,
@@ -26,6 +27,7 @@ from tanq_monai.segmentation.plan.plans import (
 from tanq_monai.weights import load_weights
 
 DESCRIPTION = "ensemble.json"
+_KEYS = frozenset({"groups", "postprocessing", "dice"})  # the last is what `find_best.yaml` found
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,8 @@ def _described(folder: Path) -> tuple[tuple[tuple[Path, ...], ...], tuple[tuple[
     if not path.exists():
         raise InputError(path, "is missing", f"give the folder of an ensemble, with {DESCRIPTION}, or of one model")
     content = read_json(path)
+    for key in content.keys() - _KEYS:
+        raise InputError(path, f"has {key}, which no ensemble has", did_you_mean(key, _KEYS))
     names, steps = content.get("groups"), content.get("postprocessing", [])
     if not _is_table(names, str) or not names or not all(names) or not _is_table(steps, int):
         problem = "is no description of an ensemble"
