@@ -13,7 +13,8 @@ from typing import Any
 
 from tanq_monai.errors import REMEDIES, InputError, InputErrors
 
-WRITTEN, VIRTUAL = ".written.sha256", ".virtual.sha256"  # records of results, and of virtual patients: no result
+WRITTEN = ".written.sha256"  # digests of results
+VIRTUAL = ".virtual.sha256"  # of virtual patients, whose files no result may replace
 _NO_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 # In what NumPy and torch tell when a file cannot be written, hiding the system's reason.
 _HIDDEN = ("requested and", "inline_container")
@@ -67,7 +68,7 @@ def renewing(path: str | Path, record: str = WRITTEN) -> Iterator[Path]:
 
     Args:
         path: of the file.
-        record: name of the file of digests: what another one knows is not replaced.
+        record: the file of digests that decides, :data:`WRITTEN` or :data:`VIRTUAL`.
 
     Raises:
         InputError: as :func:`replacing` and :func:`check_renewable`.

@@ -100,7 +100,7 @@ CHOICES: dict[str, Choice] = {
     # --- networks ---
     "width": Choice(Whole(1, 4096), "channels of the first layer"),
     "blocks": Choice(Whole(2, 256), "residual blocks"),
-    "cyclegan_blocks": Choice(Whole(2, 256), "residual blocks of CycleGAN"),
+    "cyclegan_blocks": Choice(Whole(1, 256), "residual blocks of CycleGAN"),
     "configuration": Choice(Text(), "of nnU-Net's plan: 2d or 3d_fullres"),
     "configurations": Choice(Either((Entries(least=1), Items(Text(), once=True))), "of nnU-Net's plan: 2d, 3d_fullres"),
     "plans_override": Choice(Entries(named=_PLAN), "values of the plan in place of nnU-Net's"),

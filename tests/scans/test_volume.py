@@ -179,7 +179,7 @@ def test_a_good_series_passes_whatever_the_order_of_its_files(tmp_path):
     write_series(tmp_path / "series", scan(), [0.0, 1.5, 3.0, 4.5, 6.0, 7.5])
     (tmp_path / "series" / "000.dcm").rename(tmp_path / "series" / "last.dcm")
     (tmp_path / "series" / "notes.txt").write_text("no DICOM")
-    read_volume(tmp_path / "series")
+    assert read_volume(tmp_path / "series").files[0].name == "last.dcm"
 
 
 def test_the_label_of_a_series_must_lie_on_the_grid_of_the_series(tmp_path):

@@ -51,9 +51,10 @@ def read_properties(model_file: str | Path) -> dict[str, Any]:
         properties = {name: json.loads(text) for name, text in texts.items()} if "task" in texts else {}
     except (OSError, ValueError, LookupError, RecursionError) as error:
         raise InputError(path, f"cannot be opened ({error})", "export it again") from error
-    if properties.get("task") not in [*KINDS]:
+    task = properties.get("task")
+    if not isinstance(task, str) or task not in KINDS:
         raise InputError(path, "does not say what it is", "give a file of `python -m tanq_monai export-onnx`")
-    for name, kind in KINDS[properties["task"]].items():
+    for name, kind in KINDS[task].items():
         _check(properties, name, kind, path)
     if properties["modality"] not in CONTRASTS:
         raise InputError(path, f"is for {properties['modality']} scans", f"give one for {' or '.join(CONTRASTS)}")
