@@ -5,7 +5,7 @@ Beside its model folders, an ensemble folder holds ``ensemble.json``::
     {"groups": [["2d_fold_0", "2d_fold_1"], ["3d_fullres_fold_0"]], "postprocessing": [[1, 2], [1]]}
 
 A group is made of models of one plan, e.g. folds of one configuration. ``postprocessing`` are the steps of
-:class:`tanq_monai.segmentation.inference.components.KeepLargestd`. A lone model folder is an ensemble of one.
+:class:`tanq_monai.segmentation.inference.keep_largest.KeepLargestd`. A lone model folder is an ensemble of one.
 """
 
 from dataclasses import dataclass

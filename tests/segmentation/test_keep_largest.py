@@ -5,7 +5,7 @@ import pytest
 import torch
 from nnunetv2.postprocessing.remove_connected_components import remove_all_but_largest_component_from_segmentation
 
-from tanq_monai.segmentation.inference.components import KeepLargestd, keep_largest
+from tanq_monai.segmentation.inference.keep_largest import KeepLargestd, keep_largest
 
 
 @pytest.mark.parametrize("values", [[1], [2], [1, 2], [1, 3]])

@@ -1,4 +1,4 @@
-"""Connected components of label maps."""
+"""Only the largest component of a structure is kept, as nnU-Net's postprocessing does it."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
