@@ -1,5 +1,7 @@
 """Mutants are put where they belong, and told apart from tests that fail by themselves."""
 
+from pathlib import Path
+
 import pytest
 from mutation import Mutant, read_mutants
 
@@ -36,3 +38,11 @@ def test_the_table_has_faults_in_all_packages_it_is_about() -> None:
         "deploy",
     }
     assert packages <= {mutant.package for mutant in read_mutants()}
+
+
+@pytest.mark.parametrize("fault", read_mutants(), ids=lambda fault: fault.name)
+def test_every_fault_of_the_table_fits_the_code_as_it_is(fault: Mutant) -> None:
+    source = (Path(__file__).parents[2] / "tanq_monai" / fault.file).read_text(encoding="utf-8")
+    changed = fault.put_into(source)
+    assert changed != source
+    compile(changed, fault.file, "exec")
