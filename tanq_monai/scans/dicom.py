@@ -121,11 +121,17 @@ def in_order(files: Iterable[tuple[Path, "Dataset"]], folder: Path) -> list[Slic
     if steps.min() <= 0 or steps.max() - steps.min() > 0.1 * np.median(steps):
         problem = f"has slice steps from {steps.min():.2f} to {steps.max():.2f} mm"
         raise InputError(folder, problem, "complete the series or remove doubled slices")
-    places = np.stack([one.position for one in ordered])
-    beside = float(np.abs(places - np.linspace(places[0], places[-1], len(places)))[1:-1].max(initial=0))
-    if beside > max(0.5 * first.spacing.min(), 0.5 * float(np.median(steps))):
+    beside = _beside_line(ordered)
+    if beside > 0.5 * first.spacing.min():
         raise InputError(folder, f"has slices up to {beside:.1f} mm beside the line of the others", "export it again")
     return ordered
+
+
+def _beside_line(slices: Sequence[Slice]) -> float:
+    """How far a slice is moved in its plane off the line from the first to the last one, mm."""
+    places, heights = np.stack([one.position for one in slices]), np.array([one.height for one in slices])
+    share = (heights - heights[0]) / (heights[-1] - heights[0])
+    return float(np.linalg.norm(places - places[0] - share[:, None] * (places[-1] - places[0]), axis=1).max())
 
 
 def affine_of(slices: Sequence[Slice]) -> Vector:
