@@ -6,6 +6,7 @@ import json
 import os
 
 import pytest
+from processes import end, start
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import (
@@ -188,18 +189,19 @@ def test_the_record_of_results_is_one_that_sha256sum_reads(tmp_path):
     assert (tmp_path / ".written.sha256").read_text().splitlines() == lines
 
 
-def test_a_run_that_is_killed_just_before_its_result_takes_its_place_may_write_it_again(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_run_that_is_killed_just_before_its_result_takes_its_place_may_write_it_again(tmp_path):
     path = tmp_path / "a.csv"
     write(path, "first")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", lambda *_: os._exit(0))
-        child = os.fork()
-        if child == 0:
-            write(path, "second")
-    os.waitpid(child, 0)
+    assert end(start(write_and_die, path)) == [9]
     assert path.read_text() == "first"
     write(path, "second")
     assert path.read_text() == "second"
+
+
+def write_and_die(path):
+    os.replace = lambda *_: os._exit(9)
+    write(path, "second")
 
 
 def test_a_file_does_not_take_the_place_of_what_it_is_made_of(tmp_path):
