@@ -124,7 +124,7 @@ def _kept_from(course: "pd.Series[float]", bar: float) -> float:
 
 def _phantoms(root: Path, settings: Settings, num_pairs: int, num_test: int, seed: int) -> Iterator[Step]:
     source, target, _ = settings.phantom_scans
-    random = ("--random-protocols",)
+    random = ("--protocols=random",)
     for name, counts, own_seed, extra in (
         ("unpaired", (source, target, 0), seed, ()),
         ("test", (0, 0, num_test), seed + 1, ()),

@@ -25,7 +25,7 @@ def phantom(
     seed: int = 0,
     paired: int = 0,
     workers: int | None = None,
-    random_protocols: bool = False,
+    protocols: Literal["sites", "random", "hospitals", "left_out"] = "sites",
     intra_extrameatal: bool = False,
 ) -> None:
     """Write a data set of virtual patients in the layout of crossMoDA 2022.
@@ -35,11 +35,13 @@ def phantom(
         num_source: ceT1 scans with labels.
         num_target: hrT2 scans without labels.
         num_test: hrT2 scans for testing.
-        size: tiny, small, crop or full.
+        size: tiny, small, crop, full or varied.
         seed: the same seed gives the same bytes.
         paired: patients with ceT1 and hrT2 on one grid, for comparing the two voxel by voxel.
         workers: patients at a time, each with less than 0.5 GB at full size. Default: one per core.
-        random_protocols: sequences with settings of no site, for pretraining on pairs.
+        protocols: sites: as London and Tilburg scan. random: their sequences with other settings, for pretraining on
+            pairs. hospitals: hrT2 of other vendors, fields and flaws, for any segmenter. left_out: the same of
+            the vendor that hospitals leaves out.
         intra_extrameatal: labels as in crossMoDA 2023: 1 intrameatal and 2 extrameatal VS, 3 cochlea; same scans.
     """
     from tanq_monai.phantom import write_dataset
@@ -53,7 +55,7 @@ def phantom(
         seed=seed,
         num_paired=paired,
         workers=workers,
-        random_protocols=random_protocols,
+        protocols=protocols,
         intra_extrameatal=intra_extrameatal,
     )
 

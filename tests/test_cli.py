@@ -76,7 +76,7 @@ def test_a_folder_is_called_as_it_was_typed(tmp_path, monkeypatch, folder):
         (("--output-dir", "d", "--num-test", "2.5"), "--num-test 2.5: is not a whole number"),
         (("--output-dir", "d", "--workers", "0"), "--workers 0: is not a whole number from 1 to 1024"),
         (("--output-dir", "d", "--seed", "-1"), "--seed -1: is not a whole number from 0 to 4294967295"),
-        (("--output-dir", "d", "--random-protocols", "maybe"), "--random-protocols maybe: is not true or false"),
+        (("--output-dir", "d", "--intra-extrameatal", "maybe"), "--intra-extrameatal maybe: is not true or false"),
     ],
 )
 def test_a_word_that_an_option_does_not_allow_is_told_and_nothing_is_written(tmp_path, monkeypatch, words, told):
@@ -89,15 +89,15 @@ def test_a_word_that_an_option_does_not_allow_is_told_and_nothing_is_written(tmp
 @pytest.mark.parametrize(
     ("words", "meant"),
     [
-        (("--random-protocols", "no"), False),
-        (("--random-protocols=off",), False),
-        (("--norandom-protocols",), False),
-        (("--random-protocols",), True),
-        (("--random-protocols", "Yes"), True),
+        (("--intra-extrameatal", "no"), False),
+        (("--intra-extrameatal=off",), False),
+        (("--nointra-extrameatal",), False),
+        (("--intra-extrameatal",), True),
+        (("--intra-extrameatal", "Yes"), True),
     ],
 )
 def test_a_flag_is_what_its_word_says(monkeypatch, words, meant):
     given = {}
     monkeypatch.setattr("tanq_monai.phantom.write_dataset", lambda folder, **choices: given.update(choices))
     assert run_command("phantom", "--output-dir", "d", "--workers", "null", *words).returncode == 0
-    assert (given["random_protocols"], given["workers"]) == (meant, None)
+    assert (given["intra_extrameatal"], given["workers"]) == (meant, None)

@@ -108,6 +108,7 @@ CHOICES: dict[str, Choice] = {
     # --- inference ---
     "overlap": Choice(Number(least=0, below=1), "the share by which neighbouring windows overlap"),
     "mirror": Choice(Flag(), "whether mirrored windows are averaged"),
+    "ears_first": Choice(Flag(), "whether only two cochleae and a VS near them are kept"),
     "windows_per_batch": Choice(_SIZE, "windows at once"),
     "uncertainty": Choice(Flag(), "whether confidence and agreement are written, too"),
     "batch_size": Choice(_SIZE, "slices or patches at once"),
@@ -169,5 +170,6 @@ OPTIONS: dict[str, Choice] = {
     "orientation": Choice(Orientation(), "where the axes of the training scans point"),
     "num_patients": Choice(Whole(1, 100_000), "how many"),
     "workers": Choice(Whole(1, _AT_MOST), "at a time"),
-    **dict.fromkeys(("random_protocols", "intra_extrameatal"), Choice(Flag(), "whether")),
+    "protocols": Choice(Word(("sites", "random", "hospitals", "left_out")), "how virtual patients are scanned"),
+    "intra_extrameatal": Choice(Flag(), "whether"),
 }

@@ -1,7 +1,7 @@
-"""What the phantom is made of: relaxation times at 1.5 T, before and after gadolinium."""
+"""What the phantom is made of: relaxation times, before and after gadolinium, at 1.5 T and other fields."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -30,6 +30,8 @@ class Kind(IntEnum):
     VS = 17
     VS_PALE = 18  # looser (Antoni B) tissue: less uptake, more water
     VS_CYST = 19
+    MASS = 20  # of another kind than a VS: meningioma, glioma, node
+    MASS_FLUID = 21  # epidermoid, arachnoid cyst, fluid in air cells
 
 
 VS_KINDS = (Kind.VS, Kind.VS_PALE, Kind.VS_CYST)
@@ -74,6 +76,8 @@ NATIVE: Mapping[Kind, Tissue] = {
     Kind.VS: Tissue(1400, 120, 0.85),
     Kind.VS_PALE: Tissue(1600, 140, 0.87),
     Kind.VS_CYST: Tissue(2800, 800, 0.97),
+    Kind.MASS: Tissue(1300, 95, 0.83),
+    Kind.MASS_FLUID: Tissue(3000, 600, 0.97),
 }
 """Without contrast. The figures for perilymph's T2 vary in the literature (700-800 ms)."""
 
@@ -90,6 +94,7 @@ ENHANCED: Mapping[Kind, Tissue] = {
     Kind.MODIOLUS: Tissue(750, 68, 0.45),
     Kind.MUSCLE: Tissue(900, 43, 0.75),
     Kind.MARROW: Tissue(500, 48, 0.60),
+    Kind.MASS: Tissue(450, 88, 0.83),
 }
 """Some minutes after gadolinium. Behind the blood-brain barrier nothing changes; the labyrinth's lets a little through:
 in the real ceT1 scan at hand the cochlea is brighter than CSF by more than their native T1 explain."""
@@ -118,5 +123,56 @@ def individual_tissues(rng: np.random.Generator, spread: float = 0.03) -> dict[K
             density=tissue.density * density,
             flows=tissue.flows,
         )
+    tissues[Kind.COCHLEA] = tissues[Kind.PERILYMPH]
+    return tissues
+
+
+_FLUIDS = frozenset((Kind.CSF, Kind.VITREOUS, Kind.PERILYMPH, Kind.COCHLEA, Kind.VS_CYST, Kind.MASS_FLUID))
+_FATTY = frozenset((Kind.FAT, Kind.MARROW))
+_SOLID_T1, _FATTY_T1 = 1.3, 1.1  # at 3 T, of those at 1.5 T; fluids keep theirs
+_ANY_T1, _ANY_T2, _ANY_DENSITY = (300.0, 4200.0), (40.0, 2000.0), (0.3, 1.0)
+
+
+def without_gadolinium(tissues: Mapping[Kind, Tissue]) -> dict[Kind, Tissue]:
+    """The same patient before the contrast agent: what takes it up has its native T1 and T2, all else stays."""
+    changed = {kind for kind in Kind if NATIVE[kind] != ENHANCED[kind]}
+    return {
+        kind: replace(tissue, t1=NATIVE[kind].t1, t2=NATIVE[kind].t2) if kind in changed else tissue
+        for kind, tissue in tissues.items()
+    }
+
+
+def at_field(tissues: Mapping[Kind, Tissue], tesla: float) -> dict[Kind, Tissue]:
+    """The same patient in another magnet; at 1.5 T as they are.
+
+    T1 grows as a power of the field, to 1.3 of its value at 3 T in muscle and brain, 1.1 in fat, and not in fluid; T2
+    stays, whose measured changes are smaller than those between people.
+
+    References:
+        Stanisz et al., "T1, T2 relaxation and magnetization transfer in tissue at 3T", Magn. Reson. Med. 54, 2005:
+        white matter 884 to 1084 ms, muscle 1008 to 1412 ms. One factor for all solid tissues is our simplification.
+    """
+
+    def factor(kind: Kind) -> float:
+        at_3 = 1.0 if kind in _FLUIDS else _FATTY_T1 if kind in _FATTY else _SOLID_T1
+        return float(at_3 ** np.log2(tesla / 1.5))
+
+    return {kind: replace(tissue, t1=tissue.t1 * factor(kind)) for kind, tissue in tissues.items()}
+
+
+def tissues_of_no_patient(rng: np.random.Generator) -> dict[Kind, Tissue]:
+    """T1, T2 and density of every tissue drawn anew: any may be brighter than any other; air and bone stay dark.
+
+    The cochlea's fluid is that of the rest of the labyrinth, as in patients.
+
+    References:
+        Billot et al., "SynthSeg", Med. Image Anal. 86, 2023: a contrast at random for every structure. There, levels
+        are drawn; here what a sequence makes levels of.
+    """
+    tissues = {}
+    for kind in Kind:
+        t1, t2 = (float(np.exp(rng.uniform(*np.log(limits)))) for limits in (_ANY_T1, _ANY_T2))
+        drawn = Tissue(t1, min(t1, t2), float(rng.uniform(*_ANY_DENSITY)))
+        tissues[kind] = NATIVE[kind] if kind in (Kind.AIR, Kind.BONE) else drawn
     tissues[Kind.COCHLEA] = tissues[Kind.PERILYMPH]
     return tissues

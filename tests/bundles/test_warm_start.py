@@ -22,7 +22,7 @@ SCRIPT = BUNDLES.parent / "scripts" / "warm_start.py"
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pairs")
-    write_dataset(folder, 0, 0, 0, size="tiny", seed=7, num_paired=2, random_protocols=True)
+    write_dataset(folder, 0, 0, 0, size="tiny", seed=7, num_paired=2, protocols="random")
     return folder
 
 

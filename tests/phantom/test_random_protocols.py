@@ -65,9 +65,9 @@ def test_the_contrast_of_a_schwannoma_varies_by_a_third_between_protocols() -> N
 
 def test_random_protocols_scan_the_same_patients_and_follow_from_the_seed() -> None:
     case = Case("target", 1)
-    random, again = (scan_case(case, "tiny", 0, random_protocols=True) for _ in range(2))
+    random, again = (scan_case(case, "tiny", 0, protocols="random") for _ in range(2))
     assert random.patient.tissues == draw_patient(case.seeds(0)[0]).tissues
-    source = scan_case(Case("source", 1), "tiny", 0, random_protocols=True)
+    source = scan_case(Case("source", 1), "tiny", 0, protocols="random")
     assert [p.name for p in source.protocols.values()] == ["3D FFE (random)"]
     assert [p.name for p in random.protocols.values()] == ["3D TSE (random)"]
     assert again.protocols == random.protocols

@@ -28,6 +28,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--label", help="to translate: structures of the scan, NIfTI file on its grid")
     parser.add_argument("--style", help="to translate: look of hrT2, where the model knows several")
     parser.add_argument("--structures", help="names and values of the label, as JSON")
+    parser.add_argument(
+        "--ears-first", default="true", help="to segment: keep two cochleae and a VS near them, or false"
+    )
     parser.add_argument("--engine", default="auto", help="onnxruntime, openvino, or auto (default), the faster one")
     parser.add_argument("--threads", help="that compute; default: one for every core")
     parser.add_argument("--amp", default="auto", help="bfloat16: true, false, or auto (default), where it is worth it")

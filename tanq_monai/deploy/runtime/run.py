@@ -1,11 +1,13 @@
 """One scan in, one NIfTI file out."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from tanq_monai.anatomy.ears_first import EarsFirst
 from tanq_monai.deploy.engines import (
     AUTO,
     SEGMENTER_2D,
@@ -24,6 +26,7 @@ from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.structures import REGIONS, Structures
 
+_LOGGER = logging.getLogger(__name__)
 SEGMENTATION, TRANSLATION = "segmentation", "translation"
 
 
@@ -34,6 +37,7 @@ def run(
     label: str | Path | None = None,
     style: str | None = None,
     structures: Structures = REGIONS,
+    ears_first: bool = True,
     provider: str = "auto",
     engine: str = AUTO,
     threads: int | None = None,
@@ -48,6 +52,7 @@ def run(
         label: of a translation: the structures of the scan, a NIfTI file on its grid.
         style: of a translation: the look of hrT2; may be left out where the file knows one.
         structures: names and values of ``label``; names begin with VS or cochlea.
+        ears_first: of a segmentation: only what can be two cochleae and a VS near them is kept.
         provider: of ONNX Runtime: cpu, cuda, tensorrt, or auto (cuda where it is there).
         engine: onnxruntime, openvino, or auto: the faster of those that are installed.
         threads: that compute; None: one for every core.
@@ -72,10 +77,18 @@ def run(
     scan = read_volume(image, contrast)
     if label is None:
         result: NDArray[Any] = segment(network, properties, scan.voxels, scan.affine)
+        if ears_first:
+            result, doubt = EarsFirst(_structures_of(properties))(result, scan.affine)
+            if doubt:
+                _LOGGER.warning("%s: %s", image.name, doubt)
     else:
         labels = read_labels(label, structures.values(), scan.grid).labels
         result = translate(network, properties, scan.voxels, scan.affine, labels, style, structures)
     scan.grid.save(result, output)
+
+
+def _structures_of(properties: Mapping[str, Any]) -> Structures:
+    return Structures({name: value for name, value in properties["classes"].items() if value})
 
 
 def _kind(properties: Mapping[str, Any]) -> str:

@@ -6,7 +6,6 @@ import numpy as np
 
 from tanq_monai.phantom.painting.shapes import Array, Point, Waves, draw_waves
 
-_HEIGHT = 1.1  # mm, standard deviation far from the ears
 _WAVELENGTH = 75.0  # mm
 _STILL = 16.0  # mm from an ear where half of it is left
 
@@ -18,14 +17,16 @@ class Deformation:
     Args:
         waves: displacement along x, y and z, unit variance.
         ears: places that stay where they are, so that the ears keep their size and distance.
+        height: standard deviation of the displacement far from the ears, mm.
     """
 
     waves: tuple[Waves, Waves, Waves]
     ears: tuple[Point, Point]
+    height: float = 1.1
 
     def __call__(self, x: Array, y: Array, z: Array) -> tuple[Array, Array, Array]:
         """Deformed positions, shape of the broadcast x, y, z."""
-        height = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), _HEIGHT)
+        height = np.full(np.broadcast_shapes(x.shape, y.shape, z.shape), self.height)
         for ear in self.ears:
             squares = ((x - ear[0]) ** 2 + (y - ear[1]) ** 2 + (z - ear[2]) ** 2) / _STILL**2
             height *= squares / (1 + squares)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tanq_monai.phantom.anatomy.head import Head
-from tanq_monai.phantom.painting.shapes import Layer, Point, ellipsoid, slab, solid, tube, waves_between
+from tanq_monai.phantom.painting.shapes import Condition, Layer, Point, ellipsoid, slab, solid, tube, waves_between
 from tanq_monai.phantom.tissues import Kind
 
 _SOFT = (Kind.MUSCLE, Kind.FAT, Kind.BONE, Kind.MARROW, Kind.SKIN)
@@ -73,8 +73,13 @@ def _maxilla(side: int) -> list[Layer]:
     return [
         solid(Kind.BONE, (side * 30, 68, -8), (16, 20, 20), over=_SOFT),
         solid(Kind.MUCOSA, (side * 30, 68, -8), (15.0, 19.0, 19.0)),
-        solid(Kind.AIR, (side * 30, 68, -8), (14.6, 18.6, 18.6)),
+        Layer(Kind.AIR, (maxillary_sinus(side),)),
     ]
+
+
+def maxillary_sinus(side: int) -> Condition:
+    """Its air; side 1 is the right one."""
+    return ellipsoid((side * 30, 68, -8), (14.6, 18.6, 18.6))
 
 
 def _ear_canal(side: int) -> list[Layer]:

@@ -145,9 +145,14 @@ def skull_base_layers(head: Head) -> list[Layer]:
         *tube(Kind.MARROW, [(0, 18, 17), (0, 12, 4), (0, 5, -16)], [3.5, 5.3, 3.8], over=(Kind.BONE,)),
         *tube(Kind.MARROW, [(-12, 11, 1), (0, 12, 4), (12, 11, 1)], 4.6, over=(Kind.BONE,)),
         solid(Kind.MUCOSA, (-4, 38, 17), (13, 13, 10)),
-        solid(Kind.AIR, (-4, 38, 17), (12.2, 12.2, 9.2)),
+        Layer(Kind.AIR, (sphenoid_sinus(),)),
         solid(Kind.BONE, (-1, 38, 17), (0.6, 13, 10), over=(Kind.AIR,)),
     ]
+
+
+def sphenoid_sinus() -> Condition:
+    """Its air."""
+    return ellipsoid((-4, 38, 17), (12.2, 12.2, 9.2))
 
 
 _OUTLINE: tuple[tuple[Point, Point], ...] = (

@@ -1,7 +1,7 @@
 """A random patient: geometry and tissues, the same in every contrast."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from tanq_monai.phantom.anatomy.brain import cerebrum_layers, hindbrain_layers
 from tanq_monai.phantom.anatomy.cavity import Cavity, cavity_layers, draw_cavity
 from tanq_monai.phantom.anatomy.deformation import Deformation, draw_deformation
 from tanq_monai.phantom.anatomy.face import face_layers
+from tanq_monai.phantom.anatomy.findings import Findings, draw_findings
 from tanq_monai.phantom.anatomy.growth import draw_schwannoma
 from tanq_monai.phantom.anatomy.head import Head, draw_head, head_layers, skull_base_layers
 from tanq_monai.phantom.anatomy.inner_ear import (
@@ -27,6 +28,8 @@ from tanq_monai.phantom.tissues import Kind, Tissue, individual_tissues
 
 _WITHOUT_VS = 0.04
 _RIGHT_SIDED = 0.57
+_VS_TAKEN_AWAY = 0.1
+_HEIGHT = (0.8, 3.0)  # of the deformation, mm
 _COCHLEA_TRIES = 100
 _COCHLEA_STEP = 0.25  # mm
 
@@ -42,6 +45,7 @@ class Patient:
         cavity: what an operation left in such a patient, else None.
         tissues: relaxation after gadolinium.
         deform: scanner position to position in the undeformed anatomy.
+        findings: what else the head holds, not in patients of the sites.
     """
 
     head: Head
@@ -50,6 +54,7 @@ class Patient:
     cavity: Cavity | None
     tissues: Mapping[Kind, Tissue]
     deform: Deformation
+    findings: Findings | None = None
 
     def layers(self) -> list[Layer]:
         """All of the anatomy, in painting order."""
@@ -62,6 +67,8 @@ class Patient:
             *petrous_layers(self.head),
             *vessel_layers(self.head),
         ]
+        if self.findings:
+            layers += self.findings.layers()
         for ear in self.ears:
             layers += inner_ear_layers(ear)
         if self.cavity:
@@ -83,6 +90,20 @@ def draw_patient(seed: int | np.random.SeedSequence) -> Patient:
         bones = [*petrous_layers(head), *inner_ear_layers(affected)]
         tumor = draw_schwannoma(rng, affected, head.ridge, bones, hindbrain_layers(head), deform)
     return Patient(head, (right, left), tumor, cavity, individual_tissues(rng), deform)
+
+
+def with_findings(patient: Patient, rng: np.random.Generator) -> Patient:
+    """The same patient with masses and fluid, see :class:`Findings`, in a head that is bent more than the sites'.
+
+    One in ten has no schwannoma any more.
+    """
+    findings = draw_findings(
+        rng, patient.head, tuple(point for ear in patient.ears for point in (ear.cochlea, ear.porus))
+    )
+    tissues = {**patient.tissues, **findings.tissues}
+    tumor = None if rng.random() < _VS_TAKEN_AWAY else patient.tumor
+    deform = replace(patient.deform, height=float(rng.uniform(*_HEIGHT)))
+    return replace(patient, findings=findings, tissues=tissues, tumor=tumor, deform=deform)
 
 
 def _draw_ears(rng: np.random.Generator) -> tuple[InnerEar, InnerEar]:

@@ -42,10 +42,7 @@ def _pyramid(head: Head, path: list[Point]) -> list[Layer]:
 
 def _mastoid(head: Head, side: int) -> list[Layer]:
     """Air cells with thin walls, lining and fat between them."""
-    parts = [
-        _mastoid_part(head, side, (42, -9, 0), (58, -18, -6), (7.0, 12.5)),
-        _mastoid_part(head, side, (57, -16, -8), (58, -20, -24), (9.5, 7.0)),
-    ]
+    parts = mastoid_cells(head, side)
     walls = waves_between(head.cells, -np.inf, head.air)
     lining = waves_between(head.cells, head.air, head.air + 0.16)
     patch = waves_between(head.folds, 0.8, np.inf)
@@ -59,6 +56,14 @@ def _mastoid(head: Head, side: int) -> list[Layer]:
             Layer(Kind.MARROW, (part, marrow), over=(Kind.BONE,)),
         ]
     return [*tip, *layers]
+
+
+def mastoid_cells(head: Head, side: int) -> list[Condition]:
+    """Antrum and tip of the mastoid of one side (1 right): where its air cells are."""
+    return [
+        _mastoid_part(head, side, (42, -9, 0), (58, -18, -6), (7.0, 12.5)),
+        _mastoid_part(head, side, (57, -16, -8), (58, -20, -24), (9.5, 7.0)),
+    ]
 
 
 def _mastoid_part(head: Head, side: int, start: Point, end: Point, radii: tuple[float, float]) -> Condition:

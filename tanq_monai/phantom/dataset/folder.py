@@ -12,7 +12,7 @@ from tanq_monai.files import VIRTUAL, check_renewable
 from tanq_monai.phantom.dataset.cases import SUBSETS, WITHHELD, Case, Subset
 from tanq_monai.phantom.dataset.labels import THREE_CLASSES, TWO_CLASSES, with_meatal_parts
 from tanq_monai.phantom.dataset.nifti import write_nifti
-from tanq_monai.phantom.dataset.scans import scan_case
+from tanq_monai.phantom.dataset.scans import PROTOCOLS, Protocols, scan_case
 from tanq_monai.phantom.dataset.tables import PatientRow, patient_row, tables, write_tables
 from tanq_monai.phantom.parallel import check_settings, in_threads
 from tanq_monai.phantom.scanner.sequences import Protocol
@@ -27,7 +27,7 @@ def write_dataset(
     seed: int,
     num_paired: int = 0,
     workers: int | None = None,
-    random_protocols: bool = False,
+    protocols: Protocols = "sites",
     intra_extrameatal: bool = False,
 ) -> None:
     """Write labelled ceT1, unlabelled hrT2, and test hrT2 of different patients; hrT2 labels lie apart.
@@ -48,7 +48,7 @@ def write_dataset(
         num_paired: patients with both contrasts.
         workers: threads, one case each, with less than 0.5 GB at full size; None: as many as there are cores. The bytes
             do not depend on it.
-        random_protocols: sequences with settings of no site, another draw for every scan; the patients are the same.
+        protocols: a member of ``PROTOCOLS``: how the patients are scanned; another draw for every scan.
         intra_extrameatal: labels as in crossMoDA 2023, see :func:`with_meatal_parts`; all else is the same.
 
     Raises:
@@ -64,6 +64,8 @@ def write_dataset(
     }
     _check_numbers(numbers)
     check_settings(size, seed, workers)
+    if protocols not in PROTOCOLS:
+        raise InputError("protocols", f"{protocols!r} is unknown", f"choose one of {', '.join(PROTOCOLS)}")
     root = Path(output_dir)
     cases = [Case(subset, index) for subset in SUBSETS for index in range(numbers[subset])]
     _make_folders(root, cases)
@@ -72,16 +74,16 @@ def write_dataset(
         root=root,
         size=size,
         seed=seed,
-        random_protocols=random_protocols,
+        protocols=protocols,
         intra_extrameatal=intra_extrameatal,
     )
     write_tables(root, in_threads(write, cases, workers, "virtual patients", "patient"))
 
 
 def _write_case(
-    case: Case, root: Path, size: str, seed: int, random_protocols: bool, intra_extrameatal: bool
+    case: Case, root: Path, size: str, seed: int, protocols: Protocols, intra_extrameatal: bool
 ) -> PatientRow:
-    scans = scan_case(case, size, seed, random_protocols)
+    scans = scan_case(case, size, seed, protocols)
     affine = scans.grid.affine
     for contrast, path in case.image_paths(root).items():
         write_nifti(path, scans.images[contrast], affine, _description(scans.protocols[contrast]))

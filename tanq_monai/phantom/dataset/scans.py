@@ -1,17 +1,28 @@
 """One case, scanned: its images and its label on one grid."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.phantom.anatomy.patient import Patient, draw_patient
+from tanq_monai.phantom.anatomy.patient import Patient, draw_patient, with_findings
 from tanq_monai.phantom.dataset.cases import Case
 from tanq_monai.phantom.scanner.acquisition import Grid, render
+from tanq_monai.phantom.scanner.flaws import FLAWLESS, draw_flaws
+from tanq_monai.phantom.scanner.hospitals import THIN, draw_sequence, draw_settings
 from tanq_monai.phantom.scanner.protocols import Contrast, draw_grid, draw_protocol
 from tanq_monai.phantom.scanner.random_protocols import randomized
 from tanq_monai.phantom.scanner.sequences import Protocol
+from tanq_monai.phantom.tissues import tissues_of_no_patient
+
+Protocols = Literal["sites", "random", "hospitals", "left_out"]
+PROTOCOLS: tuple[Protocols, ...] = ("sites", "random", "hospitals", "left_out")
+"""``sites``: as London and Tilburg scan. ``random``: their sequences, other settings. ``hospitals``: hrT2 of other
+vendors' sequences and fields, with flaws, findings besides the schwannoma, and in some scans tissues of no patient.
+``left_out``: the same of the one vendor that ``hospitals`` leaves out, at 3 T, with tissues of patients."""
+_NO_PATIENT_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class CaseScans:
     grid: Grid
 
 
-def scan_case(case: Case, size: str, seed: int, random_protocols: bool = False) -> CaseScans:
+def scan_case(case: Case, size: str, seed: int, protocols: Protocols = "sites") -> CaseScans:
     """Scan the patient that belongs to a case.
 
     The two contrasts of a paired case have their own coil shading and noise, but lie on the grid of the site's hrT2:
@@ -44,18 +55,30 @@ def scan_case(case: Case, size: str, seed: int, random_protocols: bool = False) 
         case: of the data set.
         size: of the scan's matrix, a member of ``SIZES``.
         seed: of the data set.
-        random_protocols: the site's sequences with settings that no site has, see :func:`randomized`.
+        protocols: how it is scanned.
     """
     patient_seed, scan_seed = case.seeds(seed)
     patient, rng = draw_patient(patient_seed), np.random.default_rng(scan_seed)
-    protocols = {contrast: draw_protocol(rng, case.site, contrast) for contrast in case.contrasts}
-    if random_protocols:
-        protocols = {contrast: randomized(protocol, rng) for contrast, protocol in protocols.items()}
-    grid = draw_grid(rng, size, case.site, case.contrasts[-1])
-    scans = {contrast: render(patient, protocol, grid, rng) for contrast, protocol in protocols.items()}
+    hospital = protocols in ("hospitals", "left_out")
+    if hospital:
+        patient = with_findings(patient, rng)
+    if protocols == "hospitals" and rng.random() < _NO_PATIENT_SHARE:
+        patient = replace(patient, tissues=tissues_of_no_patient(rng))
+    drawn = {contrast: draw_protocol(rng, case.site, contrast) for contrast in case.contrasts}
+    if protocols != "sites":
+        drawn = {contrast: randomized(protocol, rng) for contrast, protocol in drawn.items()}
+    thickness = THIN
+    if hospital and "hrT2" in drawn:
+        sequence = draw_sequence(rng, left_out=protocols == "left_out")
+        drawn["hrT2"], thickness = draw_settings(rng, sequence), sequence.thickness
+    grid = draw_grid(rng, size, case.site, case.contrasts[-1], thickness)
+    scans = {
+        contrast: render(patient, protocol, grid, rng, draw_flaws(rng, grid.shape) if hospital else FLAWLESS)
+        for contrast, protocol in drawn.items()
+    }
     return CaseScans(
         patient=patient,
-        protocols=protocols,
+        protocols=drawn,
         images={contrast: image for contrast, (image, _) in scans.items()},
         label=scans[case.contrasts[-1]][1],
         grid=grid,

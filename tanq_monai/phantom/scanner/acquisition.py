@@ -1,6 +1,6 @@
 """From a patient to a scan: scan grid, partial volume, point spread, coil shading, Rician noise, stored integers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +11,10 @@ from tanq_monai.phantom.painting.kernel import expose_slice
 from tanq_monai.phantom.painting.paint import Cells, Float32, Labels, Shape, paint
 from tanq_monai.phantom.painting.scene import make_scene
 from tanq_monai.phantom.painting.shapes import Array, draw_waves
+from tanq_monai.phantom.scanner.flaws import FLAWLESS, Flaws
 from tanq_monai.phantom.scanner.off_resonance import OffResonance, draw_off_resonance
 from tanq_monai.phantom.scanner.sequences import Protocol, signal
-from tanq_monai.phantom.tissues import Kind
+from tanq_monai.phantom.tissues import Kind, Tissue, at_field, without_gadolinium
 
 _EAR_REACH = (22.0, 24.0, 17.0)  # mm round a cochlea that is sampled most finely
 _EAR_SHIFT = (-8.0, -5.0, 1.5)  # of that box: medial, posterior, up (its first entry is mirrored on the left)
@@ -85,7 +86,8 @@ def ideal_scan(
     banded = off_resonance is not None and protocol.sequence == "balanced"
     turns = np.zeros(corners.shape[:3])
     if off_resonance is not None and banded:
-        turns = off_resonance.field(*np.moveaxis(corners, -1, 0)) * protocol.tr / 1000
+        hertz = off_resonance.field(*np.moveaxis(corners, -1, 0)) * (protocol.tesla / 1.5)
+        turns = hertz * protocol.tr / 1000
     precession = 2 * np.pi * np.arange(_BINS) / _BINS if banded else np.zeros(1)
     ears = [np.asarray(ear.cochlea) + np.asarray(_EAR_SHIFT) * (ear.side, 1, 1) for ear in patient.ears]
     cells = Cells(
@@ -98,14 +100,13 @@ def ideal_scan(
         fine_centers=np.array(ears),
         fine_reach=_EAR_REACH,
     )
-    signals = {
-        kind: np.array([signal(patient.tissues[kind], protocol, float(angle)) for angle in precession]) for kind in Kind
-    }
+    tissues = _seen_tissues(patient, protocol)
+    signals = {kind: np.array([signal(tissues[kind], protocol, float(angle)) for angle in precession]) for kind in Kind}
     return paint(make_scene(patient.layers()), cells, signals)
 
 
 def render(
-    patient: Patient, protocol: Protocol, grid: Grid, rng: np.random.Generator
+    patient: Patient, protocol: Protocol, grid: Grid, rng: np.random.Generator, flaws: Flaws = FLAWLESS
 ) -> tuple[NDArray[np.integer], Labels]:
     """Scan a patient.
 
@@ -114,23 +115,49 @@ def render(
         protocol: the sequence.
         grid: the voxels.
         rng: for off-resonance, coil shading, noise, and the type of the stored numbers.
+        flaws: what else went wrong.
 
     Returns:
         image, int16 or uint16, and label map, uint8 (0, 1 VS, 2 cochlea), both of ``grid.shape``.
     """
-    field, shading = draw_off_resonance(rng), _shading(grid, rng)
-    image, label = ideal_scan(patient, protocol, grid, field)
+    field, shading = draw_off_resonance(rng), _shading(grid, rng) ** flaws.shading
+    image, label = _folded_scan(patient, protocol, grid, field, flaws.folded)
     image = _spread(image, grid.interpolation)
+    image = flaws.spoil(image)
+    tissues = _seen_tissues(patient, protocol)
     reference, value = (
         (Kind.WHITE_MATTER, _WHITE_MATTER_VALUE) if protocol.contrast == "ceT1" else (Kind.CSF, _CSF_VALUE)
     )
-    scale = value / signal(patient.tissues[reference], protocol) * float(rng.uniform(0.8, 1.25))
-    sigma = signal(patient.tissues[Kind.WHITE_MATTER], protocol) / protocol.signal_to_noise
+    brightest = max(signal(tissue, protocol) for tissue in tissues.values())
+    scale = value / max(signal(tissues[reference], protocol), brightest / 5) * float(rng.uniform(0.8, 1.25))
+    sigma = signal(tissues[Kind.WHITE_MATTER], protocol) / protocol.signal_to_noise
     stored = np.empty(grid.shape, np.int16 if rng.random() < 0.5 else np.uint16)
     edge = np.array(_cell_edge(grid))
     for k in range(grid.shape[2]):  # one slice of noise at a time: memory
         expose_slice(k, image, shading, edge, _draw_noise(rng, grid), sigma, scale, stored)
     return stored, label
+
+
+def _seen_tissues(patient: Patient, protocol: Protocol) -> dict[Kind, Tissue]:
+    """The patient's tissues as this scan meets them."""
+    tissues = patient.tissues if protocol.gadolinium else without_gadolinium(patient.tissues)
+    return at_field(tissues, protocol.tesla)
+
+
+def _folded_scan(
+    patient: Patient, protocol: Protocol, grid: Grid, field: OffResonance, folded: int
+) -> tuple[Float32, Labels]:
+    """An ideal scan onto whose two sides (first axis) lies what is beyond the other one, ``folded`` voxels of it."""
+    if not folded:
+        return ideal_scan(patient, protocol, grid, field)
+    affine = grid.affine.copy()
+    affine[:3, 3] -= folded * affine[:3, 0]
+    wide = replace(grid, shape=(grid.shape[0] + 2 * folded, *grid.shape[1:]), affine=affine)
+    image, label = ideal_scan(patient, protocol, wide, field)
+    inside = image[folded:-folded].copy()
+    inside[-folded:] += image[:folded]
+    inside[:folded] += image[-folded:]
+    return inside, label[folded:-folded].copy()
 
 
 def _cell_edge(grid: Grid) -> Shape:

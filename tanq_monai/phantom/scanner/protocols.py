@@ -7,6 +7,7 @@ import numpy as np
 
 from tanq_monai.phantom.painting.paint import Shape
 from tanq_monai.phantom.scanner.acquisition import Grid, make_grid
+from tanq_monai.phantom.scanner.hospitals import THIN
 from tanq_monai.phantom.scanner.sequences import (
     LONDON_CISS,
     LONDON_FLASH,
@@ -21,8 +22,9 @@ Site = Literal["ldn", "etz"]
 Contrast = Literal["ceT1", "hrT2"]
 Point = tuple[float, float, float]
 SITES: tuple[Site, Site] = ("ldn", "etz")
-SIZES = ("tiny", "small", "crop", "full")
-"""``full``: the scanners' own matrices. ``crop``: their voxels in a box round both ears. The others are coarser."""
+SIZES = ("tiny", "small", "crop", "full", "varied")
+"""``full``: the scanners' own matrices. ``crop``: their voxels in a box round both ears. ``tiny``
+and ``small`` are coarser. ``varied``: voxels, slabs and tilts that hospitals choose, another draw for every scan."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,15 @@ _EAR_PITCH = 0.38  # the same near the inner ears
 _TURN = (2.0, 1.5, 1.5)  # degrees, standard deviation of the head's position about x, y, z
 _SHIFT = (1.5, 2.5, 1.0)  # mm, the same along x, y, z
 
+_WHOLE_HEAD_SHARE = 0.65
+_MISSED_SHARE = 0.05
+_VARIED_PIXEL = (0.4, 1.0)  # mm
+_VARIED_HEIGHT = (24.0, 100.0)  # mm
+_VARIED_TURN = (5.0, 3.5, 3.5)  # degrees, standard deviation
+_VARIED_SHIFT = (3.0, 6.0, 5.0)  # mm, the same
+_MOST_PIXELS, _MOST_SLICES = 320, 72  # what a scan of these may cost
+_VARIED_PITCH, _VARIED_EAR_PITCH = 0.8, 0.45
+
 _NEAR = (0.0, -3.0, 2.0)
 _COARSE: dict[tuple[str, Site, Contrast], Matrix] = {
     ("tiny", "ldn", "ceT1"): Matrix((80, 80, 20), (1.40, 1.40, 2.0), _NEAR, (2, 2, 2), (3, 3, 4)),
@@ -112,8 +123,15 @@ def draw_protocol(rng: np.random.Generator, site: Site, contrast: Contrast) -> P
     return LONDON_CISS if rng.random() < _CISS_SHARE else LONDON_RESTORE
 
 
-def draw_grid(rng: np.random.Generator, size: str, site: Site, contrast: Contrast) -> Grid:
-    """The voxels of one scan: a matrix of the site, turned and shifted as the head happened to lie."""
+def draw_grid(
+    rng: np.random.Generator, size: str, site: Site, contrast: Contrast, thickness: tuple[float, float] = THIN
+) -> Grid:
+    """The voxels of one scan: a matrix of the site, turned and shifted as the head happened to lie.
+
+    ``thickness`` (mm) is that of ``varied`` slices.
+    """
+    if size == "varied":
+        return _draw_varied_grid(rng, thickness)
     matrix = _COARSE.get((size, site, contrast)) or _draw_matrix(rng, size, SCANNERS[site, contrast])
     rx, ry, rz = np.clip(rng.normal(0, _TURN), -4, 4)
     dx, dy, dz = np.clip(rng.normal(0, _SHIFT), -5, 5) + matrix.center
@@ -125,6 +143,29 @@ def draw_grid(rng: np.random.Generator, size: str, site: Site, contrast: Contras
         factor=matrix.factor,
         ear_factor=matrix.ear_factor,
         interpolation=matrix.interpolation,
+    )
+
+
+def _draw_varied_grid(rng: np.random.Generator, thickness: tuple[float, float]) -> Grid:
+    """Fields of view from a box round both ears to the whole head; one slab in twenty misses the ears."""
+    extent = rng.uniform(170, 235) if rng.random() < _WHOLE_HEAD_SHARE else rng.uniform(105, 165)
+    pixels = int(min(extent / np.exp(rng.uniform(*np.log(_VARIED_PIXEL))), _MOST_PIXELS))
+    step = float(np.exp(rng.uniform(*np.log(thickness))))
+    slices = int(np.clip(rng.uniform(*_VARIED_HEIGHT) / step, 6, _MOST_SLICES))
+    spacing = (extent / pixels, extent / pixels, step)
+    rx, ry, rz = np.clip(rng.normal(0, _VARIED_TURN), -15, 15)
+    middle = np.array([0.0, 12.0 * (extent - 105) / 130 - 4.0, 4.0])  # of a whole head it lies before the ears
+    dx, dy, dz = rng.normal(0, _VARIED_SHIFT) + middle
+    if rng.random() < _MISSED_SHARE:
+        dz += rng.choice((-1, 1)) * rng.uniform(25, 50)
+    return make_grid(
+        (pixels, pixels, slices),
+        spacing,
+        angles=(float(rx), float(ry), float(rz)),
+        center=(float(dx), float(dy), float(dz)),
+        factor=_samples(spacing, _VARIED_PITCH),
+        ear_factor=_samples(spacing, _VARIED_EAR_PITCH),
+        interpolation=float(rng.choice((1.0, rng.uniform(1.0, 2.0)))),
     )
 
 
@@ -155,7 +196,7 @@ MATRICES = _COARSE | {
     (size, site, contrast): _native_matrix(
         size, scanner, scanner.matrices[0], round(sum(scanner.slices) / 2), scanner.thickness
     )
-    for size in ("crop", "full")
+    for size in ("crop", "full")  # varied has no usual ones
     for (site, contrast), scanner in SCANNERS.items()
 }
 """The usual voxels of every size, site and contrast."""

@@ -31,8 +31,8 @@ def randomized(protocol: Protocol, rng: np.random.Generator) -> Protocol:
     Returns:
         a protocol whose name ends in "(random)"; settings have three digits.
     """
-    tr, te, flip_angle, signal_to_noise = (_draw(rng, limits) for limits in _RANGES[protocol.sequence])
-    ti = _draw(rng, _TI)
+    tr, te, flip_angle, signal_to_noise = (log_uniform(rng, limits) for limits in _RANGES[protocol.sequence])
+    ti = log_uniform(rng, _TI)
     inversion = protocol.inversion
     return replace(
         protocol,
@@ -45,7 +45,8 @@ def randomized(protocol: Protocol, rng: np.random.Generator) -> Protocol:
     )
 
 
-def _draw(rng: np.random.Generator, limits: Range) -> float:
+def log_uniform(rng: np.random.Generator, limits: Range) -> float:
+    """Drawn evenly on a logarithmic scale, with three digits."""
     return _rounded(float(np.exp(rng.uniform(*np.log(limits)))))
 
 

@@ -44,6 +44,9 @@ class Protocol:
         flip_angle: degrees; the spin echo equations assume 90 and ideal refocusing.
         signal_to_noise: of white matter at the voxel size of the scan, before coil shading.
         inversion: of ``inversion_recovery`` only.
+        passes: of ``balanced`` only: 2 as in CISS and FIESTA-C, whose bands fill each other up, or 1 as in bFFE.
+        tesla: field of the magnet.
+        gadolinium: whether the patient got the contrast agent before.
 
     Raises:
         ValueError: when ``inversion`` and ``sequence`` disagree, or the train of echoes does not fit between
@@ -58,6 +61,9 @@ class Protocol:
     flip_angle: float = 90.0
     signal_to_noise: float = 25.0
     inversion: Inversion | None = None
+    passes: int = 2
+    tesla: float = 1.5
+    gadolinium: bool = True
 
     def __post_init__(self) -> None:
         if (self.inversion is not None) != (self.sequence == "inversion_recovery"):
@@ -79,12 +85,13 @@ TILBURG_TSE = Protocol("3D TSE", "hrT2", "spin_echo", tr=2700, te=160, signal_to
 def signal(tissue: Tissue, protocol: Protocol, precession: float = 0.0) -> float:
     r"""Signal of a tissue, in units of the magnetization of water in equilibrium.
 
-    With :math:`E_1 = e^{-TR/T_1}`, :math:`D = e^{-TE/T_2}`, :math:`D^* = e^{-TE / \min(T_2, 50\,ms)}`, density
-    :math:`\rho`:
+    With :math:`E_1 = e^{-TR/T_1}`, :math:`D = e^{-TE/T_2}`, :math:`D^* = e^{-TE / \min(T_2, 50\,ms)}` (at 1.5 T),
+    density :math:`\rho`:
 
     * spoiled: :math:`\rho \sin\alpha (1 - E_1) / (1 - E_1 \cos\alpha) \, D^*`
     * inversion recovery: :math:`\rho \sin\alpha |M| D^*`, M from :func:`_inversion_recovery`
-    * balanced: the larger of the two passes of CISS, :func:`balanced_signal` at ``precession`` and half a turn on
+    * balanced: the larger of the two passes of CISS, :func:`balanced_signal` at ``precession`` and half a turn on;
+      or one pass
     * spin echo: :math:`\rho (1 - E_1) D`
     * spin echo with restore: :math:`\rho (1 - E_1 + E_1 D^2) D`, the rest of the transverse magnetization is
       turned back to the longitudinal axis at 2 TE.
@@ -94,18 +101,19 @@ def signal(tissue: Tissue, protocol: Protocol, precession: float = 0.0) -> float
     Args:
         tissue: what is measured.
         protocol: how.
-        precession: off resonance, rad per TR; only the balanced sequence is sensitive to it, with period pi.
+        precession: off resonance, rad per TR; only the balanced sequence is sensitive to it, with period pi, 2 pi
+            for one pass.
     """
     e1, angle = np.exp(-protocol.tr / tissue.t1), np.radians(protocol.flip_angle)
     decay = np.exp(-protocol.te / tissue.t2)
-    decay_star = np.exp(-protocol.te / min(tissue.t2, _T2_STAR_LIMIT))
+    decay_star = np.exp(-protocol.te / min(tissue.t2, _T2_STAR_LIMIT * 1.5 / protocol.tesla))
     if protocol.sequence == "spoiled":
         value = tissue.density * np.sin(angle) * (1 - e1) / (1 - e1 * np.cos(angle)) * decay_star
     elif protocol.inversion:
         longitudinal = _inversion_recovery(tissue.t1, protocol.tr, angle, protocol.inversion)
         value = tissue.density * np.sin(angle) * abs(longitudinal) * decay_star
     elif protocol.sequence == "balanced":
-        value = max(balanced_signal(tissue, protocol, precession + turn) for turn in (0.0, np.pi))
+        value = max(balanced_signal(tissue, protocol, precession + turn) for turn in (0.0, np.pi)[: protocol.passes])
     elif protocol.sequence == "spin_echo":
         value = tissue.density * (1 - e1) * decay
     else:

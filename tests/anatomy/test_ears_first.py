@@ -1,0 +1,91 @@
+"""Ears first: which labels stay."""
+
+import numpy as np
+import pytest
+
+from tanq_monai.anatomy.ears_first import EarsFirst
+from tanq_monai.structures import STRUCTURES, Structures
+
+AFFINE = np.diag([-1.0, -1.0, 1.0, 1.0])  # voxels of 1 mm; index 0 is the patient's right
+SHAPE = (120, 100, 30)
+
+
+def labels(*boxes):
+    """Each (value, center, edge): a cube."""
+    volume = np.zeros(SHAPE, np.uint8)
+    for value, center, edge in boxes:
+        volume[tuple(slice(c - edge // 2, c - edge // 2 + edge) for c in center)] = value
+    return volume
+
+
+RIGHT, LEFT = (2, (25, 50, 15), 5), (2, (94, 50, 15), 5)
+VS = (1, (40, 55, 15), 9)
+
+
+def test_both_cochleae_and_the_vs_near_them_stay_as_they_are():
+    given = labels(RIGHT, LEFT, VS)
+    kept, doubt = EarsFirst(STRUCTURES)(given, AFFINE)
+    np.testing.assert_array_equal(kept, given)
+    assert doubt == ""
+    assert kept.dtype == np.uint8
+
+
+def test_a_larger_vs_far_from_both_ears_is_background_and_the_small_one_near_them_stays():
+    scalp = (1, (60, 90, 15), 16)
+    kept, _ = EarsFirst(STRUCTURES)(labels(RIGHT, LEFT, VS, scalp), AFFINE)
+    np.testing.assert_array_equal(kept, labels(RIGHT, LEFT, VS))
+
+
+def test_of_two_near_the_ears_the_larger_one_stays():
+    other = (1, (85, 60, 15), 5)
+    kept, _ = EarsFirst(STRUCTURES)(labels(RIGHT, LEFT, VS, other), AFFINE)
+    np.testing.assert_array_equal(kept, labels(RIGHT, LEFT, VS))
+
+
+def test_a_pair_that_can_be_ears_wins_over_a_large_component_that_cannot():
+    canal = (2, (60, 20, 15), 20)
+    kept, doubt = EarsFirst(STRUCTURES)(labels(RIGHT, LEFT, VS, canal), AFFINE)
+    np.testing.assert_array_equal(kept, labels(RIGHT, LEFT, VS))
+    assert doubt == ""
+
+
+@pytest.mark.parametrize("ear", [RIGHT, LEFT])
+def test_one_ear_is_told_and_a_vs_beside_it_stays(ear):
+    beside = (1, (40 if ear is RIGHT else 79, 55, 15), 9)
+    kept, doubt = EarsFirst(STRUCTURES)(labels(ear, beside), AFFINE)
+    np.testing.assert_array_equal(kept, labels(ear, beside))
+    assert doubt == "one cochlea was found, not two"
+
+
+def test_without_a_cochlea_nothing_is_labelled_and_that_is_told():
+    kept, doubt = EarsFirst(STRUCTURES)(labels(VS), AFFINE)
+    assert not kept.any()
+    assert doubt == "no cochlea was found, so nothing is labelled"
+
+
+def test_a_scan_without_labels_stays_empty():
+    kept, doubt = EarsFirst(STRUCTURES)(np.zeros(SHAPE, np.uint8), AFFINE)
+    assert not kept.any()
+    assert doubt.startswith("no cochlea")
+
+
+def test_parts_of_a_vs_are_one_and_keep_their_values():
+    structures = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+    given = labels((3, RIGHT[1], 5), (3, LEFT[1], 5), (1, (33, 53, 15), 5), (2, (40, 53, 15), 9))
+    kept, _ = EarsFirst(structures)(given, AFFINE)
+    np.testing.assert_array_equal(kept, given)
+
+
+def test_structures_that_are_no_ears_are_not_judged():
+    given = labels(VS)
+    kept, doubt = EarsFirst(Structures({"left atrium": 1}))(given, AFFINE)
+    np.testing.assert_array_equal(kept, given)
+    assert doubt == ""
+
+
+def test_places_are_millimetres_and_not_voxels():
+    """The same head in voxels half as wide lies in twice as many of them."""
+    given = labels(RIGHT, LEFT, VS).repeat(2, axis=0)
+    kept, doubt = EarsFirst(STRUCTURES)(given, AFFINE @ np.diag([0.5, 1, 1, 1]))
+    np.testing.assert_array_equal(kept, given)
+    assert doubt == ""
