@@ -37,7 +37,7 @@ def train(images, labels, run, **override):
 
 def infer(images, models, output, **override):
     folders = {"dataset_dir": str(images), "model_dir": str(models), "output_dir": str(output)}
-    flow = workflow("vs_cochlea_seg", "inference", **({"device": "cpu"} | folders | override))
+    flow = workflow("vs_cochlea_seg", "inference", **({"device": "cpu", "ears_first": False} | folders | override))
     flow.run()
     return flow
 

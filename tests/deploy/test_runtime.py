@@ -92,10 +92,17 @@ def voxels(path: Path) -> np.ndarray:
 @pytest.mark.parametrize("network", ["2d", "3d_fullres"])
 def test_the_segmenter_alone_labels_as_the_bundle_does(bundles, network, tiny_phantom, tmp_path):
     scans = sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
-    infer(bundles[network], dataset_dir=str(scans[0].parent), output_dir=str(tmp_path / "bundle"), **CPU)
+    infer(
+        bundles[network], dataset_dir=str(scans[0].parent), output_dir=str(tmp_path / "bundle"), ears_first=False, **CPU
+    )
     model = bundles[network] / "models" / "model.onnx"
     labels = {scan: scan.name.replace("hrT2", "Label") for scan in scans}
-    done = alone(*({"model": model, "image": s, "output": tmp_path / "alone" / name} for s, name in labels.items()))
+    done = alone(
+        *(
+            {"model": model, "image": s, "output": tmp_path / "alone" / name, "ears-first": False}
+            for s, name in labels.items()
+        )
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(tmp_path / "alone" / name) for name in labels.values()]
     for scan, name in labels.items():
@@ -128,8 +135,9 @@ def test_the_translator_alone_translates_as_the_bundle_does(bundles, tiny_phanto
 @pytest.mark.parametrize("network", ["2d", "translation"])
 def test_the_bundle_does_on_every_engine_what_it_does_on_torch(bundles, network, tiny_phantom, tmp_path):
     scans = tiny_phantom / ("training_source" if network == "translation" else "validation")
+    choices = {"dataset_dir": str(scans), **CPU} | ({"ears_first": False} if network == "2d" else {})
     for engine in ("torch", "onnxruntime", "openvino"):
-        flow = infer(bundles[network], dataset_dir=str(scans), output_dir=str(tmp_path / engine), engine=engine, **CPU)
+        flow = infer(bundles[network], output_dir=str(tmp_path / engine), engine=engine, **choices)
     assert flow.check_properties() == []
     written = sorted((tmp_path / "torch").glob("[!.]*"))
     assert len(written) == len(list(scans.glob("*_hrT2.nii.gz" if network == "2d" else "*_ceT1.nii.gz")))
@@ -149,7 +157,12 @@ def test_a_dicom_series_is_labelled_as_the_same_scan_as_nifti(bundles, tiny_phan
     same = nib.Nifti1Image(volume.astype(np.uint16), np.diag([-0.5, -0.5, 1.5, 1]))
     nib.save(same, tmp_path / "scan_hrT2.nii.gz")
     for image in ("series", "scan_hrT2.nii.gz"):
-        run(bundles["2d"] / "models" / "model.onnx", tmp_path / image, tmp_path / f"{image}_Label.nii.gz")
+        run(
+            bundles["2d"] / "models" / "model.onnx",
+            tmp_path / image,
+            tmp_path / f"{image}_Label.nii.gz",
+            ears_first=False,
+        )
     labels = [voxels(tmp_path / f"{image}_Label.nii.gz") for image in ("series", "scan_hrT2.nii.gz")]
     assert set(np.unique(labels[0])) == {0, 1, 2}
     np.testing.assert_array_equal(*labels)

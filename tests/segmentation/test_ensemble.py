@@ -48,7 +48,7 @@ def scan(tiny_phantom, tmp_path_factory):
 
 def segment(scan, ensemble, output, **override):
     folders = {"dataset_dir": str(scan), "ensemble_dir": str(ensemble), "output_dir": str(output)}
-    flow = workflow("vs_cochlea_seg", "ensemble", device="cpu", **folders, **override)
+    flow = workflow("vs_cochlea_seg", "ensemble", device="cpu", ears_first=False, **folders, **override)
     flow.run()
     return flow
 

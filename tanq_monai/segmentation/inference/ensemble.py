@@ -24,6 +24,7 @@ from tanq_monai.segmentation.plan.plans import (
     read_structures,
     space_from_plans,
 )
+from tanq_monai.structures import Structures
 from tanq_monai.weights import load_weights
 
 DESCRIPTION = "ensemble.json"
@@ -48,6 +49,11 @@ class Ensemble:
     def members(self) -> tuple[Path, ...]:
         """All model folders."""
         return tuple(folder for group in self.groups for folder in group)
+
+    @property
+    def structures(self) -> Structures:
+        """What the members label."""
+        return read_structures(self.members[0] / "dataset.json")
 
 
 def read_ensemble(folder: str | Path) -> Ensemble:

@@ -239,7 +239,7 @@ class SelfTraining:
         return self._round(number) / "nnUNet_results" / DATASET / model / f"crossval_results_folds_{folds}"
 
     def _segmentation(self, number: int, name: str, images: str | Path, labels: Path, **choices: Any) -> Step:
-        choices |= {"dataset_dir": images, "output_dir": labels}
+        choices |= {"dataset_dir": images, "output_dir": labels, "ears_first": False}  # a refinement chooses by itself
         return self._step(number, name, "ensemble", _joined(choices, self.choices.inference, "inference"))
 
     def _training(self, number: int, configuration: str, fold: int | str, own: Choices) -> Step:
