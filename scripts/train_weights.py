@@ -26,7 +26,7 @@ NUM_LEFT_OUT = 16  # of the vendor that is left out
 MODEL = Path("segmenter") / "models" / "2d_fold_all"
 
 
-def train_weights(output_dir: str, size: str = "small", seed: int = 0, num_hospitals: int = 200) -> None:
+def train_weights(output_dir: str, size: str = "small", seed: int = 0, num_hospitals: int = 160) -> None:
     """Run what is left to do.
 
     Args:
@@ -78,7 +78,7 @@ def segmenter_steps(root: Path, size: str, seed: int, num_hospitals: int) -> Ite
 # Pixels of .7 mm hold a cochlea, and windows of 112 mm both ears; six stages see all of such a window.
 TRAINING = {
     "configuration": "2d",
-    "max_epochs": 24,
+    "max_epochs": 60,
     "iterations_per_epoch": 100,
     "batch_size": 4,
     "plans_override": {

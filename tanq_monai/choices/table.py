@@ -47,6 +47,15 @@ _PLAN: dict[str, Kind] = {
     "features_per_stage": Items(Whole(1, 4096), 3),
 }
 
+_PROTOCOL: dict[str, Kind] = {
+    "sequence": Word(("balanced", "spin_echo", "spin_echo_restore")),
+    "tr": Number(above=0, most=20_000),
+    "te": Number(above=0, most=2_000),
+    "flip_angle": Number(above=0, most=180),
+    "tesla": Number(least=0.2, most=14),
+    "gadolinium": Flag(),
+}
+
 CHOICES: dict[str, Choice] = {
     # --- files and folders ---
     "bundle_root": Choice(Place(), "folder of the bundle"),
@@ -107,6 +116,9 @@ CHOICES: dict[str, Choice] = {
     "trainer": Choice(Text(), "one of nnU-Net's trainers"),
     # --- inference ---
     "overlap": Choice(Number(least=0, below=1), "the share by which neighbouring windows overlap"),
+    "signal_protocols": Choice(
+        Entries(Entries(named=_PROTOCOL, least=3), least=1), "hrT2 protocols by name, ms and degrees"
+    ),
     "mirror": Choice(Flag(), "whether mirrored windows are averaged"),
     "ears_first": Choice(Flag(), "whether only two cochleae and a VS near them are kept"),
     "windows_per_batch": Choice(_SIZE, "windows at once"),

@@ -121,6 +121,23 @@ def test_a_view_is_what_inference_alone_writes(generated, source, models, tmp_pa
         assert np.abs(views["ldn"] - views["etz"]).max() > 1e-3
 
 
+def test_the_view_by_signal_equations_needs_no_weights_and_is_made_anew_for_another_protocol(source, models, tmp_path):
+    output, chosen = tmp_path / "raw", {"used_views": ["signal"]}
+    generate(source, models, output, **chosen)
+    names = [f"{case}_signal-{look}" for case in cases_of(source) for look in ("ciss", "tse")]
+    assert sorted(path.name for path in (output / "imagesTr").glob("*.gz")) == [f"{name}_0000.nii.gz" for name in names]
+    assert records(output)[names[0]]["facts"]["protocols"][0]["sequence"] == "balanced"
+    before = times(output)
+    generate(source, models, output, **chosen)
+    assert times(output) == before
+    other = {
+        "ciss": {"sequence": "balanced", "tr": 5, "te": 2.2, "flip_angle": 50},
+        "tse": records(output)[names[0]]["facts"]["protocols"][1],
+    }
+    generate(source, models, output, signal_protocols=other, **chosen)
+    assert all(after != before[name] for name, after in times(output).items())
+
+
 def test_the_provenance_says_what_every_file_was_made_of(generated, source, models):
     files = records(generated)
     assert sorted(files) == [f"{case}_{view}" for case in cases_of(source) for view in VIEWS]

@@ -120,8 +120,12 @@ def _passes(name: str, view: View, device: torch.device, choices: Mapping[str, A
         raise InputError(f"views#{name}#style", f"{view.style!r} is unknown", f"choose of {list(view.styles)}, or null")
     if view.label_free and not _has_seg_decoder(view.network_def):
         raise InputError(f"views#{name}#label_free", "its network has no SegDecoder", "choose false")
-    network = load_weights(view.network_def, view.model_file).to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    facts = {"network": type(network).__name__, "model": source_of(view.model_file), "label_free": view.label_free}
+    network, model = view.network_def, view.model_file
+    if model is not None:
+        network = load_weights(network, model)
+    network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    of_network = {"facts": network.facts} if model is None else {"model": source_of(model)}
+    facts = {"network": type(network).__name__, **of_network, "label_free": view.label_free}
     for number, style in enumerate(view.styles):
         if view.style in (None, style):
             view_name = f"{name}-{style}" if len(view.styles) > 1 else name

@@ -23,14 +23,15 @@ class View:
 
     Attributes:
         network_def: called as ``network(slices (B, 2, H, W), style)``.
-        model_file: its weights, a plain state dict.
+        model_file: its weights, a plain state dict; None for a network without any, whose ``facts`` then say what its
+            translations follow from.
         styles: looks of hrT2 that the network knows, as in its training.
         style: the one to translate to; None for each of them, which makes as many views.
         label_free: the structures that the network itself sees take the label's place.
     """
 
     network_def: nn.Module
-    model_file: str
+    model_file: str | None = None
     styles: tuple[str, ...] | list[str] = ("",)
     style: str | None = None
     label_free: bool = False
