@@ -11,6 +11,7 @@ from tanq_monai.files import check_output_dir
 from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.structures import STRUCTURES, Structures
 
+TRAINED_VIEWS = ("tanq", "cyclegan")
 TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
 # Names of the folders in crossMoDA 2022 and 2023, and in 2021.
 LAYOUTS = (
@@ -89,9 +90,10 @@ class Adaptation:
 
     def steps(self) -> Iterator[Step]:
         """All commands."""
-        yield self.translator_training("tanq")
-        yield self.translator_training("cyclegan")
-        yield self.translation()
+        for view in self.settings.views:
+            if view in TRAINED_VIEWS:
+                yield self.translator_training(view)
+        yield self.translation(self.settings.views)
         yield self.self_training()
         yield from self.segmentation("segment", self.root / "self_training" / "models", self.labels)
         truth = () if self.truth is None else ("--truth", str(self.truth))
@@ -112,7 +114,8 @@ class Adaptation:
     def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
         """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``."""
         trained = Path(self.translators or self.root).resolve()
-        models = {f"{view}_model_file": trained / view / "models" / "model.pt" for view in ("tanq", "cyclegan")}
+        used = [view for view in TRAINED_VIEWS if set(views) & set(TRAINED_VIEWS)]  # TANQ's choices are those of both
+        models = {f"{view}_model_file": trained / view / "models" / "model.pt" for view in used}
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
         styles = {key: value for key, value in self.settings.looks.items() if key == "styles"}
         choices = {**folders, **models, **self._structures, **self.settings.slices, **styles}

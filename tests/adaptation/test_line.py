@@ -7,7 +7,8 @@ import torch  # noqa: F401 - asks a program of the system when it is first impor
 from files import structures, write_case, write_nifti
 
 from tanq_monai import steps
-from tanq_monai.adaptation import run_adaptation
+from tanq_monai.adaptation import Adaptation, Scans, run_adaptation
+from tanq_monai.adaptation.settings import SIZES
 
 EVERY = [
     *("train_tanq", "train_cyclegan", "make_translated", "train_self_training"),
@@ -52,6 +53,15 @@ def test_all_is_run_once(data: Path, ran: list[str]) -> None:
     assert ran == EVERY
     adapt(data)
     assert ran == EVERY
+
+
+def test_a_quick_adaptation_trains_no_translator_and_begins_with_the_shipped_weights(tmp_path: Path) -> None:
+    scans = Scans(tmp_path / "source", tmp_path / "target")
+    steps = {step.name: step.command for step in Adaptation(scans, tmp_path, SIZES["quick"]).steps()}
+    assert list(steps) == ["make_translated", "train_self_training", "segment", "report"]
+    assert "signal" in steps["make_translated"]
+    assert "model_file" not in steps["make_translated"]
+    assert steps["train_self_training"].count("bundles/vs_cochlea_seg/models") == 2
 
 
 CHANGES = {
