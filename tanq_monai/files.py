@@ -184,9 +184,16 @@ def file_stamps(paths: Iterable[str | Path]) -> list[list[Any]]:
     return [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]
 
 
-def check_output_dir(path: str | Path) -> Path:
-    """Make the folder ``path`` and return it; raise where it cannot be written to."""
+def check_output_dir(path: str | Path, *inputs: str | Path) -> Path:
+    """Make the folder ``path`` and return it; raise where it cannot or must not be written to.
+
+    Args:
+        path: of the folder.
+        inputs: folders of what the results are made of: none of them may be it, also not by a link.
+    """
     path = Path(path)
+    if path.exists() and any(Path(own).exists() and path.samefile(own) for own in inputs):
+        raise InputError(path, "holds what the results are made of", "choose another output folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

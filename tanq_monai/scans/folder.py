@@ -25,7 +25,7 @@ from tanq_monai.scans.naming import (
     is_nifti,
     suffix_of,
 )
-from tanq_monai.scans.raw_dataset import image_paths, is_raw_dataset, raw_cases
+from tanq_monai.scans.raw_dataset import PROVENANCE, image_paths, is_raw_dataset, raw_cases
 from tanq_monai.scans.volume import read_grid, read_volume
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -124,6 +124,23 @@ def find_labelled(
         return {"patient": case, "label": str(path)}
 
     return _listing(folder, suffixes, label_of)
+
+
+def find_sources(
+    folder: str | Path,
+    labels: str | Path | None = None,
+    required: bool = True,
+    structures: Structures = STRUCTURES,
+) -> Listing:
+    """What a translator translates or learns from: :func:`find_labelled` in a folder without translations.
+
+    Raises:
+        InputError: as :func:`find_labelled`; when a run wrote the folder as a raw data set of translations.
+    """
+    if (Path(folder) / PROVENANCE).exists():
+        problem = f"holds translations, as its {PROVENANCE} says"
+        raise InputError(folder, problem, "give the folder of the scans that they were made of")
+    return find_labelled(folder, labels, required=required, structures=structures)
 
 
 class LabelFiles:

@@ -22,7 +22,7 @@ from tanq_monai.segmentation.rounds.refinement_worth import Worth, worth_of_case
 from tanq_monai.structures import STRUCTURES, Roles, Structures
 
 TABLE, WORTH = "refinement.csv", "refinement_worth.csv"
-_STAGE = ".refining"
+_STAGE, _OWN = ".refining", ".of-a-refinement"  # the folder of a run, and what tells it from others
 
 
 def refine_folder(
@@ -51,10 +51,9 @@ def refine_folder(
     """
     roles = structures.roles()
     cases = _find_cases(Path(prediction_dir), needs_uncertainty=rules is not None)
-    output = check_output_dir(output_dir)
-    earlier = _earlier_cases(Path(prediction_dir), output)
-    stage = output / _STAGE
-    shutil.rmtree(stage, ignore_errors=True)
+    output = check_output_dir(output_dir, prediction_dir)
+    earlier = _earlier_cases(output)
+    stage = _make_stage(output)
     try:
         rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, roles, truth_dir)
         report = RefinementReport(
@@ -88,11 +87,20 @@ def _find_cases(folder: Path, needs_uncertainty: bool) -> list[str]:
     return cases
 
 
-def _earlier_cases(predictions: Path, output: Path) -> set[str]:
+def _make_stage(output: Path) -> Path:
+    """A new folder for the labels until all are there, in place of one that a killed run left; of nobody else's."""
+    stage = output / _STAGE
+    if stage.exists() and not (stage / _OWN).is_file():
+        raise InputError(stage, "is there already, and no refinement made it", "take it away, or choose another folder")
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    (stage / _OWN).touch()
+    return stage
+
+
+def _earlier_cases(output: Path) -> set[str]:
     """Cases of an earlier refinement in ``output``; raises where there are labels from elsewhere."""
     remedy = "choose another output_dir"
-    if predictions.resolve() == output.resolve():
-        raise InputError(output, "holds the predictions themselves", remedy)
     table = output / TABLE
     check_renewable([table, output / WORTH])
     try:
@@ -124,7 +132,7 @@ def _refine_cases(
             if rules is None:
                 prediction, done = _read_plain(folder, case, structures)
             else:
-                prediction = _read(folder, case, [*structures.values(), roles.ignore])
+                prediction = _read(folder, case, structures.values())
                 done = refine(prediction, rules, roles)
             rows += _rows(case, prediction, done, structures)
             worths += _worth(case, prediction, done, structures, roles, truth_dir)
@@ -132,7 +140,6 @@ def _refine_cases(
             mistakes.append(mistake)
             continue
         if not done.reasons:
-            stage.mkdir(exist_ok=True)
             nib.save(prediction.grid.image(done.labels), stage / f"{case}{LABEL_ENDING}")
     if mistakes:
         raise InputErrors(mistakes)

@@ -128,9 +128,11 @@ def write_raw_dataset(
     """
     shutil.rmtree(folder, ignore_errors=True)
     ignore = any(case.get("ignore") for case in cases)
-    known, present, dataset, problems = structures.numbered(ignore), set(), {}, []
+    structures.numbered()
+    present, dataset, problems = set(), {}, []
     for case in cases:
         try:
+            known = structures.numbered(case.get("ignore", False))  # true labels ignore nothing
             dataset[identifier(case)], found = _write_case(case, folder, known, orientation)
             present |= found
         except InputError as problem:
