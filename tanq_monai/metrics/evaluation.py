@@ -151,6 +151,7 @@ def evaluate_folder(
         raise InputError(f"assd {definition}", "is no definition", f"choose one of {', '.join(get_args(Definition))}")
     truths = LabelFiles(truth_dir)
     if not truths.cases:
+        truths.raise_problems()
         raise InputError(truth_dir, f"holds no *{LABEL_ENDING}", "give the folder with the true labels")
     folders = [LabelFiles(folder) for folder in (prediction_dir, against_dir) if folder is not None]
     tables, mistakes = _score(folders, truths, structures, definition)
@@ -171,7 +172,7 @@ def _score(
 ) -> tuple[list[pd.DataFrame], list[InputError]]:
     """One table of scores per folder; every truth is read once."""
     rows: list[list[Score]] = [[] for _ in folders]
-    mistakes: list[InputError] = []
+    mistakes: list[InputError] = list(truths.problems)
     for case in truths.cases:
         try:
             truth = read_truth(truths.of(case), structures)

@@ -353,3 +353,13 @@ def test_scores_are_saved_again_in_place_of_earlier_ones(folders, tmp_path):
     for seed in (0, 1):
         evaluate_folder(*folders, seed=seed).save(tmp_path / "out")
     assert (tmp_path / "out" / "summary.txt").read_text() == f"{evaluate_folder(*folders, seed=1)}\n"
+
+
+def test_a_truth_with_another_name_is_told_and_the_others_are_scored(folders):
+    prediction, truth = folders
+    first, second = CASES
+    (truth / f"{second}_Label.nii.gz").rename(truth / f"{second}_label.nii.gz")
+    evaluation = evaluate_folder(prediction, truth)
+    assert set(evaluation.scores["case"]) == {first}
+    told = f"{truth / second}_label.nii.gz: its name is outside the layout; call it CASE_Label.nii.gz"
+    assert [str(mistake) for mistake in evaluation.mistakes] == [told]

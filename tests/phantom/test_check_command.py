@@ -199,6 +199,22 @@ def test_unreadable_files_are_told_in_one_line_each_after_the_others_table(
     assert "Traceback" not in result.stderr
 
 
+def test_what_is_not_measured_is_told(tmp_path: Path, tiny_phantom: Path) -> None:
+    case = "crossmoda2021_ldn_1"
+    shutil.copy(tiny_phantom / "training_source" / f"{case}_ceT1.nii.gz", tmp_path)
+    shutil.copy(tiny_phantom / "training_source" / f"{case}_Label.nii.gz", tmp_path / f"{case}_label.nii.gz")
+    (tmp_path / "b_hrT2.nrrd").write_bytes(b"not looked into")
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series" / "1.dcm").write_bytes(bytes(128) + b"DICM")
+    result = run("--folder", tmp_path)
+    assert "1 scans of" in result.stdout
+    assert [line.partition(";")[0] for line in result.stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: {tmp_path}/b_hrT2.nrrd: is no kind of image that is read here",
+        f"error: {tmp_path}/{case}_label.nii.gz: its name is outside the layout",
+        f"error: {tmp_path}/series: holds DICOM, not measured",
+    ]
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

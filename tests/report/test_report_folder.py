@@ -195,6 +195,16 @@ def test_confidence_of_another_grid_is_a_mistake(folders):
         folders.page()
 
 
+def test_labels_without_compression_are_shown(folders):
+    folders.add("one")
+    before = folders.page(truth_dir=folders.truth)
+    for folder in (folders.pred, folders.truth):
+        path = folder / "one_Label.nii.gz"
+        nib.save(nib.load(path), folder / "one_Label.nii")
+        path.unlink()
+    assert vars(folders.page(truth_dir=folders.truth)) == vars(before)
+
+
 @pytest.mark.parametrize("missing", ["pred", "truth"])
 def test_a_folder_that_is_not_there_is_named(folders, missing):
     folders.add("one")

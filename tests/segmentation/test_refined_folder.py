@@ -269,3 +269,15 @@ def test_the_value_above_the_structures_is_no_voxel_to_ignore_in_a_prediction(pr
     save(predictions, GOOD, labels)
     with pytest.raises(InputErrors, match=rf"{GOOD}_Label.nii.gz: holds unknown label 3; use only \[0, 1, 2\]"):
         refine_folder(predictions, tmp_path / "out", RefinementRules())
+
+
+def test_a_truth_without_compression_counts_and_one_with_another_name_is_told(predictions, tmp_path):
+    save(tmp_path / "truth", GOOD, head())
+    path = tmp_path / "truth" / f"{GOOD}_Label.nii.gz"
+    nib.save(nib.load(path), path.with_suffix(""))
+    path.unlink()
+    report = refine_folder(predictions, tmp_path / "out", None, truth_dir=path.parent)
+    assert set(report.worth["case"]) == {GOOD}
+    path.with_suffix("").rename(path.with_name(f"{GOOD}_seg.nii"))
+    with pytest.raises(InputErrors, match=rf"{GOOD}_seg\.nii: its name is outside the layout; call it CASE_Label"):
+        refine_folder(predictions, tmp_path / "out", None, truth_dir=path.parent)

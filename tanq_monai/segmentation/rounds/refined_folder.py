@@ -51,11 +51,14 @@ def refine_folder(
     """
     roles = structures.roles()
     cases = _find_cases(Path(prediction_dir), needs_uncertainty=rules is not None)
+    truths = None if truth_dir is None else LabelFiles(truth_dir)
+    if truths is not None:
+        truths.raise_problems()
     output = check_output_dir(output_dir, prediction_dir)
     earlier = _earlier_cases(output)
     stage = _make_stage(output)
     try:
-        rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, roles, truth_dir)
+        rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, roles, truths)
         report = RefinementReport(
             pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(RefinedStructure)]),
             pd.DataFrame([asdict(row) for row in worths]) if worths else None,
@@ -70,6 +73,7 @@ def _find_cases(folder: Path, needs_uncertainty: bool) -> list[str]:
     if not folder.is_dir():
         raise InputError(folder, "is not a folder", "give the folder that holds the predictions")
     files = LabelFiles(folder)
+    files.raise_problems()
     labels = [files.of(case) for case in sorted(files.cases)]
     foreign = [path for path in labels if not path.name.endswith(LABEL_ENDING)]
     if foreign:
@@ -121,7 +125,7 @@ def _refine_cases(
     rules: RefinementRules | None,
     structures: Structures,
     roles: Roles,
-    truth_dir: str | Path | None,
+    truths: LabelFiles | None,
 ) -> tuple[list[RefinedStructure], list[Worth]]:
     """Labels of the accepted cases to ``stage``, and the rows of both tables."""
     rows: list[RefinedStructure] = []
@@ -135,7 +139,7 @@ def _refine_cases(
                 prediction = _read(folder, case, structures.values())
                 done = refine(prediction, rules, roles)
             rows += _rows(case, prediction, done, structures)
-            worths += _worth(case, prediction, done, structures, roles, truth_dir)
+            worths += _worth(case, prediction, done, structures, roles, truths)
         except InputError as mistake:
             mistakes.append(mistake)
             continue
@@ -189,12 +193,11 @@ def _worth(
     done: Refinement,
     structures: Structures,
     roles: Roles,
-    truth_dir: str | Path | None,
+    truths: LabelFiles | None,
 ) -> list[Worth]:
-    path = Path(truth_dir or "") / f"{case}{LABEL_ENDING}"
-    if truth_dir is None or not path.is_file():
+    if truths is None or case not in truths.cases:
         return []
-    truth = read_labels(path, structures.values(), prediction.grid, "its prediction")
+    truth = read_labels(truths.of(case), structures.values(), prediction.grid, "its prediction")
     ignored = done.labels == roles.ignore
     verdict = WAITS if done.reasons else ACCEPTED
     return [
