@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tanq_monai.choices.documents import TwiceError, parse_flow
 from tanq_monai.choices.kinds import Kind, Misfit
 from tanq_monai.choices.table import CHOICES, OPTIONS
 from tanq_monai.errors import InputError, InputErrors
@@ -75,6 +76,8 @@ def checked(
     is_null = value is None or (isinstance(value, str) and value.lower() in NULL_WORDS)
     if is_null and name in may_be_null:
         return None
+    if typed is not None and typed.startswith("{"):
+        _check_named_once(typed, called or name)  # before Fire, which takes the last value
     try:
         if is_null:
             raise Misfit("is nothing")
@@ -85,6 +88,15 @@ def checked(
         null = " or null" if name in may_be_null else ""
         problem = str(error) if str(error).startswith("is not") else f"{error}, not {kind}"
         raise InputError(f"{called or name} {value}", problem, f"give one{null} ({meaning})") from error
+
+
+def _check_named_once(typed: str, called: str) -> None:
+    try:
+        parse_flow(typed)
+    except TwiceError as error:
+        raise InputError(f"{called} {typed}", str(error), "name it once") from error
+    except ValueError:  # which its kind tells
+        return
 
 
 def check_values(values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> None:

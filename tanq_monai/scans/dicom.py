@@ -175,10 +175,11 @@ def _begins_with_tag(head: bytes) -> bool:
 def _check_contrast(header: "Dataset", contrast: str, folder: Path) -> None:
     try:
         from tanq_monai.scans.contrast import check_contrast
+
+        check_contrast(header, contrast, folder)
     except ImportError as error:
         problem = "is DICOM, whose contrast is told by rules in YAML, and PyYAML is not installed"
         raise InputError(folder, problem, "install PyYAML") from error
-    check_contrast(header, contrast, folder)
 
 
 def _decoded(one: Slice) -> NDArray[Any]:

@@ -75,7 +75,9 @@ def test_several_channels_are_told(tmp_path):
 def test_a_description_of_something_else_is_told(tmp_path, text):
     write_raw(tmp_path, ["a"])
     (tmp_path / "dataset.json").write_text(text)
-    with pytest.raises(InputError, match=r"dataset.json: is no description of nnU-Net's; write the data set again"):
+    with pytest.raises(
+        InputError, match=r"dataset.json: is no description of nnU-Net's \(.*\); write the data set again"
+    ):
         find_labelled(tmp_path)
 
 
@@ -144,5 +146,14 @@ def test_a_description_that_lists_no_files_is_told(tmp_path, entry):
     write_raw(tmp_path, ["a"])
     content = json.loads((tmp_path / "dataset.json").read_text())
     (tmp_path / "dataset.json").write_text(json.dumps(content | {"dataset": {"a": entry}}))
-    with pytest.raises(InputError, match=r"dataset\.json: is no description of nnU-Net's; write the data set again"):
+    with pytest.raises(
+        InputError, match=r"dataset\.json: is no description of nnU-Net's \(.*\); write the data set again"
+    ):
+        find_labelled(tmp_path)
+
+
+def test_a_description_with_one_structure_twice_is_told(tmp_path):
+    path = write_raw(tmp_path, ["a"]) / "dataset.json"
+    path.write_text(path.read_text().replace('"VS": 1', '"VS": 3, "VS": 1'))
+    with pytest.raises(InputError, match=r"is no description of nnU-Net's \('VS' is named twice\); write"):
         find_labelled(tmp_path)
