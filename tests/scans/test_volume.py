@@ -321,6 +321,9 @@ def test_a_header_that_promises_more_than_its_file_holds_is_told_before_anything
     ("offset", "value", "told", "remedy"),
     [
         (76 + 4, struct.pack("<f", np.nan), "cannot be read as NIfTI|pixdim", "copy it again|mend its header"),
+        (76 + 4, struct.pack("<f", -0.5), r"voxel sizes \(pixdim\) of -0\.5 x 0\.5 x 1\.5 mm", "mend its header"),
+        (76 + 12, struct.pack("<f", 3), r"1\.5 mm by its affine and 0\.5 x 0\.5 x 3 mm by pixdim", "mend its header"),
+        (76 + 4, bytes(12), r"1\.5 mm by its affine and 0 x 0 x 0 mm by pixdim", "mend its header"),
         (123, b"\x01", "has a header in meter", "store it in mm"),
         (123, b"\x03", "has a header in micron", "store it in mm"),
     ],
