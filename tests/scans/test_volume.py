@@ -421,3 +421,17 @@ def test_endings_in_any_case_and_dots_in_names_are_read(tmp_path, name):
     write_nifti(tmp_path / "x.nii.gz" if name.lower().endswith("gz") else tmp_path / "x.nii", scan())
     next(tmp_path.iterdir()).rename(tmp_path / name)
     np.testing.assert_array_equal(read_volume(tmp_path / name).voxels, scan())
+
+
+@pytest.mark.parametrize("member", ["voxels", "checksum"])
+def test_a_byte_that_changed_since_it_was_compressed_is_told(image, member):
+    content = bytearray(gzip.compress(gzip.decompress(image.read_bytes()), compresslevel=0))
+    content[len(content) // 2 if member == "voxels" else -8] ^= 1
+    image.write_bytes(content)
+    read_grid(image)
+    with pytest.raises(InputError, match=_told(image, r"cannot be read as NIfTI \(CRC check failed", "copy it again")):
+        read_volume(image)
+
+
+def test_voxels_of_a_file_without_compression_are_read(tmp_path):
+    np.testing.assert_array_equal(read_volume(write_nifti(tmp_path / "a_ceT1.nii", scan())).voxels, scan())
