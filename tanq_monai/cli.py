@@ -296,11 +296,10 @@ def audit(bundle: str) -> None:
 
 
 def _print(lines: Sequence[str]) -> None:
-    """Whatever letters the terminal knows, and whether or not someone reads to the end (`| head`)."""
-    encoding = sys.stdout.encoding or "utf-8"
+    """Whether or not someone reads to the end (`| head`)."""
     try:
         for line in lines:
-            sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end

@@ -155,6 +155,11 @@ def filling(folder: str | Path) -> Iterator[Path]:
             folder.rmdir()
 
 
+def write_text(text: str, path: Path) -> None:
+    """Write UTF-8, in which names of files stay the bytes that they are on the disk, whatever these are."""
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
 def write_json(content: Any, path: str | Path) -> None:
     """Write JSON, completely or not at all; a file that says so already is left as it is."""
     path, text = Path(path), json.dumps(content, indent=2) + "\n"

@@ -10,7 +10,7 @@ from typing import get_args
 import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import check_renewable, renewing
+from tanq_monai.files import check_renewable, renewing, write_text
 from tanq_monai.metrics.comparison import compare
 from tanq_monai.metrics.scoring import SCORED, Score, read_truth, score_prediction
 from tanq_monai.metrics.statistics import summarize_sites
@@ -80,7 +80,7 @@ class Evaluation:
         check_renewable(folder / name for name in texts)
         for name, text in texts.items():
             with renewing(folder / name) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+                write_text(text, temporary)
 
     def raise_mistakes(self) -> None:
         """Raise what was wrong.

@@ -31,6 +31,7 @@ def open_nifti(path: Path) -> "nib.Nifti1Image":
         InputError: when it is none of grey values of a head, in three dimensions.
     """
     import nibabel as nib
+    from nibabel.openers import ImageOpener
 
     with told_as_unreadable(path):
         size = _size(path)
@@ -39,7 +40,7 @@ def open_nifti(path: Path) -> "nib.Nifti1Image":
             matrix, code = image.get_qform(coded=True)  # which need not be what the affine is of
             if code and not np.isfinite(matrix).all():
                 raise InputError(path, "has a qform with NaN or infinite numbers", "mend its header")
-            with nib.openers.ImageOpener(path) as stream:  # before nibabel mends it
+            with ImageOpener(path) as stream:  # before nibabel mends it
                 stored = type(image.header).from_fileobj(stream, check=False)["pixdim"][1:4]
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(path, f"is no NIfTI volume but {type(image).__name__}", "give a .nii.gz file")
@@ -64,7 +65,7 @@ def read_voxels(path: Path, image: "nib.Nifti1Image") -> NDArray[Any]:
         if not path.name.lower().endswith(".gz"):
             return np.asanyarray(image.dataobj)
         with gzip.open(path) as stream:
-            voxels = np.asanyarray(type(image).from_stream(stream).dataobj)
+            voxels: NDArray[Any] = np.asanyarray(type(image).from_stream(stream).dataobj)
             while stream.read(1 << 20):  # the checksum stands at the end, behind the voxels
                 pass
         return voxels

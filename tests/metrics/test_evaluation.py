@@ -1,10 +1,12 @@
 import gzip
+import os
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from files import NO_TEXT
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics.comparison import compare
@@ -363,3 +365,10 @@ def test_a_truth_with_another_name_is_told_and_the_others_are_scored(folders):
     assert set(evaluation.scores["case"]) == {first}
     told = f"{truth / second}_label.nii.gz: its name is outside the layout; call it CASE_Label.nii.gz"
     assert [str(mistake) for mistake in evaluation.mistakes] == [told]
+
+
+def test_a_case_whose_name_is_no_text_is_scored_and_stands_in_the_table_as_on_the_disk(tmp_path):
+    for folder in ("truth", "prediction"):
+        _save(tmp_path / folder / f"{NO_TEXT}_Label.nii.gz", _labels())
+    evaluate_folder(tmp_path / "prediction", tmp_path / "truth").save(tmp_path / "scores")
+    assert (tmp_path / "scores" / "scores.csv").read_bytes().count(os.fsencode(NO_TEXT)) == 2

@@ -16,6 +16,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from files import NO_TEXT
 from typed import Done, run_command
 
 from tanq_monai.errors import InputError
@@ -197,6 +198,13 @@ def test_unreadable_files_are_told_in_one_line_each_after_the_others_table(
     for line, (name, problem) in zip(told, expected.items(), strict=True):
         assert re.match(rf"error: \S+/{name}\.nii\.gz: {problem}", line), line
     assert "Traceback" not in result.stderr
+
+
+def test_a_scan_whose_name_is_no_text_is_measured(tmp_path: Path, tiny_phantom: Path) -> None:
+    scan = tiny_phantom / "training_source" / "crossmoda2021_ldn_1_ceT1.nii.gz"
+    shutil.copy(scan, tmp_path / f"{NO_TEXT}_ceT1.nii.gz")
+    assert run("--folder", tmp_path, "--output_dir", tmp_path / "out").returncode == 0
+    assert os.fsencode(NO_TEXT) in (tmp_path / "out" / "phantom_check.csv").read_bytes()
 
 
 def test_what_is_not_measured_is_told(tmp_path: Path, tiny_phantom: Path) -> None:

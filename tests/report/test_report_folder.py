@@ -1,12 +1,14 @@
 """The report of small folders: which cases it shows, in which order, and what stands on the page."""
 
 import math
+import os
 import re
 from html.parser import HTMLParser
 
 import nibabel as nib
 import numpy as np
 import pytest
+from files import NO_TEXT
 from small_head import patient
 from typed import run_command
 
@@ -116,6 +118,12 @@ def test_names_with_special_characters_stand_on_the_page_as_they_are(folders):
     assert "<script>alert(1)</script>" in page.text
     assert page.tags.count("script") == 1
     assert page.labels[0].startswith(ODD)
+
+
+def test_a_case_whose_name_is_no_text_is_shown(folders):
+    folders.add(NO_TEXT)
+    write_report(folders.scans, folders.pred, folders.output)
+    assert os.fsencode(NO_TEXT) in folders.output.read_bytes()
 
 
 def test_without_truth_implausible_volumes_come_first_then_the_least_confident(folders):

@@ -1,5 +1,6 @@
 """A folder through the refinement, as a user and as the self-training run it."""
 
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bundle_workflow import BUNDLES, workflow
+from files import NO_TEXT
 from monai.bundle import ConfigParser
 from refinement_cases import AFFINE, IGNORE, NEAR, VOXEL_MM3, head, noisy_head
 
@@ -281,3 +283,12 @@ def test_a_truth_without_compression_counts_and_one_with_another_name_is_told(pr
     path.with_suffix("").rename(path.with_name(f"{GOOD}_seg.nii"))
     with pytest.raises(InputErrors, match=rf"{GOOD}_seg\.nii: its name is outside the layout; call it CASE_Label"):
         refine_folder(predictions, tmp_path / "out", None, truth_dir=path.parent)
+
+
+def test_a_case_whose_name_is_no_text_is_refined_as_any_and_known_again(tmp_path):
+    save(tmp_path / "predictions", NO_TEXT, head())
+    for _ in range(2):
+        report = refine_folder(tmp_path / "predictions", tmp_path / "out", None)
+    assert set(report.rows["case"]) == {NO_TEXT}
+    assert labels_in(tmp_path / "out") == [NO_TEXT]
+    assert os.fsencode(NO_TEXT) in (tmp_path / "out" / "refinement.csv").read_bytes()

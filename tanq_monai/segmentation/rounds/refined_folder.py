@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import check_output_dir, check_renewable, renewing
+from tanq_monai.files import check_output_dir, check_renewable, renewing, write_text
 from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.labels import read_labels, read_share
 from tanq_monai.scans.naming import AGREEMENT_ENDING, CONFIDENCE_ENDING, LABEL_ENDING
@@ -107,8 +107,10 @@ def _earlier_cases(output: Path) -> set[str]:
     remedy = "choose another output_dir"
     table = output / TABLE
     check_renewable([table, output / WORTH])
+    earlier: set[str] = set()
     try:
-        earlier = set(pd.read_csv(table, dtype=str)["case"]) if table.is_file() else set()
+        if table.is_file():
+            earlier = set(pd.read_csv(table, dtype=str, encoding_errors="surrogateescape")["case"])
     except (ValueError, KeyError) as error:
         raise InputError(table, "is no table of a refinement", remedy) from error
     strangers = sorted({path.name.removesuffix(LABEL_ENDING) for path in output.glob(f"*{LABEL_ENDING}")} - earlier)
@@ -223,4 +225,4 @@ def _publish(report: RefinementReport, stage: Path, output: Path, earlier: set[s
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     with renewing(path) as temporary:
-        temporary.write_text(table.to_csv(index=False, float_format="%.6f"), encoding="utf-8")
+        write_text(table.to_csv(index=False, float_format="%.6f"), temporary)
