@@ -35,7 +35,7 @@ def open_nifti(path: Path) -> "nib.Nifti1Image":
 
     with told_as_unreadable(path):
         size = _size(path)
-        image = nib.load(path)
+        image = _load(path)
         if isinstance(image, nib.Nifti1Image):
             matrix, code = image.get_qform(coded=True)  # which need not be what the affine is of
             if code and not np.isfinite(matrix).all():
@@ -106,6 +106,16 @@ def told_as_unreadable(path: Path) -> Iterator[None]:
     except (OSError, *broken) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(path, f"cannot be read as NIfTI ({reason})", "copy it again") from error
+
+
+def _load(path: Path) -> "nib.Nifti1Image":
+    import nibabel as nib
+    from nibabel.fileholders import FileHolder
+
+    ending = path.name[-len(".nii.gz") :].partition(".")[2]
+    if ending in (ending.lower(), ending.upper()):
+        return nib.load(path)
+    return nib.Nifti1Image.from_file_map({"image": FileHolder(str(path))})  # for .Nii.gz, nib.load looks for .nii.gz
 
 
 def _size(path: Path) -> int:

@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 from files import MPRAGE, THREE, scan, structures, three_classes, write_case, write_nifti, write_series
@@ -296,3 +298,17 @@ def test_labels_with_other_names_in_a_folder_of_their_own_are_told(tmp_path):
     assert [str(problem) for problem in found.problems] == [
         f"{path}: its name is outside the layout; call it CASE_Label.nii.gz"
     ]
+
+
+@pytest.mark.parametrize("ending", [".NII.GZ", ".Nii.gz", ".nii.GZ", ".Nii", ".NII"])
+def test_endings_in_any_letters_are_read(tmp_path, ending):
+    image, label = write_case(tmp_path, "a")
+    for path in (image, label):
+        if ending.lower() == ".nii":
+            path.with_suffix("").with_suffix(ending).write_bytes(gzip.decompress(path.read_bytes()))
+            path.unlink()
+        else:
+            path.rename(path.with_suffix("").with_suffix(ending))
+    found = find_labelled(tmp_path)
+    assert ([case["case"] for case in found.cases], found.problems) == (["a"], [])
+    assert problems_of(found.cases) == []
