@@ -89,9 +89,12 @@ def check_renewable(paths: Iterable[str | Path], record: str = WRITTEN) -> None:
 
     Raises:
         InputErrors: one line for each.
+        InputError: when what their folder keeps of earlier runs cannot be read.
     """
-    remedy = "take it away, or choose another place"
-    foreign = [path for path in map(Path, paths) if path.exists() and not is_written(path, record)]
+    remedy, files = "take it away, or choose another place", [*map(Path, paths)]
+    for folder in {file.parent for file in files}:
+        _digests_in(folder / record)
+    foreign = [path for path in files if path.exists() and not is_written(path, record)]
     if foreign:
         problem = "is there already, and not as an earlier run wrote it"
         raise InputErrors(InputError(path, problem, remedy) for path in foreign)
@@ -99,12 +102,17 @@ def check_renewable(paths: Iterable[str | Path], record: str = WRITTEN) -> None:
 
 def is_written(path: Path, record: str = WRITTEN) -> bool:
     """Whether a file is, byte for byte, what :func:`renewing` wrote."""
-    digests = path.parent / record
-    if not path.is_file() or not digests.is_file():
+    if not path.is_file():
         return False
-    lines = digests.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
-    own = {line[:64] for line in lines if line[66:] == path.name}
+    own = {line[:64] for line in _digests_in(path.parent / record) if line[66:] == path.name}
     return bool(own) and sha256_of(path) in own
+
+
+def _digests_in(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").split("\n") if path.exists() else []
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "take it away, or choose another place") from error
 
 
 def check_output_file(path: str | Path, *inputs: str | Path | None) -> Path:

@@ -33,10 +33,11 @@ def checked_choices(config: Config, typed: Mapping[str, str] | None = None) -> d
         typed: words by name as the user typed them, where there is a command line.
 
     Raises:
-        InputErrors: for all names that the config does not have, and all values that their choices do not allow.
+        InputErrors: for all names that the config does not have, all values that their choices do not allow, and all
+            references to nothing.
     """
     typed = typed or {}
-    mistakes = list(_unknown(config, typed))
+    mistakes = [*_unknown(config, typed), *_dangling(config)]
     parsed: dict[str, Any] = {}
     for name in [name for name in config if name in CHOICES]:
         try:
@@ -135,6 +136,15 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     names = sorted(f"{prefix}{one}" for one in known)
     near = difflib.get_close_matches(f"{prefix}{name}", names, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"choose of {', '.join(names)}"
+
+
+def _dangling(config: Config) -> Iterable[InputError]:
+    """A mistake for every choice that MONAI takes for a reference and that refers to nothing: a folder called so."""
+    for name in config.keys() & CHOICES.keys():
+        value = config[name]
+        if isinstance(value, str) and value.startswith("@") and not references(value) <= config.keys():
+            remedy = f"write ./{value} where that is a file or folder"
+            yield InputError(f"{name} {value}", "is a reference of MONAI's to what the config has not", remedy)
 
 
 def _unknown(config: Config, typed: Mapping[str, str]) -> Iterable[InputError]:

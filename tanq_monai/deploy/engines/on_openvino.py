@@ -35,8 +35,8 @@ class OpenVino:
             "ENABLE_CPU_PINNING": False,  # which would make programs beside it wait
             "NUM_STREAMS": 1,
         }
-        is_file = isinstance(model, str | Path)
-        self.model, self.where = (self._read(model), model) if is_file else (model, "model")
+        self.where: str | Path = model if isinstance(model, str | Path) else "model"
+        self.model = self._read(model) if isinstance(model, str | Path) else model
         self.sizes: dict[str, tuple[int, ...]] = {}
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
