@@ -435,3 +435,10 @@ def test_a_byte_that_changed_since_it_was_compressed_is_told(image, member):
 
 def test_voxels_of_a_file_without_compression_are_read(tmp_path):
     np.testing.assert_array_equal(read_volume(write_nifti(tmp_path / "a_ceT1.nii", scan())).voxels, scan())
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e12])
+def test_a_label_that_no_whole_number_holds_is_told_as_it_is(tmp_path, image, value):
+    label = write_nifti(tmp_path / "a_Label.nii.gz", np.where(structures() == 1, value, 0.0))
+    with pytest.raises(InputError, match=_told(label, re.escape(f"holds unknown label {value:g}"), "use only")):
+        check_label(label, image)
