@@ -11,6 +11,8 @@ import fire
 from fire.decorators import SetParseFns
 
 from tanq_monai.choices.config import checked, did_you_mean
+from tanq_monai.choices.kinds import Flag
+from tanq_monai.choices.table import CHOICES, OPTIONS
 from tanq_monai.errors import InputError, InputErrors, print_mistakes_in_one_line
 
 Command = Callable[..., object]
@@ -298,11 +300,10 @@ def audit(bundle: str) -> None:
 
 
 def _print(lines: Sequence[str]) -> None:
-    """Whatever letters the terminal knows, and whether or not someone reads to the end (`| head`)."""
-    encoding = sys.stdout.encoding or "utf-8"
+    """Whether or not someone reads to the end (`| head`)."""
     try:
         for line in lines:
-            sys.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes at its end
@@ -323,14 +324,21 @@ COMMANDS: dict[str, Command] = {
 
 
 def _check_options(words: Sequence[str]) -> None:
-    """Raise for an option that the command does not have: fire tells of it only when the command has run."""
+    """Raise for an option that the command does not have, of which fire tells only when the command has run.
+
+    And for one without its value, in whose place fire puts True, which may be the name of a folder.
+    """
     if not words or words[0] not in COMMANDS:
         return
-    known = {name.replace("_", "-") for name in inspect.signature(COMMANDS[words[0]]).parameters} | {"help"}
-    for word in words[1:]:
-        name = word[2:].partition("=")[0].replace("_", "-")
+    parameters = inspect.signature(COMMANDS[words[0]]).parameters
+    known = {name.replace("_", "-") for name in parameters} | {"help"}
+    valued = {name.replace("_", "-") for name in parameters if not isinstance((CHOICES | OPTIONS)[name].kind, Flag)}
+    for word, following in zip(words[1:], [*words[2:], "--"], strict=True):
+        name, equals, _ = word.removeprefix("--").replace("_", "-").partition("=")
         if word.startswith("--") and name and name.removeprefix("no") not in known and name not in known:
             raise InputError(f"--{name}", f"is no option of {words[0]}", did_you_mean(name, known, "--"))
+        if word.startswith("--") and name in valued and not equals and following.startswith("--"):
+            raise InputError(word, "has no value", f"write {word} and its value, or leave it out")
 
 
 def _typed(command: Command) -> Command:

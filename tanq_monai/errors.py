@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import signal
 import sys
 import threading
@@ -61,9 +62,11 @@ def print_mistakes_in_one_line() -> None:
     A mistake ends with ``error: ...`` and exit code 1, Ctrl-C with ``stopped`` and 130. SIGTERM ends with 143 and
     without a word, after everything was cleaned up as after Ctrl-C; to a client that has a way of its own to end, it is
     left. MONAI wraps exceptions of components in ``RuntimeError``, so the chain of causes is searched. Everything else
-    keeps its traceback.
+    keeps its traceback. Letters that the terminal lacks, as in names of files that are no text, do not end a program.
     """
     sys.excepthook = _excepthook
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as Python has stderr
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _end)

@@ -89,9 +89,12 @@ def check_renewable(paths: Iterable[str | Path], record: str = WRITTEN) -> None:
 
     Raises:
         InputErrors: one line for each.
+        InputError: when what their folder keeps of earlier runs cannot be read.
     """
-    remedy = "take it away, or choose another place"
-    foreign = [path for path in map(Path, paths) if path.exists() and not is_written(path, record)]
+    remedy, files = "take it away, or choose another place", [*map(Path, paths)]
+    for folder in {file.parent for file in files}:
+        _digests_in(folder / record)
+    foreign = [path for path in files if path.exists() and not is_written(path, record)]
     if foreign:
         problem = "is there already, and not as an earlier run wrote it"
         raise InputErrors(InputError(path, problem, remedy) for path in foreign)
@@ -99,12 +102,17 @@ def check_renewable(paths: Iterable[str | Path], record: str = WRITTEN) -> None:
 
 def is_written(path: Path, record: str = WRITTEN) -> bool:
     """Whether a file is, byte for byte, what :func:`renewing` wrote."""
-    digests = path.parent / record
-    if not path.is_file() or not digests.is_file():
+    if not path.is_file():
         return False
-    lines = digests.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
-    own = {line[:64] for line in lines if line[66:] == path.name}
+    own = {line[:64] for line in _digests_in(path.parent / record) if line[66:] == path.name}
     return bool(own) and sha256_of(path) in own
+
+
+def _digests_in(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").split("\n") if path.exists() else []
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "take it away, or choose another place") from error
 
 
 def check_output_file(path: str | Path, *inputs: str | Path | None) -> Path:
@@ -155,6 +163,11 @@ def filling(folder: str | Path) -> Iterator[Path]:
             folder.rmdir()
 
 
+def write_text(text: str, path: Path) -> None:
+    """Write UTF-8, in which names of files stay the bytes that they are on the disk, whatever these are."""
+    path.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
 def write_json(content: Any, path: str | Path) -> None:
     """Write JSON, completely or not at all; a file that says so already is left as it is."""
     path, text = Path(path), json.dumps(content, indent=2) + "\n"
@@ -184,9 +197,16 @@ def file_stamps(paths: Iterable[str | Path]) -> list[list[Any]]:
     return [[file, Path(file).stat().st_size, Path(file).stat().st_mtime_ns] for file in files]
 
 
-def check_output_dir(path: str | Path) -> Path:
-    """Make the folder ``path`` and return it; raise where it cannot be written to."""
+def check_output_dir(path: str | Path, *inputs: str | Path) -> Path:
+    """Make the folder ``path`` and return it; raise where it cannot or must not be written to.
+
+    Args:
+        path: of the folder.
+        inputs: folders of what the results are made of: none of them may be it, also not by a link.
+    """
     path = Path(path)
+    if path.exists() and any(Path(own).exists() and path.samefile(own) for own in inputs):
+        raise InputError(path, "holds what the results are made of", "choose another output folder")
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

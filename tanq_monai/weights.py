@@ -3,6 +3,8 @@
 import hashlib
 import pickle
 import struct
+import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -15,7 +17,7 @@ from tanq_monai.errors import InputError
 # What torch and pickle raise for files that are cut off, altered, or of something else.
 UNREADABLE = (
     *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError, AssertionError),
-    *(OverflowError, MemoryError, pickle.UnpicklingError, struct.error),
+    *(OverflowError, MemoryError, pickle.UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error),
 )
 REMEDY = "give the file of a training with the same choices"
 
@@ -67,6 +69,20 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     if not _is_state_dict(weights):
         raise InputError(path, "is no state dict: it holds other things than tensors by name", REMEDY)
     return weights
+
+
+def read_saved(path: str | Path, device: torch.device | str = "cpu") -> Any:
+    """What ``torch.save`` wrote, data alone. A byte that changed since is an error, which ``torch.load`` passes over.
+
+    Raises:
+        UNREADABLE: any of these.
+    """
+    if zipfile.is_zipfile(path):  # all that torch has written since 1.6
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise ValueError(f"{damaged} has another checksum")
+    return torch.load(path, map_location=device, weights_only=True)
 
 
 def digest(network: nn.Module) -> str:
@@ -127,7 +143,7 @@ def _read(path: Path, problem: str) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(path, "is missing", "train first, or give the file of a training")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_saved(path)
     except UNREADABLE as error:
         raise InputError(path, problem, REMEDY) from error
     if not isinstance(content, dict):

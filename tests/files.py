@@ -1,5 +1,6 @@
 """Small files as users have them, good and bad."""
 
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -12,6 +13,7 @@ from tanq_monai.structures import Structures
 
 LPS = np.diag([-0.5, -0.5, 1.5, 1.0])
 SHAPE = (12, 10, 6)
+NO_TEXT = os.fsdecode(b"caf\xe9")  # a name that is no UTF-8, as file systems have them
 THREE = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})  # crossMoDA 2023
 
 

@@ -101,3 +101,9 @@ def test_a_flag_is_what_its_word_says(monkeypatch, words, meant):
     monkeypatch.setattr("tanq_monai.phantom.write_dataset", lambda folder, **choices: given.update(choices))
     assert run_command("phantom", "--output-dir", "d", "--workers", "null", *words).returncode == 0
     assert (given["intra_extrameatal"], given["workers"]) == (meant, None)
+
+
+@pytest.mark.parametrize("words", [("--pred", "p", "--truth"), ("--truth", "--pred", "p")])
+def test_an_option_without_its_value_is_told(words):
+    done = run_command("evaluate", *words)
+    assert mistakes(done) == ["error: --truth: has no value; write --truth and its value, or leave it out"]

@@ -1,4 +1,5 @@
 import errno
+import io
 import signal
 import subprocess
 import sys
@@ -24,6 +25,17 @@ def test_message_says_where_what_and_what_to_do():
 def test_a_message_is_one_line_without_signs_that_a_terminal_acts_on():
     error = InputError("a\nerror: b", "is \x1b[2J\u202e\ud800", "call it ä")
     assert str(error) == "a\\nerror: b: is \\x1b[2J\\u202e\\ud800; call it ä"
+
+
+def test_letters_that_the_terminal_lacks_do_not_end_a_program(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    term = signal.getsignal(signal.SIGTERM)
+    print_mistakes_in_one_line()
+    signal.signal(signal.SIGTERM, term)
+    print("VS 3 mm³ in caf\udce9", flush=True)
+    assert written.getvalue() == rb"VS 3 mm\xb3 in caf\udce9" + b"\n"
 
 
 def test_several_mistakes_are_one_line_each():

@@ -260,3 +260,13 @@ def test_a_digest_is_of_all_bytes_of_all_files(tmp_path):
         (tmp_path / str(number)).write_bytes(part)
     files = [tmp_path / str(number) for number in range(4)]
     assert sha256_of(*files) == hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def test_digests_that_cannot_be_read_are_told_before_the_work(tmp_path):
+    (tmp_path / ".written.sha256").mkdir()
+    told = r"\.written\.sha256: cannot be read \(Is a directory\); take it away, or choose another place"
+    with pytest.raises(InputError, match=told):
+        check_renewable([tmp_path / "scores.csv"])
+    with pytest.raises(InputError, match=told), renewing(tmp_path / "scores.csv"):
+        raise AssertionError("nothing is computed")
+    assert [path.name for path in tmp_path.iterdir()] == [".written.sha256"]

@@ -8,6 +8,7 @@ from typing import Any
 from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir
+from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -184,8 +185,8 @@ def run_adaptation(
         InputError: for a folder or size that is not there, or a step that failed.
     """
     truth = None if truth_dir is None else Path(truth_dir).resolve()
-    if truth is not None and not truth.is_dir():
-        raise InputError(truth, "is not a folder", "give the folder of the labels, or none")
+    if truth is not None:
+        LabelFiles(truth).raise_problems()
     structures.roles()  # which the self-training wants, after days of training
     scans = find_scans(dataset_dir)
     settings = replace(settings_of(size), looks={"styles": list(styles)} if styles else {})

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tanq_monai.choices.documents import TwiceError, parse_flow
 from tanq_monai.choices.kinds import Kind, Misfit
 from tanq_monai.choices.table import CHOICES, OPTIONS
 from tanq_monai.errors import InputError, InputErrors
@@ -32,10 +33,11 @@ def checked_choices(config: Config, typed: Mapping[str, str] | None = None) -> d
         typed: words by name as the user typed them, where there is a command line.
 
     Raises:
-        InputErrors: for all names that the config does not have, and all values that their choices do not allow.
+        InputErrors: for all names that the config does not have, all values that their choices do not allow, and all
+            references to nothing.
     """
     typed = typed or {}
-    mistakes = list(_unknown(config, typed))
+    mistakes = [*_unknown(config, typed), *_dangling(config)]
     parsed: dict[str, Any] = {}
     for name in [name for name in config if name in CHOICES]:
         try:
@@ -75,6 +77,8 @@ def checked(
     is_null = value is None or (isinstance(value, str) and value.lower() in NULL_WORDS)
     if is_null and name in may_be_null:
         return None
+    if typed is not None and typed.startswith("{"):
+        _check_named_once(typed, called or name)  # before Fire, which takes the last value
     try:
         if is_null:
             raise Misfit("is nothing")
@@ -85,6 +89,15 @@ def checked(
         null = " or null" if name in may_be_null else ""
         problem = str(error) if str(error).startswith("is not") else f"{error}, not {kind}"
         raise InputError(f"{called or name} {value}", problem, f"give one{null} ({meaning})") from error
+
+
+def _check_named_once(typed: str, called: str) -> None:
+    try:
+        parse_flow(typed)
+    except TwiceError as error:
+        raise InputError(f"{called} {typed}", str(error), "name it once") from error
+    except ValueError:  # which its kind tells
+        return
 
 
 def check_values(values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> None:
@@ -123,6 +136,15 @@ def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     names = sorted(f"{prefix}{one}" for one in known)
     near = difflib.get_close_matches(f"{prefix}{name}", names, n=1, cutoff=0.6)
     return f"did you mean {near[0]}?" if near else f"choose of {', '.join(names)}"
+
+
+def _dangling(config: Config) -> Iterable[InputError]:
+    """A mistake for every choice that MONAI takes for a reference and that refers to nothing: a folder called so."""
+    for name in config.keys() & CHOICES.keys():
+        value = config[name]
+        if isinstance(value, str) and value.startswith("@") and not references(value) <= config.keys():
+            remedy = f"write ./{value} where that is a file or folder"
+            yield InputError(f"{name} {value}", "is a reference of MONAI's to what the config has not", remedy)
 
 
 def _unknown(config: Config, typed: Mapping[str, str]) -> Iterable[InputError]:

@@ -1,8 +1,6 @@
 """Kinds of values that a choice may have, each of which turns what was typed or given into a value that fits."""
 
 import ast
-import contextlib
-import json
 import math
 import os
 from abc import ABC, abstractmethod
@@ -11,6 +9,7 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
+from tanq_monai.choices.documents import parse_flow
 from tanq_monai.structures import ScoredStructures
 
 FLAG_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as in YAML
@@ -243,7 +242,7 @@ class Entries(Kind):
         return f"{{name: value, ...}}{f', each value {self.of}' if self.of else ''}{named}"
 
     def _parse(self, value: Any) -> dict[Any, Any]:
-        entries = _read_flow(value) if isinstance(value, str) else value
+        entries = parse_flow(value) if isinstance(value, str) else value
         if not isinstance(entries, Mapping) or len(entries) < self.least:
             raise ValueError
         kinds = {key: self.named.get(str(key), self.of) for key in entries}
@@ -331,7 +330,7 @@ def _split(value: Any, as_typed: bool) -> Sequence[Any]:
     if isinstance(value, str):
         text = value.strip()
         if text.startswith("["):
-            value = _read_flow(text, as_typed)
+            value = _words_of_flow(text) if as_typed else parse_flow(text)
         else:
             inner = text[1:-1] if text.startswith("(") and text.endswith(")") else text
             value = [part.strip() for part in inner.split(",")]
@@ -340,14 +339,11 @@ def _split(value: Any, as_typed: bool) -> Sequence[Any]:
     return value if isinstance(value, Sequence) else [value]
 
 
-def _read_flow(text: str, as_typed: bool = False) -> Any:
-    """A list or mapping in YAML, perhaps with its words as they were typed."""
-    with contextlib.suppress(ValueError):
-        if not as_typed:
-            return json.loads(text)
-    import yaml  # which the runtime without torch may lack, and JSON can do without
+def _words_of_flow(text: str) -> Any:
+    """A list in YAML with its words as they were typed."""
+    import yaml
 
     try:
-        return yaml.load(text, yaml.BaseLoader if as_typed else yaml.SafeLoader)
+        return yaml.load(text, yaml.BaseLoader)
     except yaml.YAMLError as error:
         raise ValueError from error

@@ -10,7 +10,7 @@ from typing import get_args
 import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import check_renewable, renewing
+from tanq_monai.files import check_renewable, renewing, write_text
 from tanq_monai.metrics.comparison import compare
 from tanq_monai.metrics.scoring import SCORED, Score, read_truth, score_prediction
 from tanq_monai.metrics.statistics import summarize_sites
@@ -80,7 +80,7 @@ class Evaluation:
         check_renewable(folder / name for name in texts)
         for name, text in texts.items():
             with renewing(folder / name) as temporary:
-                temporary.write_text(text, encoding="utf-8")
+                write_text(text, temporary)
 
     def raise_mistakes(self) -> None:
         """Raise what was wrong.
@@ -151,6 +151,7 @@ def evaluate_folder(
         raise InputError(f"assd {definition}", "is no definition", f"choose one of {', '.join(get_args(Definition))}")
     truths = LabelFiles(truth_dir)
     if not truths.cases:
+        truths.raise_problems()
         raise InputError(truth_dir, f"holds no *{LABEL_ENDING}", "give the folder with the true labels")
     folders = [LabelFiles(folder) for folder in (prediction_dir, against_dir) if folder is not None]
     tables, mistakes = _score(folders, truths, structures, definition)
@@ -171,7 +172,7 @@ def _score(
 ) -> tuple[list[pd.DataFrame], list[InputError]]:
     """One table of scores per folder; every truth is read once."""
     rows: list[list[Score]] = [[] for _ in folders]
-    mistakes: list[InputError] = []
+    mistakes: list[InputError] = list(truths.problems)
     for case in truths.cases:
         try:
             truth = read_truth(truths.of(case), structures)

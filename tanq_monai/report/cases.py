@@ -13,10 +13,10 @@ from tanq_monai.errors import InputError
 from tanq_monai.metrics.scoring import Score, Truth, score_labels
 from tanq_monai.report.axial import Volume, turned_to_lps
 from tanq_monai.report.stack import Stack, make_stack
-from tanq_monai.scans.folder import Case
+from tanq_monai.scans.folder import Case, LabelFiles
 from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.labels import LabelMap, read_labels, read_share
-from tanq_monai.scans.naming import CONFIDENCE_ENDING, LABEL_ENDING
+from tanq_monai.scans.naming import CONFIDENCE_ENDING
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.structures import ScoredStructures, Structures
 
@@ -87,20 +87,20 @@ class ReportedCase:
         return [*missed, *invented, *doubts, *outside]
 
 
-def report_case(case: Case, prediction_dir: Path, truth_dir: Path | None, structures: Structures) -> ReportedCase:
+def report_case(case: Case, predictions: LabelFiles, truths: LabelFiles | None, structures: Structures) -> ReportedCase:
     """Read, measure and draw a case.
 
     Args:
         case: of the scan.
-        prediction_dir: holds ``{case}_Label.nii.gz`` and perhaps ``{case}_Confidence.nii.gz``.
-        truth_dir: holds ``{case}_Label.nii.gz``.
+        predictions: whose folder may hold ``{case}_Confidence.nii.gz``, too.
+        truths: true labels.
         structures: names and label values.
 
     Raises:
         InputError: when a file is missing or unusable, or lies on another grid than the scan.
     """
     name = case["case"]
-    prediction = prediction_dir / f"{name}{LABEL_ENDING}"
+    prediction = predictions.of(name)
     if not prediction.is_file():
         raise InputError(prediction, "is missing, the prediction of this scan", "predict it or take the scan out")
     volume = read_volume(case["image"])
@@ -108,11 +108,11 @@ def report_case(case: Case, prediction_dir: Path, truth_dir: Path | None, struct
     labels = read_labels(prediction, structures.values(), volume.grid)
     found = turned_to_lps(volume.grid.image(labels.labels))
     true, scores = None, []
-    if truth_dir is not None:
-        truth = read_labels(truth_dir / prediction.name, structures.values(), volume.grid)
+    if truths is not None:
+        truth = read_labels(truths.of(name), structures.values(), volume.grid)
         true = turned_to_lps(volume.grid.image(truth.labels))
         scores = score_labels(labels.labels, Truth(name, truth), ScoredStructures(structures))
-    sure = _confidence(prediction_dir / f"{name}{CONFIDENCE_ENDING}", volume.grid)
+    sure = _confidence(predictions.folder / f"{name}{CONFIDENCE_ENDING}", volume.grid)
     figures = _figures(found, structures, sure, scores)
     stack = make_stack(scan, found, true, structures)
     return ReportedCase(name, figures, judgements_of(labels, structures), scores, stack)

@@ -16,7 +16,7 @@ from tanq_monai.report.cases import ReportedCase, report_case, sorted_by_plausib
 from tanq_monai.report.contours import colours_of
 from tanq_monai.report.page import resource, write_page
 from tanq_monai.report.stack import SCALE_MM, UNITS
-from tanq_monai.scans.folder import find_images
+from tanq_monai.scans.folder import LabelFiles, find_images
 from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -51,23 +51,20 @@ def write_report(
     if output.suffix.lower() != ".html":
         raise InputError(output, "is no name of a page", "let it end in .html")
     check_renewable([output])
-    predictions, truth = Path(prediction_dir), None if truth_dir is None else Path(truth_dir)
-    for folder in (predictions, *([] if truth is None else [truth])):
-        if not folder.is_dir():
-            raise InputError(folder, "is not a folder", "give the folder that holds the label files")
+    predictions, truths = LabelFiles(prediction_dir), None if truth_dir is None else LabelFiles(truth_dir)
     found = find_images(scan_dir)
-    problems, cases = list(found.problems), []
+    problems, cases = [*found.problems, *(() if truths is None else truths.problems)], []
     for case in found.cases:
         try:
-            cases.append(report_case(case, predictions, truth, structures))
+            cases.append(report_case(case, predictions, truths, structures))
         except InputError as problem:
             problems.append(problem)
     if not cases:
-        if not any((predictions / f"{case['case']}{LABEL_ENDING}").is_file() for case in found.cases):
+        if not {case["case"] for case in found.cases} & set(predictions.cases):
             told = f"holds the prediction of none of the {len(found.cases)} scans in {scan_dir}"
-            raise InputError(predictions, told, f"give the folder with their CASE{LABEL_ENDING}")
+            raise InputError(predictions.folder, told, f"give the folder with their CASE{LABEL_ENDING}")
         raise InputErrors(problems)
-    title = title or f"Segmentations in {'/'.join(predictions.resolve().parts[-2:])}"
+    title = title or f"Segmentations in {'/'.join(predictions.folder.resolve().parts[-2:])}"
     _write(output, title, cases, problems, structures)
     if problems:
         raise InputErrors(problems)

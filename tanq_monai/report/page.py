@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from tanq_monai.files import renewing
+from tanq_monai.files import renewing, write_text
 
 
 def write_page(output: Path, template: str, values: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ def write_page(output: Path, template: str, values: Mapping[str, Any]) -> None:
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     html = page.from_string(template).render(page_style=resource("page.css"), **values)
     with renewing(output) as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        write_text(html, temporary)
 
 
 def resource(name: str) -> Markup:

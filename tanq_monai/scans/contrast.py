@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
+from tanq_monai.choices.documents import parse_yaml
 from tanq_monai.errors import InputError
 
 OWN_RULES = Path(__file__).with_name("contrast.yaml")
@@ -38,8 +38,8 @@ def read_rules(path: str | Path, contrast: str) -> Rule:
     """
     remedy = "write it as tanq_monai/scans/contrast.yaml is written"
     try:
-        document = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        document = parse_yaml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(path, f"cannot be read as YAML ({str(error).splitlines()[0]})", remedy) from error
     rule = document.get(contrast) if isinstance(document, dict) else None
     if not isinstance(rule, dict) or set(rule) != {"always", "looks"} or not isinstance(rule["looks"], dict):

@@ -3,6 +3,7 @@
 Axes: i columns, j rows, k slices. A slice is a file, or a frame of an enhanced MR file.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +46,14 @@ def read_header(path: Path, pixels: bool = False) -> "Dataset":
         import pydicom
     except ImportError as error:
         raise InputError(path, "is DICOM, which pydicom reads, and it is not installed", "install pydicom") from error
+    from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
     try:
-        return pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+        header = pydicom.dcmread(path, stop_before_pixels=not pixels, force=True)
+        if "TransferSyntaxUID" not in header.file_meta:  # as files begin that have no meta header
+            implicit = header.original_encoding[0]
+            header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+        return header
     except Exception as error:  # a broken file may lead to any
         raise InputError(path, f"cannot be read as DICOM ({reason_of(error)})", "copy it again") from error
 
@@ -57,10 +64,15 @@ def list_series(folder: Path, pixels: bool = False) -> dict[str, list[tuple[Path
     What lies beside them, a DICOMDIR, reports, presentation states, is passed over.
 
     Raises:
-        InputError: when a file cannot be read, or says of no series that it belongs to.
+        InputError: when a file cannot be read, is none though it is called like the slices beside it, or says of no
+            series that it belongs to.
     """
     series: dict[str, list[tuple[Path, Dataset]]] = {}
-    for path in sorted(path for path in folder.rglob("*") if is_dicom(path)):
+    others = []
+    for path in sorted(folder.rglob("*")):
+        if not is_dicom(path):
+            others.append(path)
+            continue
         header = read_header(path, pixels)
         meta = getattr(header, "file_meta", {})
         kind = str(header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
@@ -69,6 +81,10 @@ def list_series(folder: Path, pixels: bool = False) -> dict[str, list[tuple[Path
         if not header.get("SeriesInstanceUID"):
             raise InputError(path, "says of no series that it belongs to, perhaps it is cut off", "copy it again")
         series.setdefault(str(header.SeriesInstanceUID), []).append((path, header))
+    called = {_but_for_numbers(path) for files in series.values() for path, _ in files}
+    for path in others:
+        if path.is_file() and _but_for_numbers(path) in called:  # at the end of a series, nothing else would show it
+            raise InputError(path, "is called like the slices beside it and is no DICOM file", "copy it again")
     return series
 
 
@@ -164,6 +180,11 @@ def voxels_of(slices: Sequence[Slice]) -> NDArray[Any]:
     return np.ascontiguousarray(np.stack(planes, axis=-1))
 
 
+def _but_for_numbers(path: Path) -> Path:
+    """The path with every number in the name the same."""
+    return path.with_name(re.sub(r"\d+", "0", path.name))
+
+
 def _begins_with_tag(head: bytes) -> bool:
     """Whether bytes are a first tag of DICOM: group 2 or 8, a small element, then letters (explicit) or a length."""
     if head[:2] not in _FIRST_TAGS or len(head) < 132 or head[3] != 0:
@@ -175,10 +196,11 @@ def _begins_with_tag(head: bytes) -> bool:
 def _check_contrast(header: "Dataset", contrast: str, folder: Path) -> None:
     try:
         from tanq_monai.scans.contrast import check_contrast
+
+        check_contrast(header, contrast, folder)
     except ImportError as error:
         problem = "is DICOM, whose contrast is told by rules in YAML, and PyYAML is not installed"
         raise InputError(folder, problem, "install PyYAML") from error
-    check_contrast(header, contrast, folder)
 
 
 def _decoded(one: Slice) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tanq_monai.errors import InputError, InputErrors, mistake_behind
-from tanq_monai.scans.dicom import is_dicom
+from tanq_monai.scans.contents import files_in, images_in, left_out
 from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.labels import check_labels, read_labels
 from tanq_monai.scans.naming import (
@@ -18,14 +18,13 @@ from tanq_monai.scans.naming import (
     LABEL,
     LABEL_ENDING,
     SOURCE,
-    SUFFIXES,
     TARGET_DOMAIN,
     case_of,
     contrast_of,
     is_nifti,
     suffix_of,
 )
-from tanq_monai.scans.raw_dataset import image_paths, is_raw_dataset, raw_cases
+from tanq_monai.scans.raw_dataset import PROVENANCE, is_raw_dataset, raw_cases
 from tanq_monai.scans.volume import read_grid, read_volume
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -102,7 +101,7 @@ def find_labelled(
         InputError: as :func:`find_images`; when a raw data set has other structures.
     """
     folder, labels = Path(folder), Path(labels or folder)
-    _files(folder)  # a folder that is none, or may not be read, is told
+    files_in(folder)  # a folder that is none, or may not be read, is told
     if is_raw_dataset(folder):
         found = Listing()
         for case in raw_cases(folder, structures):
@@ -123,11 +122,31 @@ def find_labelled(
         check_labels(path, grid, "its image")
         return {"patient": case, "label": str(path)}
 
-    return _listing(folder, suffixes, label_of)
+    found = _listing(folder, suffixes, label_of)
+    if files is not None and not labels.samefile(folder):  # whose mistakes are there already
+        found.problems += files.problems
+    return found
+
+
+def find_sources(
+    folder: str | Path,
+    labels: str | Path | None = None,
+    required: bool = True,
+    structures: Structures = STRUCTURES,
+) -> Listing:
+    """What a translator translates or learns from: :func:`find_labelled` in a folder without translations.
+
+    Raises:
+        InputError: as :func:`find_labelled`; when a run wrote the folder as a raw data set of translations.
+    """
+    if (Path(folder) / PROVENANCE).exists():
+        problem = f"holds translations, as its {PROVENANCE} says"
+        raise InputError(folder, problem, "give the folder of the scans that they were made of")
+    return find_labelled(folder, labels, required=required, structures=structures)
 
 
 class LabelFiles:
-    """``{case}_Label.nii.gz``, or ``.nii``, of every case in a folder.
+    """``{case}_Label.nii.gz``, or ``.nii``, of every case in a folder; ``problems`` has what is called otherwise.
 
     Raises:
         InputError: when there is no such folder.
@@ -136,7 +155,9 @@ class LabelFiles:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._paths: dict[str, list[Path]] = {}
-        for path in _files(self.folder):
+        paths = files_in(self.folder)
+        self.problems = left_out(paths, LABEL)
+        for path in paths:
             if is_nifti(path) and suffix_of(path) == LABEL:
                 self._paths.setdefault(case_of(path), []).append(path)
 
@@ -144,6 +165,15 @@ class LabelFiles:
     def cases(self) -> list[str]:
         """That have a label."""
         return list(self._paths)
+
+    def raise_problems(self) -> None:
+        """Raise what a file in the folder is called in place of a label's name, before a long work.
+
+        Raises:
+            InputErrors: one line for each.
+        """
+        if self.problems:
+            raise InputErrors(self.problems)
 
     def of(self, case: str) -> Path:
         """The label of a case; where there is none, the place where it would be.
@@ -196,8 +226,9 @@ def with_styles(cases: Sequence[Case], styles: Sequence[str], style: str | None 
 
 
 def _listing(folder: Path, suffixes: tuple[str, ...], extras: Extras) -> Listing:
-    found, contrast = Listing(), contrast_of(suffixes)
-    for image in _images(folder, suffixes, found):
+    images, mistakes = images_in(folder, suffixes)
+    found, contrast = Listing(problems=list(mistakes)), contrast_of(suffixes)
+    for image in images:
         found.add(case_of(image), image, contrast, extras)
     if not found.cases and not found.problems:
         wanted = " or ".join(f"*_{suffix}{ENDING}" for suffix in suffixes)
@@ -215,41 +246,3 @@ def _existing_label(case: Case) -> Extras:
         return case
 
     return label_of
-
-
-def _images(folder: Path, suffixes: tuple[str, ...], found: Listing) -> list[Path]:
-    """Files and folders of scans; names outside of the layout become problems."""
-    paths = _files(folder)
-    if is_raw_dataset(folder):
-        return image_paths(folder)
-    niftis = [path for path in paths if is_nifti(path)]
-    if _is_series(folder):
-        if niftis:
-            raise InputError(folder, "holds a DICOM series beside NIfTI files", "give the series a folder of its own")
-        return [folder]
-    images = [path for path in niftis if suffix_of(path) in suffixes]
-    for path in niftis:
-        if suffix_of(path) not in SUFFIXES:
-            problem, remedy = "its name is outside the layout", f"call it CASE_{suffixes[0]}{ENDING}"
-            found.problems.append(InputError(path, problem, remedy))
-    for path in paths:
-        try:
-            if path.is_dir() and _is_series(path):
-                images.append(path)
-        except InputError as error:
-            found.problems.append(error)
-    return images
-
-
-def _is_series(folder: Path) -> bool:
-    return any(is_dicom(path) for path in _files(folder) if not is_nifti(path))
-
-
-def _files(folder: Path) -> list[Path]:
-    """What lies in a folder, without hidden files."""
-    if not folder.is_dir():
-        raise InputError(folder, "is not a folder", "give the folder that holds the files")
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise InputError(folder, f"cannot be listed ({error.strerror})", "ask its owner") from error

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError
 from tanq_monai.files import renewing
+from tanq_monai.scans.nifti import SAME
 
 if TYPE_CHECKING:
     import nibabel as nib
@@ -21,7 +22,6 @@ Affine = NDArray[np.float64]
 STORED = "LPS"  # where the axes of crossMoDA's scans point, and of all that is trained here
 SCANNER = 1  # code of a NIfTI transform: mm in the scanner
 _AS_IT_IS = np.array([[0, 1], [1, 1], [2, 1]])
-_SAME = 0.1  # of the smallest voxel edge: grids that lie closer are one
 
 
 class Transform(NamedTuple):
@@ -70,7 +70,7 @@ class Grid:
 
     def is_same(self, other: "Grid") -> bool:
         """Whether the voxels of both are the same in space, to a tenth of the smallest voxel edge."""
-        return self.shape == other.shape and self.mm_beside(other) <= _SAME * min(other.spacing)
+        return self.shape == other.shape and self.mm_beside(other) <= SAME * min(other.spacing)
 
     def check_same(self, other: "Grid", path: Path, called: str) -> None:
         """Raise unless :meth:`is_same`.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import nibabel as nib
 
 ROUNDING = 1e-3  # float64 labels that were resampled may be off by rounding
+_LARGEST = 1e9  # of any number in a label map: beyond, there are no whole numbers in single precision
 SHOWN = 5  # unknown values; an image in place of a label has thousands
 
 
@@ -85,6 +86,9 @@ def _whole_numbers(path: Path, values: NDArray[Any], known: set[int]) -> NDArray
     given = flat[places]
     if not np.isfinite(given).all() or np.abs(given - np.rint(given)).max(initial=0) > ROUNDING:
         raise InputError(path, "holds NaN or fractions", "store whole label numbers")
+    largest = given[np.abs(given) > _LARGEST]
+    if largest.size:
+        raise InputError(path, f"holds unknown label {largest[0]:g}", f"use only {sorted(known)}")
     rounded = np.rint(given).astype(np.int64)
     unknown = sorted(set(np.unique(rounded).tolist()) - known)
     if unknown:

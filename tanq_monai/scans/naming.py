@@ -17,14 +17,20 @@ SITES = ("ldn", "etz", "ukm")
 OTHER_SITE = "other"
 ENDINGS = (".nii.gz", ".nii")  # of NIfTI files, in upper or lower case
 ENDING = ENDINGS[0]  # of those that are written
-LABEL_ENDING, CONFIDENCE_ENDING, AGREEMENT_ENDING = (f"_{one}{ENDING}" for one in (LABEL, "Confidence", "Agreement"))
+_RESULTS = (LABEL, "Confidence", "Agreement")
+LABEL_ENDING, CONFIDENCE_ENDING, AGREEMENT_ENDING = (f"_{one}{ENDING}" for one in _RESULTS)
 """Of what a segmenter writes of a case: the labels; the mean probability of the label that won, and the share of the
 models that voted for it, [0, 1]."""
+KNOWN = (*SUFFIXES, *_RESULTS[1:])
+"""All suffixes that a name may have."""
 
 
 def is_nifti(path: Path) -> bool:
-    """Whether a file is a NIfTI file by its name; ``._`` files of macOS and files that are being written are none."""
-    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+    """Whether a file is a NIfTI file by its name; ``._`` files of macOS and files that are being written are none.
+
+    Neither is a folder.
+    """
+    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".") and not path.is_dir()
 
 
 def stem(path: str | Path) -> str:

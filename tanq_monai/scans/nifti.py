@@ -1,6 +1,7 @@
 """NIfTI files: is this one volume of a head, and where does it lie. Told in one line where it is not."""
 
 import contextlib
+import gzip
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 MIN_EDGE, MAX_EDGE = 0.01, 50.0  # mm, of a voxel of a head
 MAX_EXTENT = 600.0  # mm, of a field of view with a head in it
+SAME = 0.1  # of the smallest voxel edge: what lies closer is in one place
 _MAX_COSINE = 0.1  # of two axes: 6 degrees off the right angle
 _GZIP = 1032  # bytes that one byte of a gzip file holds at most
 _IN_MM = "give it an affine in mm"
@@ -29,22 +31,24 @@ def open_nifti(path: Path) -> "nib.Nifti1Image":
         InputError: when it is none of grey values of a head, in three dimensions.
     """
     import nibabel as nib
+    from nibabel.openers import ImageOpener
 
     with told_as_unreadable(path):
         size = _size(path)
-        image = nib.load(path)
+        image = _load(path)
         if isinstance(image, nib.Nifti1Image):
             matrix, code = image.get_qform(coded=True)  # which need not be what the affine is of
             if code and not np.isfinite(matrix).all():
                 raise InputError(path, "has a qform with NaN or infinite numbers", "mend its header")
+            with ImageOpener(path) as stream:  # before nibabel mends it
+                stored = type(image.header).from_fileobj(stream, check=False)["pixdim"][1:4]
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(path, f"is no NIfTI volume but {type(image).__name__}", "give a .nii.gz file")
     if image.ndim != 3:
         raise InputError(path, f"has {image.ndim} dimensions {image.shape}", "give one 3D volume per file")
     _check_content(path, image, size)
     check_affine(path, image.affine, image.shape)
-    if not np.isfinite(image.header.get_zooms()).all():
-        raise InputError(path, "has voxel sizes (pixdim) that are NaN or infinite", "mend its header")
+    _check_pixdim(path, image, stored, has_qform=code > 0)
     unit = image.header.get_xyzt_units()[0]
     if unit not in _UNITS:  # ITK goes by them, nibabel does not
         raise InputError(path, f"has a header in {unit}", "store it in mm")
@@ -55,10 +59,16 @@ def read_voxels(path: Path, image: "nib.Nifti1Image") -> NDArray[Any]:
     """What a file that :func:`open_nifti` has opened holds, scaled as its header says.
 
     Raises:
-        InputError: when it cannot be read to its end.
+        InputError: when it cannot be read to its end, or a byte has changed since it was compressed.
     """
     with told_as_unreadable(path):
-        return np.asanyarray(image.dataobj)
+        if not path.name.lower().endswith(".gz"):
+            return np.asanyarray(image.dataobj)
+        with gzip.open(path) as stream:
+            voxels: NDArray[Any] = np.asanyarray(type(image).from_stream(stream).dataobj)
+            while stream.read(1 << 20):  # the checksum stands at the end, behind the voxels
+                pass
+        return voxels
 
 
 def check_affine(path: Path, affine: NDArray[np.floating], shape: tuple[int, ...]) -> None:
@@ -98,6 +108,16 @@ def told_as_unreadable(path: Path) -> Iterator[None]:
         raise InputError(path, f"cannot be read as NIfTI ({reason})", "copy it again") from error
 
 
+def _load(path: Path) -> "nib.Nifti1Image":
+    import nibabel as nib
+    from nibabel.fileholders import FileHolder
+
+    ending = path.name[-len(".nii.gz") :].partition(".")[2]
+    if ending in (ending.lower(), ending.upper()):
+        return nib.load(path)
+    return nib.Nifti1Image.from_file_map({"image": FileHolder(str(path))})  # for .Nii.gz, nib.load looks for .nii.gz
+
+
 def _size(path: Path) -> int:
     size = path.stat().st_size
     if size == 0:
@@ -119,6 +139,26 @@ def _check_content(path: Path, image: "nib.Nifti1Image", largest: int) -> None:
     if count * dtype.itemsize > largest:
         problem = f"promises {image.shape} voxels, more than its file can hold"
         raise InputError(path, problem, "copy it again")
+
+
+def _check_pixdim(path: Path, image: "nib.Nifti1Image", stored: NDArray[np.floating], has_qform: bool) -> None:
+    """Raise where ITK, which takes voxel edges from pixdim whatever the affine says, puts voxels elsewhere.
+
+    Args:
+        path: of the file.
+        image: in it.
+        stored: voxel edges as they stand in the file, mm.
+        has_qform: whose edges they are: a result gets that, too, and lies on its scan to all programs.
+    """
+    if not np.isfinite(stored).all():
+        raise InputError(path, "has voxel sizes (pixdim) that are NaN or infinite", "mend its header")
+    if stored.min() < 0:
+        raise InputError(path, f"has voxel sizes (pixdim) of {_product(stored)} mm", "mend its header")
+    edges = np.linalg.norm(image.affine[:3, :3], axis=0)
+    beside = np.abs(image.header.get_zooms() - edges) * (np.array(image.shape) - 1)
+    if not has_qform and beside.max() > SAME * edges.min():
+        problem = f"has voxels of {_product(edges)} mm by its affine and {_product(stored)} mm by pixdim"
+        raise InputError(path, problem, "mend its header, by the one that is right")
 
 
 def _product(lengths: NDArray[np.floating]) -> str:

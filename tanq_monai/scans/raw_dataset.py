@@ -3,11 +3,11 @@
 ``imagesTr/{name}_0000.nii.gz`` and ``labelsTr/{name}.nii.gz``, and ``dataset.json``, which says what belongs to it.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tanq_monai.choices.documents import parse_json
 from tanq_monai.errors import InputError
 from tanq_monai.scans.naming import CHANNEL, ENDING, is_nifti, stem, suffix_of
 from tanq_monai.structures import STRUCTURES, Structures
@@ -65,12 +65,15 @@ def raw_cases(folder: str | Path, structures: Structures = STRUCTURES) -> list[d
     """
     folder = Path(folder)
     try:
-        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        content = parse_json((folder / DESCRIPTION).read_text(encoding="utf-8"))
         listed = content.get("dataset") or _listed_by_folder(folder, content["file_ending"])
-        files = {name: (entry["images"], entry["label"]) for name, entry in listed.items()}
+        files = {name: ([*map(_text, entry["images"])], _text(entry["label"])) for name, entry in listed.items()}
         labels = {name: value for name, value in content["labels"].items() if name not in ("background", "ignore")}
+    except InputError:
+        raise
     except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
-        raise InputError(folder / DESCRIPTION, "is no description of nnU-Net's", "write the data set again") from error
+        problem = f"is no description of nnU-Net's ({error})"
+        raise InputError(folder / DESCRIPTION, problem, "write the data set again") from error
     for name, (images, _) in files.items():
         if len(images) != 1:
             raise InputError(folder / DESCRIPTION, f"{name} has {len(images)} channels", "give one image per case")
@@ -99,7 +102,7 @@ def read_provenance(folder: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))["files"]
+        content = parse_json(path.read_text(encoding="utf-8"))["files"]
         records: dict[str, dict[str, Any]] = {name: dict(record) for name, record in content.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(path, "cannot be read", "remove it, or choose another folder") from error
@@ -107,14 +110,30 @@ def read_provenance(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def image_paths(folder: Path) -> list[Path]:
-    """All images of a raw data set of one channel."""
-    return sorted(path for path in (folder / IMAGES).iterdir() if is_nifti(path) and suffix_of(path) == CHANNEL)
+    """All images of a raw data set of one channel.
+
+    Raises:
+        InputError: when its folder of images is missing.
+    """
+    return [path for path in _images(folder) if is_nifti(path) and suffix_of(path) == CHANNEL]
+
+
+def _images(folder: Path) -> list[Path]:
+    if not (folder / IMAGES).is_dir():
+        raise InputError(folder / IMAGES, "is no folder, and the data set's images belong there", "copy it again")
+    return sorted((folder / IMAGES).iterdir())
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value} is no text")
+    return value
 
 
 def _listed_by_folder(folder: Path, ending: str) -> dict[str, Any]:
     """As ``dataset.json`` would list the files; other writers leave that out."""
     images: dict[str, list[str]] = {}
-    for path in sorted((folder / IMAGES).iterdir()):
+    for path in _images(folder):
         name, _, channel = path.name.removesuffix(ending).rpartition("_")
         if path.name.endswith(ending) and not path.name.startswith(".") and channel.isdigit():
             images.setdefault(name, []).append(f"{IMAGES}/{path.name}")

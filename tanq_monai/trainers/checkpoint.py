@@ -13,7 +13,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 from tanq_monai.ranks import is_first_rank
 from tanq_monai.translation.model_choices import write_choices
-from tanq_monai.weights import UNREADABLE, check_finite
+from tanq_monai.weights import UNREADABLE, check_finite, read_saved
 
 _ELSEWHERE = "give the choices it was begun with, or another output folder"
 
@@ -128,7 +128,7 @@ def save_atomically(content: Mapping[str, Any], path: Path) -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        saved: dict[str, Any] = read_saved(path)
     except UNREADABLE as error:
         raise InputError(path, "is no checkpoint", "remove it, training then starts anew") from error
     return saved

@@ -1,11 +1,11 @@
 """What a translator's weights are of no use without: choices of its training, in ``model.json`` beside ``model.pt``."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tanq_monai.choices.config import checked
+from tanq_monai.choices.documents import parse_json
 from tanq_monai.errors import InputError
 from tanq_monai.files import write_json
 
@@ -34,7 +34,7 @@ def read_choices(model_file: str | Path) -> dict[str, Any]:
     if not path.is_file():
         return dict(PAPER)
     try:
-        choices = json.loads(path.read_text(encoding="utf-8"))
+        choices = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
     if not isinstance(choices, dict) or set(choices) != set(PAPER):

@@ -329,6 +329,30 @@ def test_a_provenance_that_cannot_be_read_is_told(source, models, tmp_path):
     assert "provenance.json: cannot be read; remove it, or choose another folder" in str(mistake_behind(error.value))
 
 
+def test_the_folder_of_the_scans_gets_no_translations(source, models, tmp_path):
+    scans, link = tmp_path / "scans", tmp_path / "link"
+    shutil.copytree(source, scans)
+    link.symlink_to(scans)
+    with pytest.raises(Exception) as error:
+        generate(scans, models, link)
+    told = f"{link}: holds what the results are made of; choose another output folder"
+    assert str(mistake_behind(error.value)) == told
+    assert sorted(path.name for path in scans.iterdir()) == sorted(path.name for path in source.iterdir())
+
+
+@pytest.mark.parametrize("config", ["multi_view", "inference"])
+def test_translations_are_not_translated_again(generated, models, tmp_path, config):
+    choices = choices_for(generated, models, tmp_path / "raw")
+    if config == "inference":
+        choices = {name: choices[name] for name in ("dataset_dir", "output_dir", *SLICES)}
+        choices |= {"model_file": str(models / "tanq.pt"), "device": "cpu"}
+    with pytest.raises(Exception) as error:
+        workflow("tanq_translation", config, **choices).run()
+    told = f"{generated}: holds translations, as its provenance.json says; "
+    assert str(mistake_behind(error.value)).startswith(told)
+    assert not (tmp_path / "raw" / "imagesTr").exists()
+
+
 def test_network_and_transforms_are_those_of_inference():
     multi, single = (
         yaml.safe_load((BUNDLE / "configs" / f"{n}.yaml").read_text()) for n in ("multi_view", "inference")

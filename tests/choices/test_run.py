@@ -247,3 +247,13 @@ def test_a_mistake_ends_a_run_in_one_line_before_anything_is_written(tmp_path):
         "overlap)",
     ]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["@x", "@x/y"])
+def test_a_folder_that_is_called_like_a_reference_is_told_how_to_write(tmp_path, folder):
+    done = run_bundle("vs_cochlea_seg", "evaluate", prediction_dir=folder, truth_dir=tmp_path, output_dir=tmp_path)
+    assert mistakes(done) == [
+        f"error: prediction_dir {folder}: is a reference of MONAI's to what the config has not; "
+        f"write ./{folder} where that is a file or folder"
+    ]
+    assert list(tmp_path.iterdir()) == []

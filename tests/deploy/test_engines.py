@@ -299,3 +299,15 @@ def test_files_that_say_nothing_are_told(bundles, tmp_path):
         read_properties(tmp_path / "model.onnx")
     with pytest.raises(InputError, match="is a folder"):
         read_properties(tmp_path)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize("name", ["2d", "3d_fullres", "translation"])
+def test_a_size_that_the_network_does_not_take_is_told_in_one_line(bundles, name, engine):
+    file = bundles[name] / "models" / "model.onnx"
+    network = open_engine(file, KINDS[name], Choices(engine), "cpu")
+    inputs = {put: array.numpy() for put, array in inputs_of(name, 1).items()}
+    odd = inputs | {"image": np.ascontiguousarray(inputs["image"][..., :-1])}
+    with pytest.raises(InputError, match=rf"^{file}: cannot be run on image \([^\n]*\([^\n]*\); export it again$"):
+        network(odd)
+    assert np.isfinite(network(inputs)).all()

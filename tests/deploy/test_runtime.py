@@ -259,9 +259,10 @@ def test_a_package_that_is_missing_is_told(bundles, monkeypatch, tmp_path, packa
     assert not (tmp_path / "model.onnx").exists()
 
 
-def test_a_name_that_is_no_nifti_file_is_told_before_anything_is_read(tmp_path):
-    with pytest.raises(InputError, match=r"out\.png: is no name of a NIfTI file; let it end in \.nii\.gz"):
-        run(tmp_path / "none.onnx", tmp_path / "none.nii.gz", tmp_path / "out.png")
+@pytest.mark.parametrize("name", ["out.png", "out.Nii.gz", ".nii.gz", ".nii"])
+def test_a_name_that_is_no_nifti_file_is_told_before_anything_is_read(tmp_path, name):
+    with pytest.raises(InputError, match=rf"/{name}: is no name of a NIfTI file; let it end in \.nii\.gz"):
+        run(tmp_path / "none.onnx", tmp_path / "none.nii.gz", tmp_path / name)
 
 
 def test_a_provider_that_this_onnx_runtime_lacks_is_told(bundles):

@@ -1,10 +1,12 @@
 import gzip
+import os
 import shutil
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from files import NO_TEXT
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.metrics.comparison import compare
@@ -353,3 +355,20 @@ def test_scores_are_saved_again_in_place_of_earlier_ones(folders, tmp_path):
     for seed in (0, 1):
         evaluate_folder(*folders, seed=seed).save(tmp_path / "out")
     assert (tmp_path / "out" / "summary.txt").read_text() == f"{evaluate_folder(*folders, seed=1)}\n"
+
+
+def test_a_truth_with_another_name_is_told_and_the_others_are_scored(folders):
+    prediction, truth = folders
+    first, second = CASES
+    (truth / f"{second}_Label.nii.gz").rename(truth / f"{second}_label.nii.gz")
+    evaluation = evaluate_folder(prediction, truth)
+    assert set(evaluation.scores["case"]) == {first}
+    told = f"{truth / second}_label.nii.gz: its name is outside the layout; call it CASE_Label.nii.gz"
+    assert [str(mistake) for mistake in evaluation.mistakes] == [told]
+
+
+def test_a_case_whose_name_is_no_text_is_scored_and_stands_in_the_table_as_on_the_disk(tmp_path):
+    for folder in ("truth", "prediction"):
+        _save(tmp_path / folder / f"{NO_TEXT}_Label.nii.gz", _labels())
+    evaluate_folder(tmp_path / "prediction", tmp_path / "truth").save(tmp_path / "scores")
+    assert (tmp_path / "scores" / "scores.csv").read_bytes().count(os.fsencode(NO_TEXT)) == 2

@@ -16,6 +16,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from files import NO_TEXT
 from typed import Done, run_command
 
 from tanq_monai.errors import InputError
@@ -197,6 +198,29 @@ def test_unreadable_files_are_told_in_one_line_each_after_the_others_table(
     for line, (name, problem) in zip(told, expected.items(), strict=True):
         assert re.match(rf"error: \S+/{name}\.nii\.gz: {problem}", line), line
     assert "Traceback" not in result.stderr
+
+
+def test_a_scan_whose_name_is_no_text_is_measured(tmp_path: Path, tiny_phantom: Path) -> None:
+    scan = tiny_phantom / "training_source" / "crossmoda2021_ldn_1_ceT1.nii.gz"
+    shutil.copy(scan, tmp_path / f"{NO_TEXT}_ceT1.nii.gz")
+    assert run("--folder", tmp_path, "--output_dir", tmp_path / "out").returncode == 0
+    assert os.fsencode(NO_TEXT) in (tmp_path / "out" / "phantom_check.csv").read_bytes()
+
+
+def test_what_is_not_measured_is_told(tmp_path: Path, tiny_phantom: Path) -> None:
+    case = "crossmoda2021_ldn_1"
+    shutil.copy(tiny_phantom / "training_source" / f"{case}_ceT1.nii.gz", tmp_path)
+    shutil.copy(tiny_phantom / "training_source" / f"{case}_Label.nii.gz", tmp_path / f"{case}_label.nii.gz")
+    (tmp_path / "b_hrT2.nrrd").write_bytes(b"not looked into")
+    (tmp_path / "series").mkdir()
+    (tmp_path / "series" / "1.dcm").write_bytes(bytes(128) + b"DICM")
+    result = run("--folder", tmp_path)
+    assert "1 scans of" in result.stdout
+    assert [line.partition(";")[0] for line in result.stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: {tmp_path}/b_hrT2.nrrd: is no kind of image that is read here",
+        f"error: {tmp_path}/{case}_label.nii.gz: its name is outside the layout",
+        f"error: {tmp_path}/series: holds DICOM, not measured",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """The report of small folders: which cases it shows, in which order, and what stands on the page."""
 
 import math
+import os
 import re
 from html.parser import HTMLParser
 
 import nibabel as nib
 import numpy as np
 import pytest
+from files import NO_TEXT
 from small_head import patient
 from typed import run_command
 
@@ -118,6 +120,12 @@ def test_names_with_special_characters_stand_on_the_page_as_they_are(folders):
     assert page.labels[0].startswith(ODD)
 
 
+def test_a_case_whose_name_is_no_text_is_shown(folders):
+    folders.add(NO_TEXT)
+    write_report(folders.scans, folders.pred, folders.output)
+    assert os.fsencode(NO_TEXT) in folders.output.read_bytes()
+
+
 def test_without_truth_implausible_volumes_come_first_then_the_least_confident(folders):
     label = np.array(patient()[1].dataobj)
     for case, sure in (("unsure", 0.25), ("sure", 0.75)):
@@ -193,6 +201,16 @@ def test_confidence_of_another_grid_is_a_mistake(folders):
     nib.save(image, folders.pred / "one_Confidence.nii.gz")
     with pytest.raises(InputErrors, match=r"one_Confidence.nii.gz: has shape \(4, 4, 4\), its scan"):
         folders.page()
+
+
+def test_labels_without_compression_are_shown(folders):
+    folders.add("one")
+    before = folders.page(truth_dir=folders.truth)
+    for folder in (folders.pred, folders.truth):
+        path = folder / "one_Label.nii.gz"
+        nib.save(nib.load(path), folder / "one_Label.nii")
+        path.unlink()
+    assert vars(folders.page(truth_dir=folders.truth)) == vars(before)
 
 
 @pytest.mark.parametrize("missing", ["pred", "truth"])

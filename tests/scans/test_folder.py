@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 from files import MPRAGE, THREE, scan, structures, three_classes, write_case, write_nifti, write_series
@@ -221,3 +223,92 @@ def test_a_style_that_is_asked_for_is_that_one_and_not_one_whose_name_it_holds()
     assert [case["style"] for case in with_styles(cases, ["ldn", "ldn_tse"], "ldn_tse")] == [1]
     with pytest.raises(InputError, match="style etz: is none that the translator knows; choose one of ldn, ldn_tse"):
         with_styles(cases, ["ldn", "ldn_tse"], "etz")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("b_label.nii.gz", "its name is outside the layout; call it CASE_Label.nii.gz"),
+        ("b_Seg.nii.gz", "its name is outside the layout; call it CASE_Label.nii.gz"),
+        ("b_CET1.nii", "its name is outside the layout; call it CASE_ceT1.nii.gz"),
+        ("b_flair.nii.gz", "its name is outside the layout; call it CASE_ceT1.nii.gz"),
+        ("b_ceT1.mha", "is no kind of image that is read here; store it as .nii.gz"),
+        ("b_ceT1.NII.BZ2", "is no kind of image that is read here; store it as .nii.gz"),
+        ("b_ceT1.hdr", "is no kind of image that is read here; store it as .nii.gz"),
+    ],
+)
+def test_what_looks_like_an_image_and_is_not_taken_is_told(tmp_path, name, told):
+    write_case(tmp_path, "a")
+    (tmp_path / name).write_bytes(b"not looked into")
+    (tmp_path / f".{name}").write_bytes(b"hidden")
+    found = find_labelled(tmp_path)
+    assert [case["case"] for case in found.cases] == ["a"]
+    assert [str(problem) for problem in found.problems] == [f"{tmp_path / name}: {told}"]
+
+
+def test_results_and_other_files_beside_the_scans_are_passed_over(tmp_path):
+    write_case(tmp_path, "a")
+    for name in ("a_Confidence.nii.gz", "a_Agreement.nii.gz", "notes.txt", "table.csv"):
+        (tmp_path / name).write_bytes(b"not looked into")
+    assert find_labelled(tmp_path).problems == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"), [("files", "b"), ("files", "b/c"), ("files", "b/c/d"), ("series", "b/c"), ("series", "b/c/d")]
+)
+def test_scans_in_folders_below_are_told(tmp_path, kind, place):
+    write_case(tmp_path, "a")
+    write_case(tmp_path / "b", "a", "hrT2")  # of the other contrast
+    if kind == "series":
+        write_series(tmp_path / place, scan(), [0.0, 1.5, 3.0])
+    else:
+        write_case(tmp_path / place, "c")
+    found = find_labelled(tmp_path)
+    assert [case["case"] for case in found.cases] == ["a"]
+    told = f"{tmp_path}/b: holds scans, which are not looked for below {tmp_path}; "
+    assert [str(problem) for problem in found.problems] == [f"{told}give that folder, or put them beside the others"]
+
+
+def test_results_in_folders_below_are_passed_over(tmp_path):
+    write_case(tmp_path, "a")
+    write_case(tmp_path / "runs" / "pseudo", "a", "hrT2")
+    write_case(tmp_path / "runs" / "raw" / "imagesTr", "a_tanq", "0000")
+    assert find_labelled(tmp_path).problems == []
+
+
+def test_a_series_in_a_folder_with_the_ending_of_a_file_is_one_case(tmp_path):
+    write_series(tmp_path / "e_hrT2.nii.gz", scan(), [0.0, 1.5, 3.0])
+    found = find_images(tmp_path)
+    assert (found.cases, found.problems) == ([{"case": "e", "image": str(tmp_path / "e_hrT2.nii.gz")}], [])
+
+
+def test_results_in_the_folder_of_a_series_do_not_stop_the_next_run(tmp_path):
+    write_series(tmp_path, scan(), [0.0, 1.5, 3.0])
+    read_volume(tmp_path).grid.save(np.ones((12, 10, 3), np.uint8), tmp_path / "p_Label.nii.gz")
+    assert len(find_images(tmp_path).cases) == 1
+    write_nifti(tmp_path / "mine_Label.nii.gz", structures())
+    with pytest.raises(InputError, match="holds a DICOM series beside NIfTI files"):
+        find_images(tmp_path)
+
+
+def test_labels_with_other_names_in_a_folder_of_their_own_are_told(tmp_path):
+    image = write_nifti(tmp_path / "images" / "a_ceT1.nii.gz", scan())
+    path = write_nifti(tmp_path / "labels" / "a_label.nii.gz", structures())
+    found = find_labelled(image.parent, path.parent, required=False)
+    assert [str(problem) for problem in found.problems] == [
+        f"{path}: its name is outside the layout; call it CASE_Label.nii.gz"
+    ]
+
+
+@pytest.mark.parametrize("ending", [".NII.GZ", ".Nii.gz", ".nii.GZ", ".Nii", ".NII"])
+def test_endings_in_any_letters_are_read(tmp_path, ending):
+    image, label = write_case(tmp_path, "a")
+    for path in (image, label):
+        if ending.lower() == ".nii":
+            path.with_suffix("").with_suffix(ending).write_bytes(gzip.decompress(path.read_bytes()))
+            path.unlink()
+        else:
+            path.rename(path.with_suffix("").with_suffix(ending))
+    found = find_labelled(tmp_path)
+    assert ([case["case"] for case in found.cases], found.problems) == (["a"], [])
+    assert problems_of(found.cases) == []

@@ -41,13 +41,20 @@ def sform_alone():
     return image
 
 
+def two_spacings():
+    image = nib.Nifti1Image(scan(), LPS)
+    image.set_qform(LPS @ np.diag([1, 1, 2, 1]), code=1)
+    image.set_sform(LPS, code=1)
+    return image
+
+
 def corners(path):
     image = sitk.ReadImage(str(path))
     ends = [(0, 0, 0), [n - 1 for n in image.GetSize()]]
     return np.array([image.TransformIndexToPhysicalPoint(end) for end in ends])
 
 
-@pytest.mark.parametrize("made", [two_transforms, no_transform, qform_alone, sform_alone])
+@pytest.mark.parametrize("made", [two_transforms, two_spacings, no_transform, qform_alone, sform_alone])
 def test_a_result_lies_on_its_scan_to_nibabel_and_to_itk_and_has_its_codes(tmp_path, made):
     nib.save(made(), tmp_path / "a_hrT2.nii.gz")
     read_grid(tmp_path / "a_hrT2.nii.gz").save(np.ones(SHAPE, np.uint8), tmp_path / "a_Label.nii.gz")

@@ -1,6 +1,7 @@
 """nnU-Net's raw data set as a source of cases."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from files import THREE, scan, structures, three_classes, write_nifti
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.scans.folder import find_labelled, problems_of
+from tanq_monai.scans.folder import find_images, find_labelled, problems_of
 from tanq_monai.scans.raw_dataset import describe_dataset
 
 
@@ -74,7 +75,9 @@ def test_several_channels_are_told(tmp_path):
 def test_a_description_of_something_else_is_told(tmp_path, text):
     write_raw(tmp_path, ["a"])
     (tmp_path / "dataset.json").write_text(text)
-    with pytest.raises(InputError, match=r"dataset.json: is no description of nnU-Net's; write the data set again"):
+    with pytest.raises(
+        InputError, match=r"dataset.json: is no description of nnU-Net's \(.*\); write the data set again"
+    ):
         find_labelled(tmp_path)
 
 
@@ -119,3 +122,38 @@ def test_ignored_voxels_of_a_data_set_are_no_structure(tmp_path):
     write_raw(tmp_path, ["a"], voxels=partly_ignored, ignore=True)
     cases = find_labelled(tmp_path).cases
     assert "holds unknown label 3" in str(problems_of(cases)[0])
+
+
+@pytest.mark.parametrize("name", ["a_0001.nii.gz", "b.nii.gz", "b_0000.mha"])
+def test_images_that_are_none_of_one_channel_are_told(tmp_path, name):
+    write_raw(tmp_path, ["a"])
+    (tmp_path / "imagesTr" / name).write_bytes(b"not looked into")
+    found = find_images(tmp_path)
+    assert [case["case"] for case in found.cases] == ["a"]
+    assert [str(problem).partition(": ")[0] for problem in found.problems] == [str(tmp_path / "imagesTr" / name)]
+
+
+@pytest.mark.parametrize("find", [find_images, find_labelled])
+def test_a_folder_of_images_that_is_missing_is_told(tmp_path, find):
+    write_raw(tmp_path, ["a"], listed=False)
+    shutil.rmtree(tmp_path / "imagesTr")
+    with pytest.raises(InputError, match=rf"^{tmp_path}/imagesTr: is no folder, and the data set's images belong"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("entry", [{"images": [3], "label": "x"}, {"images": ["x"], "label": None}, {"images": 3}, 3])
+def test_a_description_that_lists_no_files_is_told(tmp_path, entry):
+    write_raw(tmp_path, ["a"])
+    content = json.loads((tmp_path / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(content | {"dataset": {"a": entry}}))
+    with pytest.raises(
+        InputError, match=r"dataset\.json: is no description of nnU-Net's \(.*\); write the data set again"
+    ):
+        find_labelled(tmp_path)
+
+
+def test_a_description_with_one_structure_twice_is_told(tmp_path):
+    path = write_raw(tmp_path, ["a"]) / "dataset.json"
+    path.write_text(path.read_text().replace('"VS": 1', '"VS": 3, "VS": 1'))
+    with pytest.raises(InputError, match=r"is no description of nnU-Net's \('VS' is named twice\); write"):
+        find_labelled(tmp_path)

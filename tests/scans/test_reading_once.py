@@ -121,7 +121,7 @@ def test_a_training_of_nnunet_gets_a_copy_of_what_nnunet_would_read_otherwise(tm
         nib.save(image.as_reoriented(turn), sources / f"sagittal_{kind}.nii.gz")
     stretched = nib.load(sources / "pixdim_hrT2.nii.gz")
     stretched.header["pixdim"][3] = 3.0
-    stretched.header["qform_code"] = 0
+    stretched.header["qform_code"] = 1
     nib.save(stretched, sources / "pixdim_hrT2.nii.gz")
     cases = find_labelled(sources, suffixes=("hrT2",)).cases
     decoded.clear()

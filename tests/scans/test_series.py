@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from shared_data import shared_data_folder
 
 from tanq_monai.errors import InputError
+from tanq_monai.scans.dicom import slices_of
 from tanq_monai.scans.volume import read_grid, read_volume
 from tanq_monai.scans.writer import GridWriter
 
@@ -252,3 +253,29 @@ def test_a_number_that_is_none_does_not_stop_slices_that_have_positions(tmp_path
     for path in (tmp_path / "series").iterdir():
         path.write_bytes(path.read_bytes().replace(b"IS\x02\x0077", b"IS\x02\x00x,"))
     np.testing.assert_array_equal(in_space(tmp_path / "series", POSITIONS), np.rint(scan())[np.ix_(ROWS, COLUMNS)])
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 99])
+@pytest.mark.parametrize("number", [0, 3, 5])
+def test_a_slice_that_is_no_dicom_file_is_told_also_at_an_end(tmp_path, content, number):
+    write_series(tmp_path, scan(), [1.5 * k for k in range(6)])
+    (tmp_path / "README").write_text("passed over")
+    assert len(slices_of(tmp_path)) == 6
+    (tmp_path / f"{number:03}.dcm").write_bytes(content)
+    with pytest.raises(
+        InputError, match=rf"{number:03}\.dcm: is called like the slices beside it and is no DICOM file"
+    ):
+        slices_of(tmp_path)
+
+
+@pytest.mark.parametrize("implicit", [True, False])
+def test_files_without_preamble_and_meta_header_are_read(tmp_path, implicit):
+    write_series(tmp_path / "whole", np.rint(scan()), [1.5 * k for k in range(6)])
+    (tmp_path / "bare").mkdir()
+    for path in (tmp_path / "whole").iterdir():
+        bare = pydicom.Dataset(pydicom.dcmread(path))
+        pydicom.dcmwrite(tmp_path / "bare" / path.name, bare, implicit_vr=implicit, little_endian=True)
+        assert (tmp_path / "bare" / path.name).read_bytes()[:2] == b"\x08\x00"
+    bare, whole = (read_volume(tmp_path / name) for name in ("bare", "whole"))
+    np.testing.assert_array_equal(bare.voxels, whole.voxels)
+    np.testing.assert_array_equal(bare.affine, whole.affine)

@@ -321,6 +321,9 @@ def test_a_header_that_promises_more_than_its_file_holds_is_told_before_anything
     ("offset", "value", "told", "remedy"),
     [
         (76 + 4, struct.pack("<f", np.nan), "cannot be read as NIfTI|pixdim", "copy it again|mend its header"),
+        (76 + 4, struct.pack("<f", -0.5), r"voxel sizes \(pixdim\) of -0\.5 x 0\.5 x 1\.5 mm", "mend its header"),
+        (76 + 12, struct.pack("<f", 3), r"1\.5 mm by its affine and 0\.5 x 0\.5 x 3 mm by pixdim", "mend its header"),
+        (76 + 4, bytes(12), r"1\.5 mm by its affine and 0 x 0 x 0 mm by pixdim", "mend its header"),
         (123, b"\x01", "has a header in meter", "store it in mm"),
         (123, b"\x03", "has a header in micron", "store it in mm"),
     ],
@@ -418,3 +421,24 @@ def test_endings_in_any_case_and_dots_in_names_are_read(tmp_path, name):
     write_nifti(tmp_path / "x.nii.gz" if name.lower().endswith("gz") else tmp_path / "x.nii", scan())
     next(tmp_path.iterdir()).rename(tmp_path / name)
     np.testing.assert_array_equal(read_volume(tmp_path / name).voxels, scan())
+
+
+@pytest.mark.parametrize("member", ["voxels", "checksum"])
+def test_a_byte_that_changed_since_it_was_compressed_is_told(image, member):
+    content = bytearray(gzip.compress(gzip.decompress(image.read_bytes()), compresslevel=0))
+    content[len(content) // 2 if member == "voxels" else -8] ^= 1
+    image.write_bytes(content)
+    read_grid(image)
+    with pytest.raises(InputError, match=_told(image, r"cannot be read as NIfTI \(CRC check failed", "copy it again")):
+        read_volume(image)
+
+
+def test_voxels_of_a_file_without_compression_are_read(tmp_path):
+    np.testing.assert_array_equal(read_volume(write_nifti(tmp_path / "a_ceT1.nii", scan())).voxels, scan())
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 1e12])
+def test_a_label_that_no_whole_number_holds_is_told_as_it_is(tmp_path, image, value):
+    label = write_nifti(tmp_path / "a_Label.nii.gz", np.where(structures() == 1, value, 0.0))
+    with pytest.raises(InputError, match=_told(label, re.escape(f"holds unknown label {value:g}"), "use only")):
+        check_label(label, image)

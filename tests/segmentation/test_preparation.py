@@ -162,7 +162,7 @@ def test_the_value_above_the_structures_is_taken_where_voxels_may_be_ignored(cas
     label[0] = 3
     nib.save(nib.Nifti1Image(label, image.affine), cases[0]["label"])
     with pytest.raises(InputErrors, match=r"holds unknown label 3; use only \[0, 1, 2\]"):
-        write_raw_dataset(cases, folder)
+        write_raw_dataset([cases[0], cases[0] | {"ignore": True}], folder)  # true labels ignore nothing
     write_raw_dataset([cases[0] | {"ignore": True}], folder)
     (written,) = (folder / "labelsTr").glob("*.nii.gz")
     np.testing.assert_array_equal(np.asarray(nib.load(written).dataobj), np.rint(label))

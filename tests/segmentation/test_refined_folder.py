@@ -1,5 +1,6 @@
 """A folder through the refinement, as a user and as the self-training run it."""
 
+import os
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bundle_workflow import BUNDLES, workflow
+from files import NO_TEXT
 from monai.bundle import ConfigParser
 from refinement_cases import AFFINE, IGNORE, NEAR, VOXEL_MM3, head, noisy_head
 
@@ -83,6 +85,7 @@ def test_started_again_it_writes_the_same_bytes_also_after_it_was_killed(predict
     first = contents(out)
     (out / f"{GOOD}_Label.nii.gz").unlink()  # killed after the table was written
     (out / ".refining").mkdir()
+    (out / ".refining" / ".of-a-refinement").touch()
     (out / ".refining" / "half_Label.nii.gz").write_bytes(b"half")
     refine_folder(predictions, out, RefinementRules())
     assert contents(out) == first
@@ -170,7 +173,7 @@ def test_folders_that_hold_no_or_other_labels_are_refused(predictions, tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"holds no \*_Label"):
         refine_folder(tmp_path / "empty", tmp_path / "out", RefinementRules())
-    with pytest.raises(InputError, match="holds the predictions themselves"):
+    with pytest.raises(InputError, match="predictions: holds what the results are made of"):
         refine_folder(predictions, predictions, RefinementRules())
     save(tmp_path / "truth", "crossmoda2021_ldn_1", head())
     before = contents(tmp_path / "truth")
@@ -251,3 +254,41 @@ def test_a_table_of_somebody_else_is_not_taken_for_one_of_a_refinement(predictio
     with pytest.raises(InputErrors, match=r"refinement.csv: is there already, and not as an earlier run wrote it"):
         refine_folder(predictions, out, RefinementRules())
     assert contents(out) == before
+
+
+def test_a_folder_of_somebody_else_is_not_taken_for_the_one_of_a_killed_run(predictions, tmp_path):
+    mine = tmp_path / "out" / ".refining" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=r"\.refining: is there already, and no refinement made it; take it away"):
+        refine_folder(predictions, tmp_path / "out", RefinementRules())
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [mine]
+
+
+def test_the_value_above_the_structures_is_no_voxel_to_ignore_in_a_prediction(predictions, tmp_path):
+    labels = head()
+    labels[NEAR] = IGNORE  # a third structure, of a segmenter for other labels
+    save(predictions, GOOD, labels)
+    with pytest.raises(InputErrors, match=rf"{GOOD}_Label.nii.gz: holds unknown label 3; use only \[0, 1, 2\]"):
+        refine_folder(predictions, tmp_path / "out", RefinementRules())
+
+
+def test_a_truth_without_compression_counts_and_one_with_another_name_is_told(predictions, tmp_path):
+    save(tmp_path / "truth", GOOD, head())
+    path = tmp_path / "truth" / f"{GOOD}_Label.nii.gz"
+    nib.save(nib.load(path), path.with_suffix(""))
+    path.unlink()
+    report = refine_folder(predictions, tmp_path / "out", None, truth_dir=path.parent)
+    assert set(report.worth["case"]) == {GOOD}
+    path.with_suffix("").rename(path.with_name(f"{GOOD}_seg.nii"))
+    with pytest.raises(InputErrors, match=rf"{GOOD}_seg\.nii: its name is outside the layout; call it CASE_Label"):
+        refine_folder(predictions, tmp_path / "out", None, truth_dir=path.parent)
+
+
+def test_a_case_whose_name_is_no_text_is_refined_as_any_and_known_again(tmp_path):
+    save(tmp_path / "predictions", NO_TEXT, head())
+    for _ in range(2):
+        report = refine_folder(tmp_path / "predictions", tmp_path / "out", None)
+    assert set(report.rows["case"]) == {NO_TEXT}
+    assert labels_in(tmp_path / "out") == [NO_TEXT]
+    assert os.fsencode(NO_TEXT) in (tmp_path / "out" / "refinement.csv").read_bytes()

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from tanq_monai.errors import InputError
-from tanq_monai.weights import load_weights, resumed_from
+from tanq_monai.weights import load_weights, read_state_dict, resumed_from
 
 
 def test_weights_are_loaded(tmp_path):
@@ -80,3 +80,13 @@ def test_a_network_is_taken_from_a_checkpoint_by_its_name(tmp_path):
         resumed_from(torch.nn.Linear(4, 2), tmp_path / "checkpoint.pt", "generator")
     with pytest.raises(InputError, match=r"none\.pt: is missing"):
         resumed_from(other, tmp_path / "none.pt", "generator")
+
+
+def test_a_weight_that_changed_on_the_disk_is_told(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"weight": torch.arange(1000.0)}, path)
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.arange(500.0, 510.0).numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"model\.pt: is no state dict of torch\.save"):
+        read_state_dict(path)

@@ -1,9 +1,9 @@
 """The bundle that an application runs: a folder with ``configs`` and ``models``."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from tanq_monai.choices.documents import parse_json
 from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import style_of
 from tanq_monai.segmentation.plan.plans import read_structures
@@ -42,7 +42,7 @@ def find_bundle(folder: str | Path, name: str) -> Bundle:
     metadata = root / "configs" / "metadata.json"
     remedy = f"give the folder of the bundle {name}"
     try:
-        content = json.loads(metadata.read_text(encoding="utf-8"))
+        content = parse_json(metadata.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(metadata, f"cannot be read ({error})", remedy) from error
     kind = "segmentation" if name == "vs_cochlea_seg" else "magnitude"

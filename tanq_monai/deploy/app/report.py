@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from tanq_monai.deploy.app.findings import find
-from tanq_monai.files import replacing, write_json
+from tanq_monai.files import replacing, write_json, write_text
 from tanq_monai.report.axial import turned_to_lps
 from tanq_monai.report.contours import colours_of
 from tanq_monai.report.stack import make_stack
@@ -69,4 +69,4 @@ def write_report(
         **description, stack=stack, colours=colours_of(STRUCTURES)
     )
     with replacing(folder / "report.html") as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        write_text(page, temporary)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tanq_monai.deploy.engines.refusal import refusal
 from tanq_monai.errors import InputError
 
 PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider", "cpu": "CPUExecutionProvider"}
@@ -29,6 +30,7 @@ class OnnxRuntime:
 
     def __init__(self, model_file: str | Path, threads: int, provider: str = "auto") -> None:
         runtime = importlib.import_module("onnxruntime")
+        self.model_file = model_file
         providers = _providers(provider, runtime.get_available_providers())
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -39,8 +41,15 @@ class OnnxRuntime:
             raise InputError(model_file, problem, "export it again") from error
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """The output; see :class:`tanq_monai.deploy.engines.opening.Engine`."""
-        output: NDArray[np.float32] = self.session.run(None, dict(inputs))[0]
+        """The output; see :class:`tanq_monai.deploy.engines.opening.Engine`.
+
+        Raises:
+            InputError: when the network takes no such inputs.
+        """
+        try:
+            output: NDArray[np.float32] = self.session.run(None, dict(inputs))[0]
+        except Exception as error:
+            raise refusal(self.model_file, inputs, error) from error
         return output
 
 

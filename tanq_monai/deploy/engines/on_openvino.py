@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tanq_monai.deploy.engines.refusal import refusal
 from tanq_monai.errors import InputError
 
 
@@ -34,17 +35,25 @@ class OpenVino:
             "ENABLE_CPU_PINNING": False,  # which would make programs beside it wait
             "NUM_STREAMS": 1,
         }
+        self.where: str | Path = model if isinstance(model, str | Path) else "model"
         self.model = self._read(model) if isinstance(model, str | Path) else model
         self.sizes: dict[str, tuple[int, ...]] = {}
 
     def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """The output; see :class:`tanq_monai.deploy.engines.opening.Engine`."""
+        """The output; see :class:`tanq_monai.deploy.engines.opening.Engine`.
+
+        Raises:
+            InputError: when the network takes no such inputs.
+        """
         sizes = {name: array.shape for name, array in inputs.items()}
-        if sizes != self.sizes:
-            self.model.reshape({name: list(shape) for name, shape in sizes.items()})
-            self.request = self.core.compile_model(self.model, "CPU", self.settings).create_infer_request()
-            self.sizes = sizes
-        output: NDArray[np.float32] = self.request.infer(dict(inputs))[0]
+        try:
+            if sizes != self.sizes:
+                self.model.reshape({name: list(shape) for name, shape in sizes.items()})
+                self.request = self.core.compile_model(self.model, "CPU", self.settings).create_infer_request()
+                self.sizes = sizes
+            output: NDArray[np.float32] = self.request.infer(dict(inputs))[0]
+        except RuntimeError as error:
+            raise refusal(self.where, inputs, error) from error
         return output
 
     def _read(self, model_file: str | Path) -> Any:

@@ -1,11 +1,11 @@
 """What an ONNX file says of itself, read without any engine."""
 
 import io
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tanq_monai.choices.documents import parse_json
 from tanq_monai.choices.kinds import Entries, Items, Kind, Misfit, Number, Text, Whole
 from tanq_monai.choices.table import CHOICES
 from tanq_monai.errors import InputError
@@ -48,7 +48,7 @@ def read_properties(model_file: str | Path) -> dict[str, Any]:
         with path.open("rb") as file:
             entries = [dict(_contents(io.BytesIO(entry))) for number, entry in _contents(file) if number == _METADATA]
         texts = {entry[_KEY].decode(): entry[_VALUE].decode() for entry in entries}
-        properties = {name: json.loads(text) for name, text in texts.items()} if "task" in texts else {}
+        properties = {name: parse_json(text) for name, text in texts.items()} if "task" in texts else {}
     except (OSError, ValueError, LookupError, RecursionError) as error:
         raise InputError(path, f"cannot be opened ({error})", "export it again") from error
     task = properties.get("task")

@@ -23,6 +23,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_file, check_renewable
 from tanq_monai.precision import asked
 from tanq_monai.scans.labels import read_labels
+from tanq_monai.scans.naming import ENDINGS, stem
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.structures import REGIONS, Structures
 
@@ -62,7 +63,7 @@ def run(
         InputError: for files or choices that cannot be used.
     """
     image, output = Path(image), Path(output)
-    if not output.name.endswith((".nii", ".nii.gz")):
+    if not output.name.endswith(ENDINGS) or not stem(output):
         raise InputError(output, "is no name of a NIfTI file", "let it end in .nii.gz")
     check_output_file(output, model, image, label)
     check_renewable([output])

@@ -1,10 +1,10 @@
 """``model_info.json``: which bundles of which versions a zoo has, and the SHA-256 of every file of them."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tanq_monai.choices.documents import parse_json
 from tanq_monai.deploy.zoo.source import INDEX, Zoo
 from tanq_monai.errors import InputError
 
@@ -68,9 +68,10 @@ def as_numbers(version: str) -> tuple[int, ...]:
 
 def _read(zoo: Zoo) -> list[Entry]:
     """All entries; other zoos' without sizes and SHA-256 are refused, since nothing could be checked."""
+    text = zoo.read_index()
     try:
-        content = json.loads(zoo.read_index())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise InputError(zoo.place(INDEX), "is no JSON", _OTHER_ZOO) from error
     if not isinstance(content, dict):
         raise InputError(zoo.place(INDEX), "is no list of bundles", _OTHER_ZOO)

@@ -1,12 +1,12 @@
 """Does what is installed here suffice for a bundle?"""
 
-import json
 import re
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tanq_monai.choices.documents import parse_json
 from tanq_monai.deploy.zoo.index import as_numbers
 from tanq_monai.errors import InputError
 
@@ -22,7 +22,7 @@ def read_metadata(folder: Path) -> dict[str, Any]:
         InputError: when it is no JSON object.
     """
     try:
-        content = json.loads((folder / METADATA).read_text(encoding="utf-8"))
+        content = parse_json((folder / METADATA).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(folder / METADATA, "cannot be read", "give a whole bundle") from error
     if not isinstance(content, dict):

@@ -10,8 +10,20 @@ from tanq_monai.phantom.check.labels import VALUES
 from tanq_monai.phantom.check.measure import Scan
 from tanq_monai.phantom.check.published import LONDON_HRT2
 from tanq_monai.phantom.dataset.cases import WITHHELD
+from tanq_monai.scans.contents import left_out
+from tanq_monai.scans.dicom import is_dicom
 from tanq_monai.scans.labels import read_labels
-from tanq_monai.scans.naming import CONTRASTS, ENDING, ENDINGS, LABEL, case_of, contrast_of, is_nifti, suffix_of
+from tanq_monai.scans.naming import (
+    CONTRASTS,
+    ENDING,
+    ENDINGS,
+    LABEL,
+    TARGET_DOMAIN,
+    case_of,
+    contrast_of,
+    is_nifti,
+    suffix_of,
+)
 from tanq_monai.scans.volume import read_volume
 
 _SITE = re.compile(r"_(ldn|etz|ukm)_")
@@ -70,6 +82,17 @@ def find_scans(folder: str | Path) -> list[ScanFile]:
         endings = ", ".join(f"*_{suffix}{ENDING}" for suffixes in CONTRASTS.values() for suffix in suffixes)
         raise InputError(root, f"holds no scan named {endings}", "rename your scans so")
     return files
+
+
+def unread_files(folder: str | Path) -> list[InputError]:
+    """A mistake for what looks like a scan or label below a folder and is none to :func:`find_scans`."""
+    paths = sorted(Path(folder).rglob("*"))
+    series = sorted({path.parent for path in paths if is_dicom(path)})
+    remedy = "convert it to NIfTI, or take it away"
+    return [
+        *left_out(paths, TARGET_DOMAIN[0]),
+        *(InputError(one, "holds DICOM, not measured", remedy) for one in series),
+    ]
 
 
 def _site(name: str) -> str:

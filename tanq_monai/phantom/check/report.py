@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import check_renewable, renewing
+from tanq_monai.files import check_renewable, renewing, write_text
 from tanq_monai.phantom.check.measure import Measurement
 from tanq_monai.phantom.check.population import FEWEST_FOR_MEDIAN, TOLERANCE, Row, geometry_rows, ratio_rows, scan_rows
 from tanq_monai.phantom.check.published import LONDON_HRT2
@@ -87,7 +87,7 @@ class Report:
         names = sorted({name for m in self.measurements for name in m.figures})
         with (
             renewing(Path(folder) / _TABLE) as path,
-            path.open("w", newline="", encoding="utf-8") as file,
+            path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file,
         ):
             writer = csv.writer(file)
             writer.writerow(["name", "scans", "sequence", "side", *names])
@@ -96,7 +96,7 @@ class Report:
                 cells = ("" if np.isnan(value) else f"{value:.6g}" for value in values)
                 writer.writerow([m.name, m.group, m.sequence, m.side or "", *cells])
         with renewing(Path(folder) / _PAGE) as path:
-            path.write_text(self.markdown(), encoding="utf-8")
+            write_text(self.markdown(), path)
 
 
 def make_folder(folder: str | Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tanq_monai.errors import InputError
 from tanq_monai.phantom.anatomy.patient import draw_patient
-from tanq_monai.phantom.check.folder import ScanFile, find_scans
+from tanq_monai.phantom.check.folder import ScanFile, find_scans, unread_files
 from tanq_monai.phantom.check.measure import Measurement, Scan, measure
 from tanq_monai.phantom.check.report import Report
 from tanq_monai.phantom.parallel import check_settings, in_threads
@@ -46,7 +46,7 @@ def check_phantom(num_patients: int, seed: int, size: str, workers: int | None =
 
 
 def check_folder(folder: str | Path, workers: int | None = None) -> Report:
-    """Measure every scan of a folder; its ``unreadable`` holds an error for each file that could not be measured.
+    """Measure every scan of a folder; its ``unreadable`` holds an error for each file that was not measured.
 
     Args:
         folder: with the files that :func:`find_scans` finds.
@@ -63,7 +63,7 @@ def check_folder(folder: str | Path, workers: int | None = None) -> Report:
         measurements=measurements,
         is_phantom=False,
         whole_scans=True,
-        unreadable=tuple(result for result in results if isinstance(result, InputError)),
+        unreadable=(*unread_files(folder), *(result for result in results if isinstance(result, InputError))),
     )
 
 

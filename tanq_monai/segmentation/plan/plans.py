@@ -5,7 +5,6 @@ in its checkpoints: ``trained_configuration``, which of the configurations the w
 ``inference_allowed_mirroring_axes``.
 """
 
-import json
 import math
 import re
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from torch import nn
 
+from tanq_monai.choices.documents import parse_json
 from tanq_monai.choices.kinds import Entries, Flag, Items, Kind, Misfit, Number, Text, Whole
 from tanq_monai.errors import InputError
 from tanq_monai.scans.grid import STORED
@@ -214,7 +214,7 @@ def read_json(path: str | Path) -> Json:
         InputError: when the file is missing, no JSON, or holds no object.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_json(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(path, *_NO_MODEL) from error
     except (OSError, ValueError, RecursionError) as error:

@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import renewing
+from tanq_monai.files import renewing, write_text
 from tanq_monai.metrics.dice import dice
 from tanq_monai.scans.folder import Case
 from tanq_monai.scans.labels import read_labels
@@ -79,7 +79,7 @@ class CaseWeights:
         weights = self.scores.drop_duplicates("case")[["case", "weight"]]
         for name, table in (("feedback.csv", self.scores), ("weights.csv", weights)):
             with renewing(Path(output_dir) / name) as temporary:
-                table.to_csv(temporary, index=False, float_format="%.6f")
+                write_text(table.to_csv(index=False, float_format="%.6f"), temporary)
 
 
 def score_translations(

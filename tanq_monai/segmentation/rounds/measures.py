@@ -7,8 +7,9 @@ import pandas as pd
 
 from tanq_monai.errors import InputError
 from tanq_monai.metrics.dice import dice
+from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.labels import read_labels, read_share
-from tanq_monai.scans.naming import CONFIDENCE_ENDING, LABEL_ENDING
+from tanq_monai.scans.naming import CONFIDENCE_ENDING, LABEL_ENDING, case_of
 from tanq_monai.structures import Structures
 
 
@@ -34,7 +35,8 @@ def measure_round(
     paths = sorted(predictions.glob(f"*{LABEL_ENDING}"))
     if not paths:
         raise InputError(predictions, f"holds no *{LABEL_ENDING}", "start the round again")
-    rows = pd.DataFrame([row for path in paths for row in _rows(path, last, truth, structures)])
+    truths = None if truth is None else LabelFiles(truth)
+    rows = pd.DataFrame([row for path in paths for row in _rows(path, last, truths, structures)])
     groups = rows.groupby("structure", sort=False)
     return pd.DataFrame(
         {
@@ -48,15 +50,14 @@ def measure_round(
 
 
 def _rows(
-    path: Path, last: Path | None, truth: str | Path | None, structures: Structures
+    path: Path, last: Path | None, truths: LabelFiles | None, structures: Structures
 ) -> list[dict[str, str | float]]:
     known = structures.values()
     labels, grid = read_labels(path, known)
     before = None if last is None else read_labels(last / path.name, known, grid, "the label of this round").labels
-    true_file = None if truth is None else Path(truth) / path.name
-    true = None
-    if true_file is not None and true_file.exists():
-        true = read_labels(true_file, known, grid, "the label of this round").labels
+    true, case = None, case_of(path)
+    if truths is not None and case in truths.cases:
+        true = read_labels(truths.of(case), known, grid, "the label of this round").labels
     confidence = read_share(path.with_name(path.name.replace(LABEL_ENDING, CONFIDENCE_ENDING)), grid, path.name)
     voxel_mm3 = float(abs(np.linalg.det(grid.affine[:3, :3])))
     rows: list[dict[str, str | float]] = []

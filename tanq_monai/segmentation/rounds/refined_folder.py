@@ -11,7 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import check_output_dir, check_renewable, renewing
+from tanq_monai.files import check_output_dir, check_renewable, renewing, write_text
 from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.labels import read_labels, read_share
 from tanq_monai.scans.naming import AGREEMENT_ENDING, CONFIDENCE_ENDING, LABEL_ENDING
@@ -22,7 +22,7 @@ from tanq_monai.segmentation.rounds.refinement_worth import Worth, worth_of_case
 from tanq_monai.structures import STRUCTURES, Roles, Structures
 
 TABLE, WORTH = "refinement.csv", "refinement_worth.csv"
-_STAGE = ".refining"
+_STAGE, _OWN = ".refining", ".of-a-refinement"  # the folder of a run, and what tells it from others
 
 
 def refine_folder(
@@ -51,12 +51,14 @@ def refine_folder(
     """
     roles = structures.roles()
     cases = _find_cases(Path(prediction_dir), needs_uncertainty=rules is not None)
-    output = check_output_dir(output_dir)
-    earlier = _earlier_cases(Path(prediction_dir), output)
-    stage = output / _STAGE
-    shutil.rmtree(stage, ignore_errors=True)
+    truths = None if truth_dir is None else LabelFiles(truth_dir)
+    if truths is not None:
+        truths.raise_problems()
+    output = check_output_dir(output_dir, prediction_dir)
+    earlier = _earlier_cases(output)
+    stage = _make_stage(output)
     try:
-        rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, roles, truth_dir)
+        rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, roles, truths)
         report = RefinementReport(
             pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(RefinedStructure)]),
             pd.DataFrame([asdict(row) for row in worths]) if worths else None,
@@ -71,6 +73,7 @@ def _find_cases(folder: Path, needs_uncertainty: bool) -> list[str]:
     if not folder.is_dir():
         raise InputError(folder, "is not a folder", "give the folder that holds the predictions")
     files = LabelFiles(folder)
+    files.raise_problems()
     labels = [files.of(case) for case in sorted(files.cases)]
     foreign = [path for path in labels if not path.name.endswith(LABEL_ENDING)]
     if foreign:
@@ -88,15 +91,26 @@ def _find_cases(folder: Path, needs_uncertainty: bool) -> list[str]:
     return cases
 
 
-def _earlier_cases(predictions: Path, output: Path) -> set[str]:
+def _make_stage(output: Path) -> Path:
+    """A new folder for the labels until all are there, in place of one that a killed run left; of nobody else's."""
+    stage = output / _STAGE
+    if stage.exists() and not (stage / _OWN).is_file():
+        raise InputError(stage, "is there already, and no refinement made it", "take it away, or choose another folder")
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    (stage / _OWN).touch()
+    return stage
+
+
+def _earlier_cases(output: Path) -> set[str]:
     """Cases of an earlier refinement in ``output``; raises where there are labels from elsewhere."""
     remedy = "choose another output_dir"
-    if predictions.resolve() == output.resolve():
-        raise InputError(output, "holds the predictions themselves", remedy)
     table = output / TABLE
     check_renewable([table, output / WORTH])
+    earlier: set[str] = set()
     try:
-        earlier = set(pd.read_csv(table, dtype=str)["case"]) if table.is_file() else set()
+        if table.is_file():
+            earlier = set(pd.read_csv(table, dtype=str, encoding_errors="surrogateescape")["case"])
     except (ValueError, KeyError) as error:
         raise InputError(table, "is no table of a refinement", remedy) from error
     strangers = sorted({path.name.removesuffix(LABEL_ENDING) for path in output.glob(f"*{LABEL_ENDING}")} - earlier)
@@ -113,7 +127,7 @@ def _refine_cases(
     rules: RefinementRules | None,
     structures: Structures,
     roles: Roles,
-    truth_dir: str | Path | None,
+    truths: LabelFiles | None,
 ) -> tuple[list[RefinedStructure], list[Worth]]:
     """Labels of the accepted cases to ``stage``, and the rows of both tables."""
     rows: list[RefinedStructure] = []
@@ -124,15 +138,14 @@ def _refine_cases(
             if rules is None:
                 prediction, done = _read_plain(folder, case, structures)
             else:
-                prediction = _read(folder, case, [*structures.values(), roles.ignore])
+                prediction = _read(folder, case, structures.values())
                 done = refine(prediction, rules, roles)
             rows += _rows(case, prediction, done, structures)
-            worths += _worth(case, prediction, done, structures, roles, truth_dir)
+            worths += _worth(case, prediction, done, structures, roles, truths)
         except InputError as mistake:
             mistakes.append(mistake)
             continue
         if not done.reasons:
-            stage.mkdir(exist_ok=True)
             nib.save(prediction.grid.image(done.labels), stage / f"{case}{LABEL_ENDING}")
     if mistakes:
         raise InputErrors(mistakes)
@@ -182,12 +195,11 @@ def _worth(
     done: Refinement,
     structures: Structures,
     roles: Roles,
-    truth_dir: str | Path | None,
+    truths: LabelFiles | None,
 ) -> list[Worth]:
-    path = Path(truth_dir or "") / f"{case}{LABEL_ENDING}"
-    if truth_dir is None or not path.is_file():
+    if truths is None or case not in truths.cases:
         return []
-    truth = read_labels(path, structures.values(), prediction.grid, "its prediction")
+    truth = read_labels(truths.of(case), structures.values(), prediction.grid, "its prediction")
     ignored = done.labels == roles.ignore
     verdict = WAITS if done.reasons else ACCEPTED
     return [
@@ -213,4 +225,4 @@ def _publish(report: RefinementReport, stage: Path, output: Path, earlier: set[s
 
 def _write_csv(table: pd.DataFrame, path: Path) -> None:
     with renewing(path) as temporary:
-        temporary.write_text(table.to_csv(index=False, float_format="%.6f"), encoding="utf-8")
+        write_text(table.to_csv(index=False, float_format="%.6f"), temporary)

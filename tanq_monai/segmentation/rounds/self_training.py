@@ -14,6 +14,7 @@ import pandas as pd
 
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir, renewing, write_json
+from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.naming import LABEL_ENDING, SOURCE, TARGET_DOMAIN
 from tanq_monai.segmentation.inference.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.plan.plans import check_same_labels
@@ -132,8 +133,8 @@ class SelfTraining:
     ) -> None:
         if rounds < 0:
             raise InputError("rounds", f"is {rounds}", "choose 0 (no self-training) or more")
-        if data.truth is not None and not Path(data.truth).is_dir():
-            raise InputError(f"truth_dir {data.truth}", "is not a folder", "give the folder of the labels, or none")
+        if data.truth is not None:
+            LabelFiles(data.truth).raise_problems()
         self.data = Data(**{name: path and Path(path).resolve() for name, path in vars(data).items()})
         self.root = Path(output_dir).resolve()
         self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tanq_monai.errors import InputError
-from tanq_monai.weights import UNREADABLE, check_finite
+from tanq_monai.weights import UNREADABLE, check_finite, read_saved
 
 # nnU-Net keeps its curves as NumPy scalars, which torch does not read by itself. Older files name NumPy's old module.
 _SCALAR = np.float64(0).__reduce__()[0]
@@ -32,7 +32,7 @@ def read_checkpoint(path: str | Path, device: torch.device | str = "cpu") -> dic
         raise InputError(path, "is missing", "train first, or give a folder of nnU-Net's results")
     try:
         with torch.serialization.safe_globals(_SAFE):
-            checkpoint = torch.load(path, map_location=device, weights_only=True)
+            checkpoint = read_saved(path, device)
     except UNREADABLE as error:
         raise InputError(path, "cannot be read as a checkpoint", "copy it again, or train it anew") from error
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(WEIGHTS), dict) or EPOCH not in checkpoint:

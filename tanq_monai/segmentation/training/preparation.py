@@ -18,7 +18,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from tanq_monai.errors import InputError, InputErrors, deaf_children
 from tanq_monai.files import file_stamps, write_json
-from tanq_monai.scans.grid import STORED
+from tanq_monai.scans.grid import STORED, in_scanner
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import CHANNEL, ENDING
 from tanq_monai.scans.raw_dataset import DESCRIPTION, IMAGES, LABELS, describe_dataset, identifier
@@ -128,9 +128,11 @@ def write_raw_dataset(
     """
     shutil.rmtree(folder, ignore_errors=True)
     ignore = any(case.get("ignore") for case in cases)
-    known, present, dataset, problems = structures.numbered(ignore), set(), {}, []
+    structures.numbered()
+    present, dataset, problems = set(), {}, []
     for case in cases:
         try:
+            known = structures.numbered(case.get("ignore", False))  # true labels ignore nothing
             dataset[identifier(case)], found = _write_case(case, folder, known, orientation)
             present |= found
         except InputError as problem:
@@ -212,14 +214,15 @@ def _write_case(case: Case, folder: Path, known: Collection[int], orientation: s
     volume = read_volume(path)
     labels = read_labels(case["label"], known, volume.grid, "its image").labels
     turned, grid = volume.grid.turned(labels, orientation)
+    is_read_alike = np.allclose(grid.pixdim, grid.spacing, rtol=1e-3)
     label = f"{LABELS}/{name}{ENDING}"
-    grid.save(turned, folder / label)
-    as_stored = path.name.endswith(ENDING) and grid is volume.grid
-    if as_stored and np.allclose(grid.pixdim, grid.spacing, rtol=1e-3):
+    if path.name.endswith(ENDING) and grid is volume.grid and is_read_alike:
         image = str(path.resolve())
     else:
         image = f"{IMAGES}/{name}_{CHANNEL}{ENDING}"
+        grid = in_scanner(grid.shape, grid.affine)  # whose only edges are those of the affine
         grid.save(volume.grid.turned(volume.voxels, orientation)[0].astype(np.float32), folder / image)
+    grid.save(turned, folder / label)
     return (image, label), set(np.unique(labels).tolist())
 
 

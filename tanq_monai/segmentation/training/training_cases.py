@@ -108,7 +108,7 @@ def fine_tuning_dir(parent: str | Path, cases: Sequence[Mapping[str, Any]], mode
 
 def _read_weights(path: Path) -> dict[str, float]:
     try:
-        table = pd.read_csv(path, dtype={"case": str})
+        table = pd.read_csv(path, dtype={"case": str}, encoding_errors="surrogateescape")
         weights = dict(zip(table["case"], table["weight"].astype(float), strict=True))
     except FileNotFoundError as error:
         raise InputError(path, "does not exist", "make it with configs/feedback.yaml") from error

@@ -1,0 +1,93 @@
+"""What lies in a folder: the scans in it, and what looks like one and is not taken, which is told file by file."""
+
+from collections.abc import Collection, Iterable
+from itertools import chain
+from pathlib import Path
+
+from tanq_monai.errors import InputError
+from tanq_monai.files import is_written
+from tanq_monai.scans.dicom import is_dicom
+from tanq_monai.scans.naming import CHANNEL, ENDING, KNOWN, LABEL, is_nifti, suffix_of
+from tanq_monai.scans.raw_dataset import IMAGES, image_paths, is_raw_dataset
+
+# Of images that nothing here reads.
+_UNREAD = (
+    *(".hdr", ".hdr.gz", ".img", ".img.gz", ".mgh", ".mgz", ".mha", ".mhd", ".mnc", ".nhdr", ".nrrd"),
+    *(".nii.bz2", ".nii.xz", ".nii.zip", ".nii.zst"),
+)
+_LABEL_WORDS = ("gt", "labels", "mask", "seg", "segmentation")  # by which others call labels
+
+
+def files_in(folder: Path) -> list[Path]:
+    """What lies in a folder, without hidden files.
+
+    Raises:
+        InputError: when it is no folder, or may not be read.
+    """
+    if not folder.is_dir():
+        raise InputError(folder, "is not a folder", "give the folder that holds the files")
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(folder, f"cannot be listed ({error.strerror})", "ask its owner") from error
+
+
+def images_in(folder: Path, suffixes: Collection[str]) -> tuple[list[Path], list[InputError]]:
+    """Files and folders of the scans in a folder, and a mistake for all else that looks like one.
+
+    Args:
+        folder: of files and series, of one series, or of nnU-Net's raw data set.
+        suffixes: of the images' names, the usual one first.
+
+    Raises:
+        InputError: when it is no folder, may not be read, or mixes a series with NIfTI files that no run wrote.
+    """
+    paths = files_in(folder)
+    if is_raw_dataset(folder):
+        return image_paths(folder), left_out(files_in(folder / IMAGES), CHANNEL, (CHANNEL,))
+    niftis = [path for path in paths if is_nifti(path)]
+    if _is_series(folder):
+        if not all(map(is_written, niftis)):
+            raise InputError(folder, "holds a DICOM series beside NIfTI files", "give the series a folder of its own")
+        return [folder], []
+    images = [path for path in niftis if suffix_of(path) in suffixes]
+    mistakes = left_out(paths, next(iter(suffixes)))
+    for path in filter(Path.is_dir, paths):
+        try:
+            if _is_series(path):
+                images.append(path)
+            elif _holds_scans(path, suffixes):
+                remedy = "give that folder, or put them beside the others"
+                mistakes.append(InputError(path, f"holds scans, which are not looked for below {folder}", remedy))
+        except InputError as error:
+            mistakes.append(error)
+    return images, mistakes
+
+
+def left_out(paths: Iterable[Path], usual: str, known: Collection[str] = KNOWN) -> list[InputError]:
+    """A mistake for every file that looks like an image and is not read: by its ending, or by its name.
+
+    Args:
+        paths: that lie in a folder.
+        usual: suffix of the files that are looked for.
+        known: suffixes of the layout.
+    """
+    mistakes = []
+    for path in paths:
+        if path.name.lower().endswith(_UNREAD) and not path.name.startswith("."):
+            mistakes.append(InputError(path, "is no kind of image that is read here", f"store it as {ENDING}"))
+        elif is_nifti(path) and suffix_of(path) not in known:
+            suffix = suffix_of(path).lower()
+            meant = next((one for one in known if one.lower() == suffix), LABEL if suffix in _LABEL_WORDS else usual)
+            mistakes.append(InputError(path, "its name is outside the layout", f"call it CASE_{meant}{ENDING}"))
+    return mistakes
+
+
+def _is_series(folder: Path) -> bool:
+    return any(is_dicom(path) for path in files_in(folder) if not is_nifti(path))
+
+
+def _holds_scans(folder: Path, suffixes: Collection[str]) -> bool:
+    """Whether scans, or slices of one, lie in a folder, perhaps as study/series/slice."""
+    below = chain.from_iterable(folder.glob(depth) for depth in ("*", "*/*", "*/*/*"))
+    return any(suffix_of(path) in suffixes if is_nifti(path) else is_dicom(path) for path in below)
