@@ -41,7 +41,12 @@ def _translations(root: Path) -> list[Picture]:
 
 
 def _segmentations(root: Path) -> list[Picture]:
-    folders = {"no adaptation": "no_adaptation", "self-training": "labels", "supervised bound": "supervised"}
+    folders = {
+        "shipped weights": "shipped",
+        "no adaptation": "no_adaptation",
+        "self-training": "labels",
+        "supervised bound": "supervised",
+    }
     pictures = []
     for scan in _spread(sorted((root / "data/validation").glob(f"*{ENDING}"))):
         name = f"{case_of(scan)}{LABEL_ENDING}"

@@ -11,11 +11,12 @@ import pandas as pd
 import torch
 
 from tanq_monai.adaptation import SEGMENTER, Adaptation, Scans
-from tanq_monai.adaptation.settings import Settings, demo_settings
+from tanq_monai.adaptation.settings import SHIPPED, Settings, demo_settings
 from tanq_monai.demo.album import draw_album
 from tanq_monai.demo.report import (
     NO_ADAPTATION,
     SELF_TRAINED,
+    SHIPPED_AS_THEY_ARE,
     SUPERVISED_BOUND,
     TRANSLATED,
     gap_closed,
@@ -26,6 +27,7 @@ from tanq_monai.steps import Step, StepRunner, bundle_step
 
 # Folder of the labels of the test scans, by the segmenter's title; the scores lie beside it.
 LABELS = {
+    SHIPPED_AS_THEY_ARE: "shipped",
     NO_ADAPTATION: "no_adaptation",
     TRANSLATED: "translated_only",
     SELF_TRAINED: "labels",
@@ -88,7 +90,9 @@ def demo_steps(root: Path, settings: Settings, seed: int) -> dict[str, list[Step
     line = Adaptation(scans, root, settings, seed, truth / "validation", truth / "training_target")
     *before, self_training, segment, score, report = line.steps()
     first_round = root / "self_training" / "round_0" / "models"
+    shipped = line.segmentation("segment_shipped", Path(SHIPPED), root / LABELS[SHIPPED_AS_THEY_ARE])
     return {
+        SHIPPED_AS_THEY_ARE: list(shipped),
         NO_ADAPTATION: plain_segmenter(line, "no_adaptation", scans.source, scans.source),
         # Round 0 of self-training is the segmenter of the translations alone.
         TRANSLATED: [

@@ -171,7 +171,7 @@ def test_a_crop_of_the_translators_fits_into_their_slices(steps):
 
 
 def test_every_step_reads_what_a_step_before_it_wrote(tmp_path):
-    written = {tmp_path / "data"}
+    written = {tmp_path / "data", BUNDLES}
     read = {
         "dataset_dir",
         "prediction_dir",
