@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from bundle_workflow import BUNDLES, workflow
-from shared_data import shared_data
+from shared_data import shared_data_folder
 from ship_weights import METRICS
 from zero_shot import far_volume
 
@@ -81,7 +81,7 @@ def test_the_segmenter_finds_both_structures_in_a_patient_of_each_site_it_has_no
 @pytest.mark.slow
 def test_on_a_head_that_no_phantom_drew_it_finds_both_structures_and_no_vs_far_from_them(tmp_path):
     """One scan, low bars: what the weights reach is measured by scripts/zero_shot.py."""
-    data, name = shared_data("real_head_hrt2"), "crossmoda2022_etz_106"
+    data, name = shared_data_folder("real_head_hrt2"), "crossmoda2022_etz_106"
     shutil.copy(data / "images" / f"{name}_hrT2.nii.gz", tmp_path)
     (found,) = segment(tmp_path, tmp_path / "labels").values()
     truth = nib.load(data / "labels" / f"{name}_Label.nii.gz")
