@@ -18,7 +18,7 @@ from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import replacing, write_json
 from tanq_monai.steps import BUNDLES
 
-MODEL = Path("segmenter") / "models" / "2d_fold_all"
+MODEL = Path("self_training") / "round_1" / "models" / "2d_fold_all"
 FILES = {  # of OUT, by bundle and place in it
     "tanq_translation": {
         "models/model.pt": Path("tanq") / "models" / "model.pt",
@@ -27,8 +27,7 @@ FILES = {  # of OUT, by bundle and place in it
     },
     "vs_cochlea_seg": {
         **{f"models/{name}": MODEL / name for name in ("model.pt", "plans.json", "dataset.json")},
-        "docs/evaluation.csv": Path("data_scores") / "summary.csv",
-        "docs/evaluation_left_out.csv": Path("left_out_scores") / "summary.csv",
+        "docs/evaluation.csv": Path("scores") / "summary.csv",
     },
 }
 

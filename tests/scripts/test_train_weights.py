@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from ast import literal_eval
 from itertools import pairwise
 
 import pandas as pd
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from bundle_workflow import BUNDLES
 from ship_weights import FILES, METRICS, ship_weights
-from train_weights import segmenter_steps, translator_steps
+from train_weights import weights_steps
 
 from tanq_monai.errors import InputError
 
@@ -20,15 +21,10 @@ def options_of(step):
     return {name[2:]: value for name, value in pairwise(step.arguments) if name.startswith("--")}
 
 
-def steps(root):
-    return [*translator_steps(root, "small", 0), *segmenter_steps(root, "small", 0, 200)]
-
-
 def test_every_choice_of_the_commands_is_one_of_its_config(tmp_path):
-    phantoms = [step for step in steps(tmp_path) if step.arguments[:3] == ("-m", "tanq_monai", "phantom")]
-    bundle_steps = [step for step in steps(tmp_path) if step not in phantoms]
-    assert [step.name for step in phantoms] == ["data", "hospitals", "left_out"]
-    assert len(bundle_steps) == 6
+    phantom, *bundle_steps = weights_steps(tmp_path, "small", seed=0)
+    assert phantom.arguments[:3] == ("-m", "tanq_monai", "phantom")
+    assert len(bundle_steps) == 5
     for step in bundle_steps:
         options = options_of(step)
         config = yaml.safe_load((step.folder / options["config_file"]).read_text())
@@ -40,20 +36,12 @@ def test_every_choice_of_the_commands_is_one_of_its_config(tmp_path):
 
 def test_the_commands_write_what_is_shipped(tmp_path):
     """Where the trainings and the scores go is where shipping looks for them."""
-    options = {step.name: options_of(step) for step in steps(tmp_path)}
-    folders = [
-        options[name]["output_dir"] for name in ("train_tanq", "train_segmenter", "score_data", "score_left_out")
-    ]
+    options = {step.name: options_of(step) for step in weights_steps(tmp_path, "small", seed=0)}
+    folders = [options[name]["output_dir"] for name in ("train_tanq", "train_self_training", "score")]
     sources = [path for files in FILES.values() for path in files.values()]
     assert all(any((tmp_path / source).is_relative_to(folder) for folder in folders) for source in sources)
-    for name in ("segment_data", "segment_left_out"):
-        assert options[name]["model_dir"] == str((tmp_path / FILES["vs_cochlea_seg"]["models/model.pt"]).parent)
-
-
-def test_the_vendor_whose_scans_are_scored_is_not_trained_on(tmp_path):
-    phantoms = {step.name: step.arguments for step in steps(tmp_path)}
-    assert "--protocols=hospitals" in phantoms["hospitals"]
-    assert "--protocols=left_out" in phantoms["left_out"]
+    assert literal_eval(options["train_self_training"]["rounds"]) == 1
+    assert options["segment"]["model_dir"] == str((tmp_path / FILES["vs_cochlea_seg"]["models/model.pt"]).parent)
 
 
 @pytest.fixture

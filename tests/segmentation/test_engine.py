@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from tanq_monai.segmentation.training.engine import NnUNetEngine
+from tanq_monai.segmentation.training.engine import NnUNetEngine, plain_state
 
 BATCH = {"data": torch.tensor([[3.0, 0.0, 4.0]]), "target": torch.zeros(1)}  # gradient of the sum: norm 5
 
@@ -50,3 +50,19 @@ def test_a_finished_run_leaves_its_model_folder_and_final_checkpoint_only(tmp_pa
     assert [p.name for p in (tmp_path / "results" / "fold_all").iterdir()] == ["checkpoint_final.pth"]
     plans = json.loads((tmp_path / "models" / "plans.json").read_text())
     assert plans == {"trained_configuration": "2d", "inference_allowed_mirroring_axes": [0, 1]}
+
+
+def test_weights_of_two_names_are_written_once_also_where_their_axes_were_turned_for_the_processor(tmp_path):
+    """nnU-Net's blocks name every layer twice."""
+    conv = torch.nn.Conv2d(8, 16, 3)
+    network = torch.nn.ModuleDict({"conv": conv, "again": torch.nn.Sequential(conv)}).to(
+        memory_format=torch.channels_last
+    )
+    assert not network["conv"].weight.is_contiguous()
+    torch.save(plain_state(network), tmp_path / "model.pt")
+    written = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert written.keys() == network.state_dict().keys()
+    assert written["conv.weight"].is_contiguous()
+    assert torch.equal(written["again.0.weight"], conv.weight)
+    assert written["conv.weight"].data_ptr() == written["again.0.weight"].data_ptr()
+    assert (tmp_path / "model.pt").stat().st_size < 4 * sum(p.numel() for p in conv.parameters()) + 3000

@@ -109,6 +109,7 @@ def test_agreement_is_the_share_of_members_that_voted_for_the_label_that_won(pre
             dataset_dir=str(scan),
             model_dir=str(models / name),
             output_dir=str(tmp_path / name),
+            ears_first=False,
             device="cpu",
         )
         flow.run()
@@ -149,6 +150,7 @@ def test_a_lone_model_is_an_ensemble_of_one_that_agrees_with_itself(models, scan
         dataset_dir=str(scan),
         model_dir=str(model),
         output_dir=str(tmp_path / "plain"),
+        ears_first=False,
         device="cpu",
     ).run()
     assert (read(tmp_path / "one", "Label") == read(tmp_path / "plain", "Label")).mean() >= 0.9999

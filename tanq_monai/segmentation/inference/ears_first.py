@@ -5,11 +5,10 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 from monai.transforms import MapTransform
-from monai.utils import ImageMetaKey
+from monai.utils import ImageMetaKey, convert_to_dst_type
 
 from tanq_monai.anatomy.ears_first import EarsFirst
 from tanq_monai.structures import Structures
@@ -41,5 +40,5 @@ class EarsFirstd(MapTransform):  # type: ignore[misc]
             kept, doubt = self.ears_first(np.asarray(label[0].cpu()), np.asarray(label.affine, dtype=float))
             if doubt:
                 _LOGGER.warning("%s: %s", Path(str(label.meta.get(ImageMetaKey.FILENAME_OR_OBJ, "scan"))).name, doubt)
-            item[key] = MetaTensor(torch.from_numpy(kept)[None], affine=label.affine, meta=label.meta)
+            item[key] = convert_to_dst_type(kept[None], label)[0]
         return item

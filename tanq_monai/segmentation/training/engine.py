@@ -178,10 +178,20 @@ def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:
     """Write the model folder that ``inference.yaml`` reads: weights, plan and labels."""
     network = unwrapped(nnunet.network)
     with replacing(folder / "model.pt") as temporary:  # last of the three: its presence means that all are there
-        torch.save({key: value.cpu().contiguous() for key, value in network.state_dict().items()}, temporary)
+        torch.save(plain_state(network), temporary)
         ours = {TRAINED: nnunet.configuration_name, MIRROR_AXES: nnunet.inference_allowed_mirroring_axes}
         write_json(nnunet.plans_manager.plans | ours, folder / "plans.json")
         write_json(nnunet.dataset_json, folder / "dataset.json")
+
+
+def plain_state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights in the order of their axes, whatever suits the processor; those of several names stay one tensor."""
+    plain: dict[tuple[int, torch.Size], torch.Tensor] = {}
+    state: dict[str, torch.Tensor] = network.state_dict()
+    return {
+        name: plain.setdefault((value.data_ptr(), value.shape), value.cpu().contiguous())
+        for name, value in state.items()
+    }
 
 
 def _write_nnunet_folder(nnunet: nnUNetTrainer) -> None:

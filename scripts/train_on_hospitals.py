@@ -1,0 +1,82 @@
+"""Train a segmenter for hospitals that it never saw, on virtual patients of many others, and score it.
+
+    python scripts/train_on_hospitals.py --output-dir OUT
+
+makes hrT2 of virtual patients in many hospitals, but for those of one vendor, trains a segmenter on them with exact
+labels, and scores it on scans of that vendor and of the two sites: about two hours on two cores. A run that was stopped
+goes on. What came of it, and why its weights are not shipped: docs/any_hospital.md. On scans of your own:
+`python scripts/zero_shot.py`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import fire
+
+from tanq_monai.adaptation.settings import SEGMENTER
+from tanq_monai.errors import print_mistakes_in_one_line
+from tanq_monai.files import check_output_dir
+from tanq_monai.steps import Step, StepRunner, bundle_step
+
+BUNDLE = "vs_cochlea_seg"
+NUM_SITES, NUM_LEFT_OUT = 24, 16  # scans to score on, of both sites and of the vendor that is left out
+MODEL = Path("segmenter") / "models" / "2d_fold_all"
+
+# Pixels of .7 mm hold a cochlea, and windows of 112 mm both ears; six stages see all of such a window.
+TRAINING = {
+    "configuration": "2d",
+    "max_epochs": 60,
+    "iterations_per_epoch": 100,
+    "batch_size": 4,
+    "plans_override": {
+        "spacing": [0.7, 0.7],
+        "patch_size": [160, 160],
+        "features_per_stage": [16, 32, 64, 128, 192, 256],
+    },
+}
+
+
+def train_on_hospitals(output_dir: str, seed: int = 0, num_hospitals: int = 160) -> None:
+    """Run what is left to do.
+
+    Args:
+        output_dir: gets everything.
+        seed: of the patients and of the training.
+        num_hospitals: patients to train on, each of a hospital of its own.
+    """
+    root = check_output_dir(output_dir).resolve()
+    steps = list(hospital_steps(root, seed, num_hospitals))
+    runner = StepRunner(root / "steps", len(steps), "hospitals")
+    for step in steps:
+        runner.run(step)
+
+
+def hospital_steps(root: Path, seed: int, num_hospitals: int) -> Iterator[Step]:
+    """All commands."""
+    yield _phantom("hospitals", root, seed, {"num-target": num_hospitals, "size": "varied", "protocols": "hospitals"})
+    yield _phantom("left_out", root, seed + 1, {"num-test": NUM_LEFT_OUT, "size": "varied", "protocols": "left_out"})
+    yield _phantom("sites", root, seed, {"num-test": NUM_SITES, "size": "small"})
+    hospitals = root / "hospitals"
+    folders = {
+        "dataset_dir": hospitals / "training_target",
+        "label_dir": hospitals / "withheld_labels" / "training_target",
+        "output_dir": root / "segmenter",
+    }
+    yield bundle_step("train_segmenter", BUNDLE, "train", folders | SEGMENTER | TRAINING | {"seed": seed})
+    for name in ("left_out", "sites"):
+        labels, scores = root / f"{name}_labels", root / f"{name}_scores"
+        choices = {"dataset_dir": root / name / "validation", "model_dir": root / MODEL, "output_dir": labels}
+        yield bundle_step(f"segment_{name}", BUNDLE, "inference", choices)
+        truth = root / name / "withheld_labels" / "validation"
+        scoring = {"prediction_dir": labels, "truth_dir": truth, "output_dir": scores}
+        yield bundle_step(f"score_{name}", BUNDLE, "evaluate", scoring)
+
+
+def _phantom(name: str, root: Path, seed: int, words: dict[str, object]) -> Step:
+    options = {"output-dir": root / name, "seed": seed, "num-source": 0, "num-target": 0, "num-test": 0} | words
+    return Step(name, ("-m", "tanq_monai", "phantom", *(f"--{option}={value}" for option, value in options.items())))
+
+
+if __name__ == "__main__":
+    print_mistakes_in_one_line()
+    fire.Fire(train_on_hospitals)
