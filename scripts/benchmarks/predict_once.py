@@ -28,6 +28,7 @@ def bundle(scan: Path, model: Path, output: Path, device: str, threads: int) -> 
             bundle_root=str(model),
             dataset_dir=str(scan.parent),
             output_dir=str(output),
+            ears_first=False,  # which nnU-Net does not know
             device=device,
             threads=threads,
         )
@@ -41,7 +42,14 @@ def runtime(scan: Path, model: Path, output: Path, device: str, threads: int) ->
     """The runtime without torch; ``model`` is the bundle."""
     from tanq_monai.deploy.runtime import run
 
-    return lambda: run(model / "models" / "model.onnx", scan, output / "label.nii.gz", threads=threads, provider=device)
+    return lambda: run(
+        model / "models" / "model.onnx",
+        scan,
+        output / "label.nii.gz",
+        ears_first=False,
+        threads=threads,
+        provider=device,
+    )
 
 
 def nnunets(scan: Path, model: Path, output: Path, device: str, threads: int) -> Callable[[], None]:
