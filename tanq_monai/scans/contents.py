@@ -56,7 +56,7 @@ def images_in(folder: Path, suffixes: Collection[str]) -> tuple[list[Path], list
         try:
             if _is_series(path):
                 images.append(path)
-            elif _holds_scans(path, suffixes):
+            elif _holds_scans(path, suffixes, {nifti.name for nifti in niftis}):
                 remedy = "give that folder, or put them beside the others"
                 mistakes.append(InputError(path, f"holds scans, which are not looked for below {folder}", remedy))
         except InputError as error:
@@ -87,7 +87,15 @@ def _is_series(folder: Path) -> bool:
     return any(is_dicom(path) for path in files_in(folder) if not is_nifti(path))
 
 
-def _holds_scans(folder: Path, suffixes: Collection[str]) -> bool:
-    """Whether scans, or slices of one, lie in a folder, perhaps as study/series/slice."""
+def _holds_scans(folder: Path, suffixes: Collection[str], above: Collection[str]) -> bool:
+    """Whether scans, or slices of one, lie in a folder, perhaps as study/series/slice.
+
+    What is called as a file above, as MONAI Label calls its labels, or was written by a run, belongs to those.
+    """
     below = chain.from_iterable(folder.glob(depth) for depth in ("*", "*/*", "*/*/*"))
-    return any(suffix_of(path) in suffixes if is_nifti(path) else is_dicom(path) for path in below)
+    return any(
+        suffix_of(path) in suffixes and path.name not in above and not is_written(path)
+        if is_nifti(path)
+        else is_dicom(path)
+        for path in below
+    )

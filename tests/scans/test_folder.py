@@ -5,6 +5,7 @@ import pytest
 from files import MPRAGE, THREE, scan, structures, three_classes, write_case, write_nifti, write_series
 
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.files import renewing
 from tanq_monai.scans.folder import find_images, find_labelled, problems_of, with_styles
 from tanq_monai.scans.naming import case_of, name_by_case, site_of
 from tanq_monai.scans.volume import read_volume
@@ -250,6 +251,15 @@ def test_results_and_other_files_beside_the_scans_are_passed_over(tmp_path):
     write_case(tmp_path, "a")
     for name in ("a_Confidence.nii.gz", "a_Agreement.nii.gz", "notes.txt", "table.csv"):
         (tmp_path / name).write_bytes(b"not looked into")
+    assert find_labelled(tmp_path).problems == []
+
+
+def test_what_lies_below_and_is_called_as_a_scan_or_was_written_by_a_run_belongs_to_the_scans(tmp_path):
+    """MONAI Label keeps the label of a study in labels/final, by the name of the study."""
+    write_case(tmp_path, "a")
+    write_nifti(tmp_path / "labels" / "final" / "a_ceT1.nii.gz", structures())
+    with renewing(tmp_path / "out" / "b_ceT1.nii.gz") as temporary:
+        write_nifti(temporary, scan())
     assert find_labelled(tmp_path).problems == []
 
 
