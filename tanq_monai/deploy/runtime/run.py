@@ -7,7 +7,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tanq_monai.anatomy.ears_first import EarsFirst
 from tanq_monai.deploy.engines import (
     AUTO,
     SEGMENTER_2D,
@@ -79,6 +78,10 @@ def run(
     if label is None:
         result: NDArray[Any] = segment(network, properties, scan.voxels, scan.affine)
         if ears_first:
+            from tanq_monai.anatomy.ears_first import (
+                EarsFirst,
+            )  # with what reads files, which an import need not wait for
+
             result, doubt = EarsFirst(_structures_of(properties))(result, scan.affine)
             if doubt:
                 _LOGGER.warning("%s: %s", image.name, doubt)
