@@ -115,6 +115,18 @@ def test_the_segmenter_alone_labels_as_the_bundle_does(bundles, network, tiny_ph
 
 
 @pytest.mark.slow
+def test_ears_first_without_yaml_is_told_before_the_computation(bundles, tiny_phantom, tmp_path):
+    scan = next((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
+    done = alone({"model": bundles["2d"] / "models" / "model.onnx", "image": scan, "output": tmp_path / "a.nii.gz"})
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "error: --ears-first: what is published of anatomy is written in YAML, and PyYAML is not installed; "
+        "install PyYAML, or give --ears-first false"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
 def test_the_translator_alone_translates_as_the_bundle_does(bundles, tiny_phantom, tmp_path):
     source = tiny_phantom / "training_source"
     infer(bundles["translation"], dataset_dir=str(source), output_dir=str(tmp_path / "bundle"), **CPU)

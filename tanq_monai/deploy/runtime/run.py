@@ -1,10 +1,11 @@
 """One scan in, one NIfTI file out."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tanq_monai.deploy.engines import (
@@ -73,16 +74,13 @@ def run(
         raise InputError(model, f"is for {task}", remedy)
     if style is not None and task == SEGMENTATION:
         raise InputError(model, f"is for {task}", "leave --style out")
+    judge = _ears_first(properties) if ears_first and task == SEGMENTATION else None
     network = open_engine(model, _kind(properties), Choices(engine, threads, asked(amp)), provider)
     scan = read_volume(image, contrast)
     if label is None:
         result: NDArray[Any] = segment(network, properties, scan.voxels, scan.affine)
-        if ears_first:
-            from tanq_monai.anatomy.ears_first import (
-                EarsFirst,
-            )  # with what reads files, which an import need not wait for
-
-            result, doubt = EarsFirst(_structures_of(properties))(result, scan.affine)
+        if judge is not None:
+            result, doubt = judge(result, scan.affine)
             if doubt:
                 _LOGGER.warning("%s: %s", image.name, doubt)
     else:
@@ -91,8 +89,16 @@ def run(
     scan.grid.save(result, output)
 
 
-def _structures_of(properties: Mapping[str, Any]) -> Structures:
-    return Structures({name: value for name, value in properties["classes"].items() if value})
+def _ears_first(
+    properties: Mapping[str, Any],
+) -> Callable[[NDArray[Any], NDArray[np.float64]], tuple[NDArray[Any], str]]:
+    """What :class:`tanq_monai.anatomy.ears_first.EarsFirst` does with the structures of the file."""
+    try:
+        from tanq_monai.anatomy.ears_first import EarsFirst  # which an import of this module need not wait for
+    except ImportError as error:
+        problem = "what is published of anatomy is written in YAML, and PyYAML is not installed"
+        raise InputError("--ears-first", problem, "install PyYAML, or give --ears-first false") from error
+    return EarsFirst(Structures({name: value for name, value in properties["classes"].items() if value}))
 
 
 def _kind(properties: Mapping[str, Any]) -> str:
