@@ -145,6 +145,7 @@ class Adaptation:
     def segmentation(self, name: str, models: Path, labels: Path) -> Iterator[Step]:
         """Labels of the scans to segment, and where their truth is known the scores, in a folder beside the labels."""
         choices = {"dataset_dir": self.segmented, "ensemble_dir": models, "output_dir": labels, "uncertainty": True}
+        choices["ears_first"] = self.settings.ears_first
         yield bundle_step(name, SEGMENTER, "ensemble", choices, reads=(self.segmented, models), writes=(labels,))
         if self.truth is not None:
             scores = labels.with_name(f"{labels.name}_scores")

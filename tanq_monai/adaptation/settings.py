@@ -23,6 +23,7 @@ class Settings:
         segmenter: choices of ``train.yaml`` for every segmenter.
         self_training: choices of ``self_training.yaml`` besides.
         views: of the translations; ``signal`` needs no training.
+        ears_first: of the last segmentation. After minutes of training cochleae are missed, and all would be taken away.
         phantom_size: that suits it, of :func:`tanq_monai.phantom.write_dataset`.
         phantom_scans: of a demo: ceT1 with labels, hrT2 without, test hrT2.
     """
@@ -34,6 +35,7 @@ class Settings:
     segmenter: Choices = field(default_factory=dict)
     self_training: Choices = field(default_factory=dict)
     views: tuple[str, ...] = ("tanq", "cyclegan")
+    ears_first: bool = True
     phantom_size: str = "full"
     phantom_scans: tuple[int, int, int] = (210, 210, 64)
 
@@ -91,6 +93,7 @@ SIZES = {
         },
         # Labels as they are: after minutes of training hardly one would pass as plausible.
         self_training=SELF_TRAINING | {"rounds": 1, "refinement": {"refine": False}},
+        ears_first=False,
         phantom_size="tiny",
         phantom_scans=(8, 8, 4),
     ),
@@ -108,6 +111,7 @@ SIZES = {
             "plans_override": {"patch_size": [160, 160], "features_per_stage": [16, 32, 64, 128, 128]},
         },
         self_training=SELF_TRAINING | {"rounds": 2},
+        ears_first=False,
         phantom_size="small",
         phantom_scans=(20, 20, 8),
     ),
