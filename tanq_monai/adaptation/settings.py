@@ -23,7 +23,7 @@ class Settings:
         segmenter: choices of ``train.yaml`` for every segmenter.
         self_training: choices of ``self_training.yaml`` besides.
         views: of the translations; ``signal`` needs no training.
-        ears_first: of the last segmentation. After minutes of training cochleae are missed, and all would be taken away.
+        ears_first: of the last segmentation; a training of minutes misses cochleae, and all would be taken away.
         phantom_size: that suits it, of :func:`tanq_monai.phantom.write_dataset`.
         phantom_scans: of a demo: ceT1 with labels, hrT2 without, test hrT2.
     """
