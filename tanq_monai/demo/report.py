@@ -14,7 +14,7 @@ import pandas as pd
 from tanq_monai.report.page import write_page
 from tanq_monai.structures import STRUCTURES
 
-SHIPPED_AS_THEY_ARE = "shipped weights as they are (trained on other virtual hospitals)"
+SHIPPED_AS_THEY_ARE = "shipped weights as they are (trained on other virtual patients)"
 NO_ADAPTATION = "no adaptation (trained on ceT1)"
 TRANSLATED = "translations (trained on pseudo-hrT2 of TANQ and CycleGAN)"
 SELF_TRAINED = "self-training (on both, and real hrT2 with its own labels)"
