@@ -36,6 +36,7 @@ SETTINGS = Settings(
         "plans_override": {"patch_size": [256, 256], "features_per_stage": [16, 32, 64, 128, 128, 128]},
     },
     self_training=SELF_TRAINING,
+    ears_first=False,  # what is missed and what is painted elsewhere counts
 )
 
 

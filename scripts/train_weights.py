@@ -53,7 +53,7 @@ def weights_steps(root: Path, size: str, seed: int) -> Iterator[Step]:
     yield line.translation(("tanq",))
     yield line.self_training(rounds=1, stop_agreement=2)
     model = root / "self_training" / "round_1" / "models" / "2d_fold_all"
-    labels = {"dataset_dir": scans.test, "model_dir": model, "output_dir": root / "labels"}
+    labels = {"dataset_dir": scans.test, "model_dir": model, "output_dir": root / "labels", "ears_first": False}
     yield bundle_step("segment", SEGMENTER, "inference", labels)
     scores = {"prediction_dir": root / "labels", "truth_dir": truth / "validation", "output_dir": root / "scores"}
     yield bundle_step("score", SEGMENTER, "evaluate", scores)

@@ -55,7 +55,7 @@ SEQUENCES = (
     Sequence("FIESTA-C", "GE", "balanced", (4, 7), None, (45, 65), (5, 25)),
     Sequence("CUBE", "GE", "spin_echo", (2000, 3500), (60, 120)),
 )
-"""Ranges of settings as they stand in published protocols of the inner ear; a balanced sequence's TE follows its TR.
+"""Ranges of settings that we chose about those usual for the inner ear; a balanced sequence's TE follows its TR.
 
 Long trains of low refocusing angles weight like a spin echo of about half their effective TE, so TE begins lower."""
 
