@@ -115,7 +115,7 @@ class Adaptation:
     def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
         """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``."""
         trained = Path(self.translators or self.root).resolve()
-        used = [view for view in TRAINED_VIEWS if set(views) & set(TRAINED_VIEWS)]  # TANQ's choices are those of both
+        used = TRAINED_VIEWS if set(views) & set(TRAINED_VIEWS) else ()  # TANQ's choices are those of both
         models = {f"{view}_model_file": trained / view / "models" / "model.pt" for view in used}
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
         styles = {key: value for key, value in self.settings.looks.items() if key == "styles"}
