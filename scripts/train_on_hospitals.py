@@ -16,7 +16,7 @@ import fire
 from tanq_monai.adaptation.settings import SEGMENTER
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir
-from tanq_monai.steps import Step, StepRunner, bundle_step
+from tanq_monai.steps import Step, bundle_step, run_steps
 
 BUNDLE = "vs_cochlea_seg"
 NUM_SITES, NUM_LEFT_OUT = 24, 16  # scans to score on, of both sites and of the vendor that is left out
@@ -45,10 +45,7 @@ def train_on_hospitals(output_dir: str, seed: int = 0, num_hospitals: int = 160)
         num_hospitals: patients to train on, each of a hospital of its own.
     """
     root = check_output_dir(output_dir).resolve()
-    steps = list(hospital_steps(root, seed, num_hospitals))
-    runner = StepRunner(root / "steps", len(steps), "hospitals")
-    for step in steps:
-        runner.run(step)
+    run_steps(root / "steps", list(hospital_steps(root, seed, num_hospitals)), "hospitals")
 
 
 def hospital_steps(root: Path, seed: int, num_hospitals: int) -> Iterator[Step]:

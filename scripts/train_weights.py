@@ -17,7 +17,7 @@ from tanq_monai.adaptation import Adaptation, Scans
 from tanq_monai.adaptation.settings import demo_settings
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir
-from tanq_monai.steps import Step, StepRunner, bundle_step
+from tanq_monai.steps import Step, bundle_step, run_steps
 
 SEGMENTER = "vs_cochlea_seg"
 NUM_TEST, NUM_PAIRED = 24, 8  # hrT2 scans to score the segmenter on; patients in both contrasts, for the translator
@@ -32,10 +32,7 @@ def train_weights(output_dir: str, size: str = "small", seed: int = 0) -> None:
         seed: of the patients and of all trainings.
     """
     root = check_output_dir(output_dir).resolve()
-    steps = list(weights_steps(root, size, seed))
-    runner = StepRunner(root / "steps", len(steps), "weights")
-    for step in steps:
-        runner.run(step)
+    run_steps(root / "steps", list(weights_steps(root, size, seed)), "weights")
 
 
 def weights_steps(root: Path, size: str, seed: int) -> Iterator[Step]:

@@ -22,7 +22,7 @@ from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, ssim
 from tanq_monai.networks import TanqGenerator
-from tanq_monai.steps import Step, StepRunner, bundle_step
+from tanq_monai.steps import Step, bundle_step, run_steps
 from tanq_monai.structures import STRUCTURES
 from tanq_monai.translation.magnitude import to_magnitude
 from tanq_monai.translation.pairs import PairStore, find_pairs
@@ -65,8 +65,7 @@ def warm_start(
             for name, epochs in lengths.items()
         ),
     ]
-    runner = StepRunner(root / "steps", len(steps))
-    seconds = {step.name: runner.run(step) for step in steps}
+    seconds = run_steps(root / "steps", steps)
     quality = pd.concat([_score(root, name, settings) for name in ("pretraining", *lengths)], ignore_index=True)
     quality.to_csv(root / "quality.csv", index=False)
     table = compare(quality)

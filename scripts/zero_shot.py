@@ -22,7 +22,7 @@ from tanq_monai.metrics.statistics import bootstrap_interval
 from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import LABEL_ENDING
-from tanq_monai.steps import BUNDLES, StepRunner, bundle_step
+from tanq_monai.steps import BUNDLES, bundle_step, run_steps
 from tanq_monai.structures import STRUCTURES
 
 BUNDLE = "vs_cochlea_seg"
@@ -43,10 +43,12 @@ def zero_shot(
     """
     root = check_output_dir(output_dir).resolve()
     folders = {"dataset_dir": Path(scans).resolve(), "model_dir": Path(model_dir).resolve()}
-    choices = folders | {"output_dir": root / "labels", "ears_first": ears_first}
-    StepRunner(root / "steps", 1, "zero shot").run(bundle_step("segment", BUNDLE, "inference", choices))
+    labels = root / "labels"
+    choices = folders | {"output_dir": labels, "ears_first": ears_first}
+    segment = bundle_step("segment", BUNDLE, "inference", choices, reads=tuple(folders.values()), writes=(labels,))
+    run_steps(root / "steps", [segment], "zero shot")
     files = LabelFiles(truth)
-    table = pd.DataFrame([score(files.of(case), case, root / "labels") for case in sorted(files.cases)])
+    table = pd.DataFrame([score(files.of(case), case, labels) for case in sorted(files.cases)])
     with renewing(root / "zero_shot.csv") as temporary:
         table.to_csv(temporary, index=False)
     print(table.round(3).to_string(index=False))

@@ -195,6 +195,21 @@ class StepRunner:
         return record
 
 
+def run_steps(folder: Path, steps: Sequence[Step], task: str = "run") -> dict[str, float]:
+    """Run what is left to do of ``steps``, one after the other; the seconds that each took, by its name.
+
+    Args:
+        folder: as of a :class:`StepRunner`.
+        steps: in their order.
+        task: as of a :class:`StepRunner`.
+
+    Raises:
+        InputError: as :meth:`StepRunner.run`.
+    """
+    runner = StepRunner(folder, len(steps), task)
+    return {step.name: runner.run(step) for step in steps}
+
+
 def execute(step: Step, files: tuple[int, ...] = ()) -> int:
     """The exit code of a step's command, which ends before this function does, however that ends.
 

@@ -9,7 +9,7 @@ from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir
 from tanq_monai.scans.folder import LabelFiles
-from tanq_monai.steps import Step, StepRunner, bundle_step
+from tanq_monai.steps import Step, bundle_step, run_steps
 from tanq_monai.structures import STRUCTURES, Structures
 
 TRAINED_VIEWS = ("tanq", "cyclegan")
@@ -193,8 +193,5 @@ def run_adaptation(
     settings = replace(settings_of(size), looks={"styles": list(styles)} if styles else {})
     root = check_output_dir(output_dir).resolve()
     adaptation = Adaptation(scans, root, settings, seed, truth, structures=structures)
-    steps = list(adaptation.steps())
-    runner = StepRunner(adaptation.root / "steps", len(steps), "adapt")
-    for step in steps:
-        runner.run(step)
+    run_steps(adaptation.root / "steps", list(adaptation.steps()), "adapt")
     return adaptation
