@@ -3,8 +3,7 @@
 Axes: B slices of H x W pixels. Levels are ceT1 magnitudes as parts of the brain's.
 """
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from tanq_monai.errors import InputError
-from tanq_monai.phantom.scanner.sequences import LONDON_CISS, LONDON_FLASH, Protocol, signal
+from tanq_monai.phantom.scanner.sequences import LONDON_FLASH, Protocol, signal
 from tanq_monai.phantom.tissues import ENHANCED, NATIVE, Kind, at_field
 from tanq_monai.structures import REGIONS
 
@@ -22,12 +21,11 @@ from tanq_monai.structures import REGIONS
 _INSIDE = (Kind.AIR, Kind.BONE, Kind.CSF, Kind.GRAY_MATTER, Kind.WHITE_MATTER, Kind.ENHANCING, Kind.BLOOD)
 _OUTSIDE = (Kind.AIR, Kind.BONE, Kind.MUSCLE, Kind.MUCOSA, Kind.FAT)
 _TUMOR = (Kind.VS_CYST, Kind.VS_PALE, Kind.VS)
+_SEQUENCES = ("balanced", "spin_echo", "spin_echo_restore")
 _EMPTY = 0.12  # levels below are noise in air and bone
 _SOFT = 0.45  # levels above are brain, or as bright; CSF and bone are darker
-_CORE_MM, _CLOSED_MM = (
-    2.5,
-    9.0,
-)  # half as wide as bridges to other tissue, and as cisterns, are at most
+_CORE_MM = 2.5  # half as wide as what joins the brain to other tissue is at most
+_CLOSED_MM = 9.0  # the same of cisterns between parts of the brain
 _BRIGHTEST = 0.9  # magnitude of CSF
 _MARGIN = 0.6  # mm: standard deviation of the blur of the edge between inside and outside
 
@@ -48,8 +46,7 @@ class SignalTranslator(nn.Module):
         pixel_mm: mm per pixel of the slices.
         protocols: of hrT2, one for each style: ``{sequence, tr, te, flip_angle, tesla, gadolinium}``, ms and degrees;
             sequence ``balanced`` (CISS, FIESTA-C, bFFE), ``spin_echo`` (TSE, SPACE, CUBE) or ``spin_echo_restore``;
-            gadolinium false: hrT2 was scanned before the contrast agent. None: London's CISS.
-        source: the same of ceT1, ``spoiled`` (FLASH, FFE, SPGR).
+            gadolinium false: hrT2 was scanned before the contrast agent. ceT1 is taken for London's FLASH.
 
     Raises:
         InputError: for a protocol that is none.
@@ -58,18 +55,11 @@ class SignalTranslator(nn.Module):
         Signal equations: :mod:`tanq_monai.phantom.scanner.sequences`. A voxel as a mixture of two tissues is our own.
     """
 
-    def __init__(
-        self,
-        pixel_mm: float,
-        protocols: Sequence[Mapping[str, Any]] | None = None,
-        source: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, pixel_mm: float, protocols: Sequence[Mapping[str, Any]]) -> None:
         super().__init__()
         self.pixel_mm = pixel_mm
-        self.facts = {"protocols": [dict(one) for one in protocols or ()], "source": dict(source or {})}
-        ce_t1 = LONDON_FLASH if source is None else _protocol(source, "ceT1")
-        wanted = [LONDON_CISS] if protocols is None else [_protocol(one, "hrT2") for one in protocols]
-        self.looks = [_Look(ce_t1, protocol) for protocol in wanted]
+        self.facts = {"protocols": [dict(one) for one in protocols]}
+        self.looks = [_Look(LONDON_FLASH, _protocol(one)) for one in protocols]
 
     def forward(self, slices: Tensor, style: Tensor | None = None) -> Tensor:
         """Slices (B, 2, H, W), image in [-1, 1] and regions -> pseudo-hrT2 (B, 1, H, W) in [-1, 1]."""
@@ -108,32 +98,32 @@ class _Look:
         share = ndimage.gaussian_filter(brain.astype(float), _MARGIN / pixel_mm)
         made = share * self.inside(parts) + (1 - share) * self.outside(parts)
         made = np.where(regions == REGIONS["VS"], self.tumor(parts), made)
-        bony = np.clip(
-            (parts - _EMPTY) / _EMPTY, 0.5, 1
-        )  # a cochlea's fluid is as dark as CSF on ceT1, its walls are darker
+        bony = np.clip((parts - _EMPTY) / _EMPTY, 0.5, 1)  # on ceT1 a cochlea is as dark as CSF, its walls are darker
         made = np.where(regions == REGIONS["cochlea"], self.cochlea * bony, made)
         magnitudes: Levels = np.clip(made, 0, 1)
         return magnitudes
 
 
-def _protocol(settings: Mapping[str, Any], contrast: Any) -> Protocol:
+def _protocol(settings: Mapping[str, Any]) -> Protocol:
+    remedy = f"give {{sequence: {' or '.join(_SEQUENCES)}, tr: 2700, te: 160}}, flip_angle too where it is not 90"
+    if settings.get("sequence") not in _SEQUENCES:
+        raise InputError("signal_protocols", f"{settings.get('sequence')!r} is no sequence of hrT2", remedy)
     try:
-        protocol = Protocol(name="given", contrast=contrast, **settings)
-        signal(NATIVE[Kind.CSF], protocol)
+        return Protocol(name="given", contrast="hrT2", **settings)
     except (TypeError, ValueError) as error:
-        remedy = "give {sequence: spin_echo, tr: 2700, te: 160}, flip_angle too where it is not 90"
-        raise InputError("protocols", f"{dict(settings)} is no protocol ({error})", remedy) from error
-    if protocol.sequence not in ("spoiled", "balanced", "spin_echo", "spin_echo_restore"):
-        raise InputError(
-            "protocols", f"{protocol.sequence!r} is no sequence", "choose balanced, spin_echo or spin_echo_restore"
-        )
-    return protocol
+        raise InputError("signal_protocols", f"{dict(settings)} is no protocol ({error})", remedy) from error
 
 
-def _line(levels: Sequence[float], values: Sequence[float]) -> Any:
+def _line(levels: Sequence[float], values: Sequence[float]) -> Callable[[Levels], Levels]:
     """Piecewise linear through the points, in the order of their levels."""
     order = np.argsort(levels)
-    return partial(np.interp, xp=np.asarray(levels)[order], fp=np.asarray(values)[order])
+    xs, ys = np.asarray(levels)[order], np.asarray(values)[order]
+
+    def along(parts: Levels) -> Levels:
+        interpolated: Levels = np.interp(parts, xs, ys)
+        return interpolated
+
+    return along
 
 
 def _head(image: Levels) -> Mask:

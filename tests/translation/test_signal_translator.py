@@ -31,8 +31,8 @@ def patient():
     )
 
 
-def translate(slices, style=0, **choices):
-    network = SignalTranslator(PIXEL, protocols=[CISS, TSE], **choices)
+def translate(slices, style=0):
+    network = SignalTranslator(PIXEL, protocols=[CISS, TSE])
     return (network(slices, torch.tensor([style])).numpy()[:, 0] + 1) / 2
 
 
@@ -98,8 +98,9 @@ def test_an_empty_slice_stays_empty():
     ("protocol", "told"),
     [
         ({"sequence": "spin_echo", "tr": 2700}, "is no protocol"),
-        ({"sequence": "epi", "tr": 2700, "te": 90}, "'epi' is no sequence; choose balanced"),
-        ({"sequence": "inversion_recovery", "tr": 2700, "te": 90}, "is no protocol"),
+        ({"sequence": "epi", "tr": 2700, "te": 90}, "'epi' is no sequence of hrT2; give {sequence: balanced or"),
+        ({"sequence": "spoiled", "tr": 11, "te": 4}, "'spoiled' is no sequence of hrT2"),
+        ({"tr": 2700, "te": 90}, "None is no sequence of hrT2"),
     ],
 )
 def test_what_is_no_protocol_is_told(protocol, told):

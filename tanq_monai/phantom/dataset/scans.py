@@ -21,6 +21,7 @@ Protocols = Literal["sites", "random", "hospitals", "left_out"]
 PROTOCOLS: tuple[Protocols, ...] = ("sites", "random", "hospitals", "left_out")
 """``sites``: as London and Tilburg scan. ``random``: their sequences, other settings. ``hospitals``: hrT2 of other
 vendors' sequences and fields, with flaws, findings besides the schwannoma, and in some scans tissues of no patient.
+In these, where the scan is one before gadolinium, what takes it up still has its native T1 and T2.
 ``left_out``: the same of the one vendor that ``hospitals`` leaves out, at 3 T, with tissues of patients."""
 _NO_PATIENT_SHARE = 0.25
 
