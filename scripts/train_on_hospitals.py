@@ -25,7 +25,7 @@ MODEL = Path("segmenter") / "models" / "2d_fold_all"
 # Pixels of .7 mm hold a cochlea, and windows of 112 mm both ears; six stages see all of such a window.
 TRAINING = {
     "configuration": "2d",
-    "max_epochs": 60,
+    "max_epochs": 80,
     "iterations_per_epoch": 100,
     "batch_size": 4,
     "plans_override": {
@@ -36,7 +36,7 @@ TRAINING = {
 }
 
 
-def train_on_hospitals(output_dir: str, seed: int = 0, num_hospitals: int = 160) -> None:
+def train_on_hospitals(output_dir: str, seed: int = 0, num_hospitals: int = 200) -> None:
     """Run what is left to do.
 
     Args:

@@ -6,6 +6,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from tanq_monai.phantom.draws import log_uniform
+
 
 class Kind(IntEnum):
     """Tissue classes that the anatomy paints."""
@@ -32,10 +34,15 @@ class Kind(IntEnum):
     VS_CYST = 19
     MASS = 20  # of another kind than a VS: meningioma, glioma, node
     MASS_FLUID = 21  # epidermoid, arachnoid cyst, fluid in air cells
+    PATCH_1 = 22  # tissues of no patient in shapes of no patient
+    PATCH_2 = 23
+    PATCH_3 = 24
 
 
 VS_KINDS = (Kind.VS, Kind.VS_PALE, Kind.VS_CYST)
 COCHLEA_KINDS = (Kind.COCHLEA, Kind.MODIOLUS)
+LABYRINTH_FLUIDS = (Kind.PERILYMPH, Kind.COCHLEA)
+PATCH_KINDS = (Kind.PATCH_1, Kind.PATCH_2, Kind.PATCH_3)
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,7 @@ NATIVE: Mapping[Kind, Tissue] = {
     Kind.VS_CYST: Tissue(2800, 800, 0.97),
     Kind.MASS: Tissue(1300, 95, 0.83),
     Kind.MASS_FLUID: Tissue(3000, 600, 0.97),
+    **dict.fromkeys(PATCH_KINDS, Tissue(1000, 80, 0.8)),
 }
 """Without contrast. The figures for perilymph's T2 vary in the literature (700-800 ms)."""
 
@@ -130,6 +138,7 @@ def individual_tissues(rng: np.random.Generator, spread: float = 0.03) -> dict[K
 _FLUIDS = frozenset((Kind.CSF, Kind.VITREOUS, Kind.PERILYMPH, Kind.COCHLEA, Kind.VS_CYST, Kind.MASS_FLUID))
 _FATTY = frozenset((Kind.FAT, Kind.MARROW))
 _SOLID_T1, _FATTY_T1 = 1.3, 1.1  # at 3 T, of those at 1.5 T; fluids keep theirs
+_BRIGHT_BONE_SHARE, _ONE_LABYRINTH_SHARE = 0.3, 0.8
 _ANY_T1, _ANY_T2, _ANY_DENSITY = (300.0, 4200.0), (40.0, 2000.0), (0.3, 1.0)
 
 
@@ -161,9 +170,9 @@ def at_field(tissues: Mapping[Kind, Tissue], tesla: float) -> dict[Kind, Tissue]
 
 
 def tissues_of_no_patient(rng: np.random.Generator) -> dict[Kind, Tissue]:
-    """T1, T2 and density of every tissue drawn anew: any may be brighter than any other; air and bone stay dark.
+    """T1, T2 and density of every tissue drawn anew: any may be brighter than any other.
 
-    The cochlea's fluid is that of the rest of the labyrinth, as in patients.
+    Air stays dark, bone in most; the cochlea's fluid is that of the rest of the labyrinth in most, as in patients.
 
     References:
         Billot et al., "SynthSeg", Med. Image Anal. 86, 2023: a contrast at random for every structure. There, levels
@@ -171,8 +180,12 @@ def tissues_of_no_patient(rng: np.random.Generator) -> dict[Kind, Tissue]:
     """
     tissues = {}
     for kind in Kind:
-        t1, t2 = (float(np.exp(rng.uniform(*np.log(limits)))) for limits in (_ANY_T1, _ANY_T2))
-        drawn = Tissue(t1, min(t1, t2), float(rng.uniform(*_ANY_DENSITY)))
-        tissues[kind] = NATIVE[kind] if kind in (Kind.AIR, Kind.BONE) else drawn
-    tissues[Kind.COCHLEA] = tissues[Kind.PERILYMPH]
+        t1, t2 = log_uniform(rng, _ANY_T1), log_uniform(rng, _ANY_T2)
+        tissues[kind] = Tissue(t1, min(t1, t2), float(rng.uniform(*_ANY_DENSITY)))
+    tissues[Kind.AIR] = NATIVE[Kind.AIR]
+    bone = tissues[Kind.BONE]
+    bright_bone = rng.random() < _BRIGHT_BONE_SHARE
+    tissues[Kind.BONE] = replace(bone, density=bone.density / 2) if bright_bone else NATIVE[Kind.BONE]
+    if rng.random() < _ONE_LABYRINTH_SHARE:
+        tissues[Kind.COCHLEA] = tissues[Kind.PERILYMPH]
     return tissues

@@ -7,6 +7,7 @@ import numpy as np
 from tanq_monai.phantom.anatomy.face import maxillary_sinus
 from tanq_monai.phantom.anatomy.head import BRAIN, Head, sphenoid_sinus
 from tanq_monai.phantom.anatomy.petrous import mastoid_cells
+from tanq_monai.phantom.draws import log_uniform
 from tanq_monai.phantom.painting.shapes import Condition, Layer, Point, Waves, draw_waves, ellipsoid
 from tanq_monai.phantom.tissues import Kind, Tissue
 
@@ -71,7 +72,7 @@ def draw_findings(rng: np.random.Generator, head: Head, spared: tuple[Point, ...
         for name, space in spaces
         if rng.random() < _FILLED[name]
     )
-    t2, fluid_t2 = (float(np.exp(rng.uniform(*np.log(limits)))) for limits in ((55, 250), (150, 2000)))
+    t2, fluid_t2 = (log_uniform(rng, limits) for limits in ((55, 250), (150, 2000)))
     tissues = {
         Kind.MASS: Tissue(float(rng.uniform(380, 1500)), t2, float(rng.uniform(0.75, 0.95))),
         Kind.MASS_FLUID: Tissue(float(rng.uniform(1500, 4200)), fluid_t2, 0.97),
@@ -81,7 +82,7 @@ def draw_findings(rng: np.random.Generator, head: Head, spared: tuple[Point, ...
 
 def _draw_mass(rng: np.random.Generator, spared: tuple[Point, ...]) -> Mass:
     kind = Kind.MASS if rng.random() < _SOLID_SHARE else Kind.MASS_FLUID
-    radius = float(np.exp(rng.uniform(*np.log(_RADIUS))))
+    radius = log_uniform(rng, _RADIUS)
     while True:
         x, y, z = (float(value) for value in rng.uniform(*_BOX))
         if all(np.linalg.norm(np.subtract((x, y, z), point)) > _EAR_REACH + radius for point in spared):

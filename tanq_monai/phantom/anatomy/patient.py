@@ -19,6 +19,7 @@ from tanq_monai.phantom.anatomy.inner_ear import (
     inner_ear_layers,
 )
 from tanq_monai.phantom.anatomy.lattice import make_lattice, paint_lattice
+from tanq_monai.phantom.anatomy.patches import Patches
 from tanq_monai.phantom.anatomy.petrous import petrous_layers
 from tanq_monai.phantom.anatomy.population import APART, cochlea_passes, draw_cochlea_volume
 from tanq_monai.phantom.anatomy.schwannoma import Schwannoma, schwannoma_layers
@@ -46,6 +47,8 @@ class Patient:
         tissues: relaxation after gadolinium.
         deform: scanner position to position in the undeformed anatomy.
         findings: what else the head holds, not in patients of the sites.
+        patches: shapes and tissues of no patient, in some to train on.
+        takes_up: whether the tissues are those of a patient, which change with gadolinium.
     """
 
     head: Head
@@ -55,6 +58,8 @@ class Patient:
     tissues: Mapping[Kind, Tissue]
     deform: Deformation
     findings: Findings | None = None
+    patches: Patches | None = None
+    takes_up: bool = True
 
     def layers(self) -> list[Layer]:
         """All of the anatomy, in painting order."""
@@ -73,7 +78,9 @@ class Patient:
             layers += inner_ear_layers(ear)
         if self.cavity:
             layers += cavity_layers(self.cavity)
-        return layers + (schwannoma_layers(self.tumor) if self.tumor else [])
+        if self.tumor:
+            layers += schwannoma_layers(self.tumor)
+        return [*layers, *(self.patches.layers if self.patches else ())]
 
 
 def draw_patient(seed: int | np.random.SeedSequence) -> Patient:

@@ -1,13 +1,14 @@
 """One case, scanned: its images and its label on one grid."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tanq_monai.phantom.anatomy.patient import Patient, draw_patient, with_findings
+from tanq_monai.phantom.anatomy.variety import varied
 from tanq_monai.phantom.dataset.cases import Case
 from tanq_monai.phantom.scanner.acquisition import Grid, render
 from tanq_monai.phantom.scanner.flaws import FLAWLESS, draw_flaws
@@ -15,15 +16,13 @@ from tanq_monai.phantom.scanner.hospitals import THIN, draw_sequence, draw_setti
 from tanq_monai.phantom.scanner.protocols import Contrast, draw_grid, draw_protocol
 from tanq_monai.phantom.scanner.random_protocols import randomized
 from tanq_monai.phantom.scanner.sequences import Protocol
-from tanq_monai.phantom.tissues import tissues_of_no_patient
 
 Protocols = Literal["sites", "random", "hospitals", "left_out"]
 PROTOCOLS: tuple[Protocols, ...] = ("sites", "random", "hospitals", "left_out")
 """``sites``: as London and Tilburg scan. ``random``: their sequences, other settings. ``hospitals``: hrT2 of other
-vendors' sequences and fields, with flaws, findings besides the schwannoma, and in some scans tissues of no patient.
-In these, where the scan is one before gadolinium, what takes it up still has its native T1 and T2.
+vendors' sequences and fields, with flaws, findings besides the schwannoma, and in some scans tissues or shapes of no
+patient.
 ``left_out``: the same of the one vendor that ``hospitals`` leaves out, at 3 T, with tissues of patients."""
-_NO_PATIENT_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -63,8 +62,8 @@ def scan_case(case: Case, size: str, seed: int, protocols: Protocols = "sites") 
     hospital = protocols in ("hospitals", "left_out")
     if hospital:
         patient = with_findings(patient, rng)
-    if protocols == "hospitals" and rng.random() < _NO_PATIENT_SHARE:
-        patient = replace(patient, tissues=tissues_of_no_patient(rng))
+    if protocols == "hospitals":
+        patient = varied(patient, rng)
     drawn = {contrast: draw_protocol(rng, case.site, contrast) for contrast in case.contrasts}
     if protocols != "sites":
         drawn = {contrast: randomized(protocol, rng) for contrast, protocol in drawn.items()}

@@ -140,7 +140,8 @@ def render(
 
 def _seen_tissues(patient: Patient, protocol: Protocol) -> dict[Kind, Tissue]:
     """The patient's tissues as this scan meets them."""
-    tissues = patient.tissues if protocol.gadolinium else without_gadolinium(patient.tissues)
+    enhanced = protocol.gadolinium or not patient.takes_up
+    tissues = patient.tissues if enhanced else without_gadolinium(patient.tissues)
     return at_field(tissues, protocol.tesla)
 
 

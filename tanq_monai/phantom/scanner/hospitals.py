@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from tanq_monai.phantom.scanner.random_protocols import Range, log_uniform
+from tanq_monai.phantom.draws import Range, log_uniform_setting
 from tanq_monai.phantom.scanner.sequences import Protocol
 
 Vendor = Literal["Siemens", "Philips", "GE"]
@@ -68,15 +68,15 @@ def draw_sequence(rng: np.random.Generator, *, left_out: bool = False) -> Sequen
 
 def draw_settings(rng: np.random.Generator, sequence: Sequence) -> Protocol:
     """A hospital's settings of the sequence, each drawn evenly on a logarithmic scale; the left-out vendor's at 3 T."""
-    tr = log_uniform(rng, sequence.tr)
+    tr = log_uniform_setting(rng, sequence.tr)
     return Protocol(
         name=f"{sequence.vendor} {sequence.name}",
         contrast="hrT2",
         sequence=sequence.equation,
         tr=tr,
-        te=log_uniform(rng, sequence.te or (_ECHO[0] * tr, _ECHO[1] * tr)),
-        flip_angle=log_uniform(rng, sequence.flip_angle),
-        signal_to_noise=log_uniform(rng, sequence.signal_to_noise),
+        te=log_uniform_setting(rng, sequence.te or (_ECHO[0] * tr, _ECHO[1] * tr)),
+        flip_angle=log_uniform_setting(rng, sequence.flip_angle),
+        signal_to_noise=log_uniform_setting(rng, sequence.signal_to_noise),
         passes=sequence.passes,
         tesla=3.0 if sequence.vendor == LEFT_OUT else float(rng.choice(_TESLA)),
         gadolinium=bool(rng.random() < _GADOLINIUM_SHARE),

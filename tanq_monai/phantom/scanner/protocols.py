@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from tanq_monai.phantom.draws import log_uniform
 from tanq_monai.phantom.painting.paint import Shape
 from tanq_monai.phantom.scanner.acquisition import Grid, make_grid
 from tanq_monai.phantom.scanner.hospitals import THIN
@@ -149,8 +150,8 @@ def draw_grid(
 def _draw_varied_grid(rng: np.random.Generator, thickness: tuple[float, float]) -> Grid:
     """Fields of view from a box round both ears to the whole head; one slab in twenty misses the ears."""
     extent = rng.uniform(170, 235) if rng.random() < _WHOLE_HEAD_SHARE else rng.uniform(105, 165)
-    pixels = int(min(extent / np.exp(rng.uniform(*np.log(_VARIED_PIXEL))), _MOST_PIXELS))
-    step = float(np.exp(rng.uniform(*np.log(thickness))))
+    pixels = int(min(extent / log_uniform(rng, _VARIED_PIXEL), _MOST_PIXELS))
+    step = log_uniform(rng, thickness)
     slices = int(np.clip(rng.uniform(*_VARIED_HEIGHT) / step, 6, _MOST_SLICES))
     spacing = (extent / pixels, extent / pixels, step)
     rx, ry, rz = np.clip(rng.normal(0, _VARIED_TURN), -15, 15)

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from tanq_monai.phantom.draws import Range, log_uniform_setting, three_digits
 from tanq_monai.phantom.scanner.sequences import Inversion, Protocol
-
-Range = tuple[float, float]
 
 # Lowest and highest: TR, TE (ms), flip angle (degrees), signal-to-noise of white matter. What 1.5 T scanners are set to
 # for these sequences, and some way beyond; the sites' own settings lie inside. A balanced sequence's TE follows its TR.
@@ -31,24 +30,15 @@ def randomized(protocol: Protocol, rng: np.random.Generator) -> Protocol:
     Returns:
         a protocol whose name ends in "(random)"; settings have three digits.
     """
-    tr, te, flip_angle, signal_to_noise = (log_uniform(rng, limits) for limits in _RANGES[protocol.sequence])
-    ti = log_uniform(rng, _TI)
+    tr, te, flip_angle, signal_to_noise = (log_uniform_setting(rng, limits) for limits in _RANGES[protocol.sequence])
+    ti = log_uniform_setting(rng, _TI)
     inversion = protocol.inversion
     return replace(
         protocol,
         name=f"{protocol.name} (random)",
         tr=tr,
-        te=_rounded(_ECHO * tr) if protocol.sequence == "balanced" else te,
+        te=three_digits(_ECHO * tr) if protocol.sequence == "balanced" else te,
         flip_angle=flip_angle,
         signal_to_noise=signal_to_noise,
         inversion=Inversion(ti, inversion.echoes, inversion.echo_spacing) if inversion else None,
     )
-
-
-def log_uniform(rng: np.random.Generator, limits: Range) -> float:
-    """Drawn evenly on a logarithmic scale, with three digits."""
-    return _rounded(float(np.exp(rng.uniform(*np.log(limits)))))
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.3g}")
