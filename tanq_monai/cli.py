@@ -138,7 +138,7 @@ def evaluate(
         assd: directed, the mean of the two directed means; or pooled, the mean over both surfaces.
         seed: of the bootstrap intervals.
     """
-    from tanq_monai.metrics.evaluation import evaluate_folder
+    from tanq_monai.evaluation.folder import evaluate_folder
     from tanq_monai.structures import STRUCTURES, ScoredStructures
 
     evaluation = evaluate_folder(

@@ -10,7 +10,7 @@ from medpy.metric import binary
 from numpy.typing import NDArray
 
 from benchmarks.measure import alternate, machine, report, tell
-from tanq_monai.metrics.scoring import Truth, evaluate_case, score_labels
+from tanq_monai.evaluation.scoring import Truth, evaluate_case, score_labels
 from tanq_monai.metrics.surface_distance import voxel_spacing
 from tanq_monai.scans.grid import in_scanner
 from tanq_monai.scans.labels import LabelMap
@@ -77,7 +77,7 @@ def medpys(prediction: Labels, truth: Labels) -> list[float]:
 
 
 def seconds_with_reading(prediction: Labels, truth: Labels, repeats: int) -> float:
-    """Of :func:`~tanq_monai.metrics.scoring.evaluate_case`; compressed files, the truth float64 as crossMoDA's."""
+    """Of :func:`~tanq_monai.evaluation.scoring.evaluate_case`; compressed files, the truth float64 as crossMoDA's."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{name}_Label.nii.gz" for name in ("prediction", "truth")]
         for path, labels in zip(paths, (prediction, truth.astype(np.float64)), strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 from tanq_monai.anatomy.measured import find_anatomy
 from tanq_monai.anatomy.plausibility import Judgement, judge
 from tanq_monai.errors import InputError
-from tanq_monai.metrics.scoring import Score, Truth, score_labels
+from tanq_monai.evaluation.scoring import Score, Truth, score_labels
 from tanq_monai.report.axial import Volume, turned_to_lps
 from tanq_monai.report.stack import Stack, make_stack
 from tanq_monai.scans.folder import Case, LabelFiles

@@ -20,7 +20,7 @@ import pytest
 from bundle_workflow import BUNDLES
 from made_up_zoo import serving, snapshot
 
-from tanq_monai.metrics.evaluation import evaluate_folder
+from tanq_monai.evaluation.folder import evaluate_folder
 from tanq_monai.phantom import write_dataset
 
 pytestmark = [pytest.mark.zoo, pytest.mark.timeout(900)]

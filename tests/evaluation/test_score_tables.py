@@ -4,9 +4,9 @@ import io
 import pandas as pd
 import pytest
 
+from tanq_monai.evaluation.tables import as_csv, as_latex, comparison_cells, escape_latex, summary_cells
 from tanq_monai.metrics.comparison import compare
 from tanq_monai.metrics.statistics import summarize_sites
-from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, escape_latex, summary_cells
 
 
 def _scores(site="etz", lowered=0.0):

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from tanq_monai.metrics.scoring import evaluate_case
+from tanq_monai.evaluation.scoring import evaluate_case
 
 
 @pytest.mark.parametrize("signs", [(-1, -1, 1), (1, -1, 1), (-1, 1, 1), (-1, -1, -1)])

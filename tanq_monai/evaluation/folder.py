@@ -10,12 +10,12 @@ from typing import get_args
 import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.evaluation.scoring import SCORED, Score, read_truth, score_prediction
+from tanq_monai.evaluation.tables import as_csv, as_latex, comparison_cells, summary_cells
 from tanq_monai.files import check_renewable, renewing, write_text
 from tanq_monai.metrics.comparison import compare
-from tanq_monai.metrics.scoring import SCORED, Score, read_truth, score_prediction
 from tanq_monai.metrics.statistics import summarize_sites
 from tanq_monai.metrics.surface_distance import EMPTY_PREDICTION_MM, Definition
-from tanq_monai.metrics.tables import as_csv, as_latex, comparison_cells, summary_cells
 from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.structures import ScoredStructures
@@ -28,7 +28,7 @@ class Evaluation:
     """The scores of the cases that could be scored, and what was wrong with the others.
 
     Args:
-        scores: one row per case and structure, columns as in :class:`~tanq_monai.metrics.scoring.Score`.
+        scores: one row per case and structure, columns as in :class:`~tanq_monai.evaluation.scoring.Score`.
         mistakes: one per file that could not be scored.
         definition: of the ASSD.
         against: the scores of other predictions of the same cases, if there are any.

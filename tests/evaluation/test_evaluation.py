@@ -9,10 +9,10 @@ import pytest
 from files import NO_TEXT
 
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.evaluation.folder import evaluate_folder
+from tanq_monai.evaluation.scoring import evaluate_case
 from tanq_monai.metrics.comparison import compare
 from tanq_monai.metrics.dice import dice
-from tanq_monai.metrics.evaluation import evaluate_folder
-from tanq_monai.metrics.scoring import evaluate_case
 from tanq_monai.metrics.statistics import summarize
 from tanq_monai.metrics.surface_distance import average_surface_distance
 from tanq_monai.structures import ScoredStructures

@@ -1,0 +1,1 @@
+"""Labels scored against the truth: one case, a folder of them, and the tables of it."""
