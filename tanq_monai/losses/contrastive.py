@@ -28,6 +28,6 @@ def patch_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tenso
 
 
 def contrastive_loss(queries: Sequence[Tensor], keys: Sequence[Tensor], temperature: float = 0.07) -> Tensor:
-    """Mean of :func:`patch_nce` over patches, then over the layers (L_con of TANQ, Eq. 7)."""
+    """Mean of :func:`patch_nce` over patches, then over the layers (L_con of TANQ, which has no number there)."""
     layers = [patch_nce(q, k, temperature).mean() for q, k in zip(queries, keys, strict=True)]
     return torch.stack(layers).mean()
