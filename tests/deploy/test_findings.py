@@ -69,6 +69,20 @@ def test_specks_are_no_cochlea():
     assert not find(made, AFFINE)["cochlea"]["left"]["found"]
 
 
+def test_a_second_piece_of_vs_is_doubted_and_no_figure_goes_from_one_to_the_other():
+    made = labels()
+    made[150:160, 60:70, 5:8] = 1  # 135 mm3 on the other side
+    alone, both = find(labels(), AFFINE), find(made, AFFINE)
+    assert both["VS"] == alone["VS"]
+    assert both["doubts"] == [*alone["doubts"], "VS in 2 pieces: 135 mm³ of it lie apart from the one measured"]
+
+
+def test_specks_beside_a_vs_are_no_piece_of_it():
+    made = labels()
+    made[150, 60, 5] = 1
+    assert find(made, AFFINE) == find(labels(), AFFINE)
+
+
 def test_an_empty_label_has_nothing():
     found = find(np.zeros(SHAPE, np.uint8), AFFINE)
     assert found["VS"] == {"found": False, "volume_ml": 0.0}

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
+from tanq_monai.anatomy.components import Mask, find_components
 from tanq_monai.anatomy.measured import Structure, find_anatomy, structure_masks
 from tanq_monai.anatomy.plausibility import judge
+from tanq_monai.anatomy.published import published
 from tanq_monai.metrics.surface_distance import voxel_spacing
 from tanq_monai.structures import STRUCTURES
 
@@ -21,6 +23,7 @@ Findings = dict[str, Any]
 def find(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> Findings:
     """VS, and the cochlea of either side: whether found, volume in ml, extents in mm; and what is unusual about them.
 
+    All figures of the VS are of its largest piece; others are doubted, for no line from one to another is a diameter.
     Extents are left-right, front-back and up-down as :class:`tanq_monai.anatomy.measured.Structure` has them. The
     axial diameter is the longest straight line between two points of VS in one axial slice, pixel edges included.
 
@@ -29,6 +32,7 @@ def find(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> Findings:
         affine: (4, 4), voxel index to RAS, mm.
     """
     vs_mask, cochlea_mask = structure_masks(labels, STRUCTURES.roles())
+    vs_mask, doubts = _largest_piece(vs_mask, affine)
     anatomy = find_anatomy(vs_mask, cochlea_mask, affine)
     judgements = judge(anatomy)
     found = {one.organ: bool(one.mm3) for one in judgements}
@@ -39,7 +43,21 @@ def find(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> Findings:
         side: _structure(ear if found[f"{side} cochlea"] else None)
         for side, ear in (("right", anatomy.right), ("left", anatomy.left))
     }
-    return {"VS": vs, "cochlea": ears, "doubts": [one.doubt for one in judgements if one.doubt]}
+    return {"VS": vs, "cochlea": ears, "doubts": [*(one.doubt for one in judgements if one.doubt), *doubts]}
+
+
+def _largest_piece(mask: Mask, affine: NDArray[np.float64]) -> tuple[Mask, list[str]]:
+    """The largest connected piece of ``mask`` (I, J, K), and a doubt where there are others as large as a structure."""
+    ids, pieces = find_components(mask, np.broadcast_to(np.float32(1), mask.shape), affine)
+    if not pieces:
+        return mask, []
+    largest, *others = sorted(pieces, key=lambda piece: -piece.volume)
+    others = [piece for piece in others if piece.volume >= published().fragment_mm3]
+    rest = sum(piece.volume for piece in others)
+    doubts = (
+        [f"VS in {len(others) + 1} pieces: {rest:,.0f} mm³ of it lie apart from the one measured"] if others else []
+    )
+    return ids == largest.number, doubts
 
 
 def axial_diameter(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> float:
