@@ -17,7 +17,6 @@ from tanq_monai.metrics.comparison import compare
 from tanq_monai.metrics.statistics import summarize_sites
 from tanq_monai.metrics.surface_distance import EMPTY_PREDICTION_MM, Definition
 from tanq_monai.scans.folder import LabelFiles
-from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.structures import ScoredStructures
 
 _ASSD = {"directed": "mean of the two directed means", "pooled": "pooled mean over both surfaces"}
@@ -150,9 +149,7 @@ def evaluate_folder(
     if definition not in get_args(Definition):
         raise InputError(f"assd {definition}", "is no definition", f"choose one of {', '.join(get_args(Definition))}")
     truths = LabelFiles(truth_dir)
-    if not truths.cases:
-        truths.raise_problems()
-        raise InputError(truth_dir, f"holds no *{LABEL_ENDING}", "give the folder with the true labels")
+    truths.raise_absence()
     folders = [LabelFiles(folder) for folder in (prediction_dir, against_dir) if folder is not None]
     tables, mistakes = _score(folders, truths, structures, definition)
     if tables[0].empty:

@@ -1,19 +1,24 @@
 """What lies in a folder: the scans in it, and what looks like one and is not taken, which is told file by file."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
 from tanq_monai.errors import InputError
 from tanq_monai.files import is_written
 from tanq_monai.scans.dicom import is_dicom
-from tanq_monai.scans.naming import CHANNEL, ENDING, KNOWN, LABEL, is_nifti, suffix_of
+from tanq_monai.scans.naming import CHANNEL, ENDING, ENDINGS, KNOWN, LABEL, RESULTS, is_nifti, suffix_of
 from tanq_monai.scans.raw_dataset import IMAGES, image_paths, is_raw_dataset
 
 # Of images that nothing here reads.
 _UNREAD = (
     *(".hdr", ".hdr.gz", ".img", ".img.gz", ".mgh", ".mgz", ".mha", ".mhd", ".mnc", ".nhdr", ".nrrd"),
     *(".nii.bz2", ".nii.xz", ".nii.zip", ".nii.zst"),
+)
+# In which a file with the name of a scan may hold it.
+_PERHAPS = (
+    *(".7z", ".bak", ".crdownload", ".filepart", ".gz", ".npy", ".npz", ".par", ".part", ".partial", ".rar", ".rec"),
+    *(".tar", ".tgz", ".tif", ".tiff", ".tmp", ".zip", "~"),
 )
 _LABEL_WORDS = ("gt", "labels", "mask", "seg", "segmentation")  # by which others call labels
 
@@ -40,8 +45,11 @@ def images_in(folder: Path, suffixes: Collection[str]) -> tuple[list[Path], list
         suffixes: of the images' names, the usual one first.
 
     Raises:
-        InputError: when it is no folder, may not be read, or mixes a series with NIfTI files that no run wrote.
+        InputError: when it is no folder, may not be read, or mixes a series with NIfTI files that no run wrote; when a
+            suffix is that of results.
     """
+    if results := sorted({*suffixes} & {*RESULTS}):
+        raise InputError(f"suffixes {', '.join(results)}", "are those of results", "give those of images")
     paths = files_in(folder)
     if is_raw_dataset(folder):
         return image_paths(folder), left_out(files_in(folder / IMAGES), CHANNEL, (CHANNEL,))
@@ -56,9 +64,10 @@ def images_in(folder: Path, suffixes: Collection[str]) -> tuple[list[Path], list
         try:
             if _is_series(path):
                 images.append(path)
-            elif _holds_scans(path, suffixes, {nifti.name for nifti in niftis}):
-                remedy = "give that folder, or put them beside the others"
-                mistakes.append(InputError(path, f"holds scans, which are not looked for below {folder}", remedy))
+            elif any(not is_nifti(one) and is_dicom(one) for one in _below(path)):
+                mistakes.append(_told_below(path, "scans"))
+            else:
+                mistakes += left_below([path], suffixes, niftis, "scans")
         except InputError as error:
             mistakes.append(error)
     return images, mistakes
@@ -74,28 +83,55 @@ def left_out(paths: Iterable[Path], usual: str, known: Collection[str] = KNOWN) 
     """
     mistakes = []
     for path in paths:
-        if path.name.lower().endswith(_UNREAD) and not path.name.startswith("."):
+        if not path.name.startswith(".") and path.is_file() and _is_unread(path.name.lower(), known):
             mistakes.append(InputError(path, "is no kind of image that is read here", f"store it as {ENDING}"))
         elif is_nifti(path) and suffix_of(path) not in known:
             suffix = suffix_of(path).lower()
             meant = next((one for one in known if one.lower() == suffix), LABEL if suffix in _LABEL_WORDS else usual)
             mistakes.append(InputError(path, "its name is outside the layout", f"call it CASE_{meant}{ENDING}"))
+        elif path.is_dir() and path.name.lower().endswith(ENDINGS) and not _is_series(path):
+            mistakes.append(InputError(path, "is a folder with the name of a file", "take the file out of it"))
     return mistakes
+
+
+def left_below(
+    paths: Iterable[Path], suffixes: Collection[str], beside: Iterable[Path], called: str
+) -> list[InputError]:
+    """A mistake for every folder that holds NIfTI files which would be read if they lay beside it.
+
+    What is called as a file above, as MONAI Label calls its labels, or was written by a run, belongs to those.
+
+    Args:
+        paths: that lie in a folder.
+        suffixes: of the names.
+        beside: the NIfTI files among them.
+        called: what the files are.
+    """
+    above = {path.name for path in beside}
+    return [
+        _told_below(folder, called)
+        for folder in filter(Path.is_dir, paths)
+        if any(
+            is_nifti(path) and suffix_of(path) in suffixes and path.name not in above and not is_written(path)
+            for path in _below(folder)
+        )
+    ]
+
+
+def _is_unread(name: str, known: Collection[str]) -> bool:
+    named = any(f"_{suffix.lower()}." in name for suffix in known)
+    return name.endswith(_UNREAD) or (named and name.endswith(_PERHAPS) and not name.endswith(ENDINGS))
+
+
+def _told_below(folder: Path, called: str) -> InputError:
+    problem = f"holds {called}, which are not looked for below {folder.parent}"
+    return InputError(folder, problem, "give that folder, or put them beside the others")
 
 
 def _is_series(folder: Path) -> bool:
     return any(is_dicom(path) for path in files_in(folder) if not is_nifti(path))
 
 
-def _holds_scans(folder: Path, suffixes: Collection[str], above: Collection[str]) -> bool:
-    """Whether scans, or slices of one, lie in a folder, perhaps as study/series/slice.
-
-    What is called as a file above, as MONAI Label calls its labels, or was written by a run, belongs to those.
-    """
-    below = chain.from_iterable(folder.glob(depth) for depth in ("*", "*/*", "*/*/*"))
-    return any(
-        suffix_of(path) in suffixes and path.name not in above and not is_written(path)
-        if is_nifti(path)
-        else is_dicom(path)
-        for path in below
-    )
+def _below(folder: Path) -> Iterator[Path]:
+    """What lies in a folder, perhaps as study/series/slice."""
+    return chain.from_iterable(folder.glob(depth) for depth in ("*", "*/*", "*/*/*"))

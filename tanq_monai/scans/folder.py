@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tanq_monai.errors import InputError, InputErrors, mistake_behind
-from tanq_monai.scans.contents import files_in, images_in, left_out
+from tanq_monai.scans.contents import files_in, images_in, left_below, left_out
 from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.labels import check_labels, read_labels
 from tanq_monai.scans.naming import (
@@ -24,7 +24,7 @@ from tanq_monai.scans.naming import (
     is_nifti,
     suffix_of,
 )
-from tanq_monai.scans.raw_dataset import PROVENANCE, is_raw_dataset, raw_cases
+from tanq_monai.scans.raw_dataset import PROVENANCE, is_raw_dataset, raw_cases, unused_files
 from tanq_monai.scans.volume import read_grid, read_volume
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -103,8 +103,9 @@ def find_labelled(
     folder, labels = Path(folder), Path(labels or folder)
     files_in(folder)  # a folder that is none, or may not be read, is told
     if is_raw_dataset(folder):
-        found = Listing()
-        for case in raw_cases(folder, structures):
+        cases = raw_cases(folder, structures)
+        found = Listing(problems=list(unused_files(folder, cases)))
+        for case in cases:
             found.add(case["case"], Path(case["image"]), None, _existing_label(case))
         return found
     files = None if labels.is_file() else LabelFiles(labels)
@@ -156,10 +157,10 @@ class LabelFiles:
         self.folder = Path(folder)
         self._paths: dict[str, list[Path]] = {}
         paths = files_in(self.folder)
-        self.problems = left_out(paths, LABEL)
-        for path in paths:
-            if is_nifti(path) and suffix_of(path) == LABEL:
-                self._paths.setdefault(case_of(path), []).append(path)
+        labels = [path for path in paths if is_nifti(path) and suffix_of(path) == LABEL]
+        self.problems = [*left_out(paths, LABEL), *left_below(paths, (LABEL,), labels, "labels")]
+        for path in labels:
+            self._paths.setdefault(case_of(path), []).append(path)
 
     @property
     def cases(self) -> list[str]:
@@ -174,6 +175,17 @@ class LabelFiles:
         """
         if self.problems:
             raise InputErrors(self.problems)
+
+    def raise_absence(self) -> None:
+        """Raise where there is no label at all.
+
+        Raises:
+            InputErrors: what there is in their place, one line for each.
+            InputError: when there is nothing.
+        """
+        if not self.cases:
+            self.raise_problems()
+            raise InputError(self.folder, f"holds no *{LABEL_ENDING}", "give the folder with the true labels")
 
     def of(self, case: str) -> Path:
         """The label of a case; where there is none, the place where it would be.

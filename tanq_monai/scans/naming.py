@@ -17,11 +17,11 @@ SITES = ("ldn", "etz", "ukm")
 OTHER_SITE = "other"
 ENDINGS = (".nii.gz", ".nii")  # of NIfTI files, in upper or lower case
 ENDING = ENDINGS[0]  # of those that are written
-_RESULTS = (LABEL, "Confidence", "Agreement")
-LABEL_ENDING, CONFIDENCE_ENDING, AGREEMENT_ENDING = (f"_{one}{ENDING}" for one in _RESULTS)
+RESULTS = (LABEL, "Confidence", "Agreement")  # suffixes of them
+LABEL_ENDING, CONFIDENCE_ENDING, AGREEMENT_ENDING = (f"_{one}{ENDING}" for one in RESULTS)
 """Of what a segmenter writes of a case: the labels; the mean probability of the label that won, and the share of the
 models that voted for it, [0, 1]."""
-KNOWN = (*SUFFIXES, *_RESULTS[1:])
+KNOWN = (*SUFFIXES, *RESULTS[1:])
 """All suffixes that a name may have."""
 
 
@@ -73,7 +73,7 @@ def contrast_of(suffixes: Collection[str]) -> str | None:
 
 
 def check_name(path: Path, contrast: str) -> None:
-    """Raise when the name of a NIfTI file ends as those of labels or of another contrast do; other names may be any.
+    """Raise when the name of a NIfTI file ends as those of results or of another contrast do; other names may be any.
 
     Args:
         path: of the file.
@@ -82,6 +82,6 @@ def check_name(path: Path, contrast: str) -> None:
     Raises:
         InputError: when it does.
     """
-    others = {other.lower() for other in SUFFIXES if other not in CONTRASTS[contrast]}
+    others = {other.lower() for other in KNOWN if other not in CONTRASTS[contrast]}
     if suffix_of(path).lower() in others:
         raise InputError(path, f"is no {contrast} by its name", f"give {contrast}, or its right name to a file of it")

@@ -3,7 +3,7 @@
 ``imagesTr/{name}_0000.nii.gz`` and ``labelsTr/{name}.nii.gz``, and ``dataset.json``, which says what belongs to it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,24 @@ def raw_cases(folder: str | Path, structures: Structures = STRUCTURES) -> list[d
             "label": str(folder / label),
         }
         for name, (images, label) in sorted(files.items())
+    ]
+
+
+def unused_files(folder: str | Path, cases: Iterable[Mapping[str, str]]) -> list[InputError]:
+    """A mistake for every image or label of a raw data set that none of its cases has.
+
+    Where ``dataset.json`` lists the cases, the folders may hold others, too.
+    """
+    folder = Path(folder)
+    if parse_json((folder / DESCRIPTION).read_text(encoding="utf-8")).get("dataset"):
+        return []
+    used = {case[key] for case in cases for key in ("image", "label")}
+    names = {IMAGES: f"CASE_{CHANNEL}", LABELS: "CASE"}
+    return [
+        InputError(path, "belongs to no case", f"add its other file, or call it {name} with the ending of all")
+        for part, name in names.items()
+        for path in sorted((folder / part).iterdir())
+        if is_nifti(path) and str(path) not in used
     ]
 
 

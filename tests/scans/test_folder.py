@@ -6,7 +6,7 @@ from files import MPRAGE, THREE, scan, structures, three_classes, write_case, wr
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import renewing
-from tanq_monai.scans.folder import find_images, find_labelled, problems_of, with_styles
+from tanq_monai.scans.folder import LabelFiles, find_images, find_labelled, problems_of, with_styles
 from tanq_monai.scans.naming import case_of, name_by_case, site_of
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.structures import Structures
@@ -236,6 +236,9 @@ def test_a_style_that_is_asked_for_is_that_one_and_not_one_whose_name_it_holds()
         ("b_ceT1.mha", "is no kind of image that is read here; store it as .nii.gz"),
         ("b_ceT1.NII.BZ2", "is no kind of image that is read here; store it as .nii.gz"),
         ("b_ceT1.hdr", "is no kind of image that is read here; store it as .nii.gz"),
+        ("b_ceT1.nii.gz.part", "is no kind of image that is read here; store it as .nii.gz"),
+        ("b_Label.nii.gz~", "is no kind of image that is read here; store it as .nii.gz"),
+        ("b_ceT1.zip", "is no kind of image that is read here; store it as .nii.gz"),
     ],
 )
 def test_what_looks_like_an_image_and_is_not_taken_is_told(tmp_path, name, told):
@@ -249,7 +252,7 @@ def test_what_looks_like_an_image_and_is_not_taken_is_told(tmp_path, name, told)
 
 def test_results_and_other_files_beside_the_scans_are_passed_over(tmp_path):
     write_case(tmp_path, "a")
-    for name in ("a_Confidence.nii.gz", "a_Agreement.nii.gz", "notes.txt", "table.csv"):
+    for name in ("a_Confidence.nii.gz", "a_Agreement.nii.gz", "a_ceT1.json", "notes.zip", "table.csv"):
         (tmp_path / name).write_bytes(b"not looked into")
     assert find_labelled(tmp_path).problems == []
 
@@ -277,6 +280,34 @@ def test_scans_in_folders_below_are_told(tmp_path, kind, place):
     assert [case["case"] for case in found.cases] == ["a"]
     told = f"{tmp_path}/b: holds scans, which are not looked for below {tmp_path}; "
     assert [str(problem) for problem in found.problems] == [f"{told}give that folder, or put them beside the others"]
+
+
+@pytest.mark.parametrize("suffix", ["Label", "Confidence", "Agreement"])
+def test_results_are_no_images(tmp_path, suffix):
+    write_case(tmp_path, "a", suffix)
+    with pytest.raises(InputError, match=f"suffixes {suffix}: are those of results; give those of images"):
+        find_images(tmp_path, ("hrT2", suffix))
+
+
+def test_labels_in_folders_below_are_told_of_a_folder_of_labels(tmp_path):
+    write_nifti(tmp_path / "a_Label.nii.gz", structures())
+    write_nifti(tmp_path / "more" / "b_Label.nii.gz", structures())
+    write_nifti(tmp_path / "final" / "a_Label.nii.gz", structures())
+    write_series(tmp_path / "scan", scan(), [0.0, 1.5, 3.0])
+    told = f"{tmp_path}/more: holds labels, which are not looked for below {tmp_path}; "
+    assert [str(problem) for problem in LabelFiles(tmp_path).problems] == [
+        f"{told}give that folder, or put them beside the others"
+    ]
+
+
+def test_a_folder_with_the_name_of_a_file_is_told(tmp_path):
+    """Some programs unpack ``b_hrT2.nii.gz`` to a folder of that name."""
+    write_case(tmp_path, "a", "hrT2")
+    write_nifti(tmp_path / "b_hrT2.nii.gz" / "b.nii", scan())
+    found = find_images(tmp_path)
+    assert [case["case"] for case in found.cases] == ["a"]
+    told = f"{tmp_path}/b_hrT2.nii.gz: is a folder with the name of a file; take the file out of it"
+    assert [str(problem) for problem in found.problems] == [told]
 
 
 def test_results_in_folders_below_are_passed_over(tmp_path):

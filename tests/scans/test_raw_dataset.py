@@ -54,6 +54,23 @@ def test_only_what_is_listed_belongs_to_it(tmp_path):
     assert [case["case"] for case in find_labelled(tmp_path).cases] == ["b"]
 
 
+@pytest.mark.parametrize("lost", ["imagesTr/b_0000.nii.gz", "labelsTr/b.nii.gz"])
+def test_a_file_whose_other_one_is_lost_is_told(tmp_path, lost):
+    write_raw(tmp_path, ["a", "b"], listed=False)
+    (tmp_path / lost).unlink()
+    found = find_labelled(tmp_path)
+    assert [case["case"] for case in found.cases] == ["a"]
+    (problem,) = found.problems
+    assert "b.nii.gz: " in str(problem)
+
+
+def test_an_image_with_another_name_is_told(tmp_path):
+    write_raw(tmp_path, ["a"], listed=False)
+    path = write_nifti(tmp_path / "imagesTr" / "b.nii.gz", scan())
+    (problem,) = find_labelled(tmp_path).problems
+    assert str(problem).startswith(f"{path}: belongs to no case; ")
+
+
 def test_bad_cases_are_told_and_good_ones_listed(tmp_path):
     write_raw(tmp_path, ["a", "b", "c"])
     (tmp_path / "labelsTr" / "a.nii.gz").unlink()
