@@ -3,12 +3,13 @@
 Imports pydicom and PyYAML: where there is no DICOM, nobody imports it.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
@@ -27,6 +28,7 @@ _HOLDS: dict[str, Callable[[list[Any], Any], bool]] = {
     "unlike": lambda values, wanted: not any(re.search(wanted, str(value), re.IGNORECASE) for value in values),
 }
 _WORDS = {"has": "one of", "lacks": "without", "at_least": "at least", "at_most": "at most", "unlike": "unlike"}
+_NUMBERS = ("DS", "IS", "FD", "FL", "US", "SS", "UL", "SL")  # kinds of attributes that hold some
 _KINDS = {"has": list, "lacks": list, "at_least": int | float, "at_most": int | float, "unlike": str}
 
 
@@ -106,10 +108,22 @@ def _told(values: Any) -> str:
 
 
 def _values(header: Dataset, keyword: str) -> list[Any]:
-    value = header.get(keyword)
+    """What an attribute says; one of numbers that holds something else says nothing."""
+    try:
+        value = header.get(keyword)
+    except (ValueError, TypeError, ArithmeticError):  # pydicom makes numbers of whole ones itself
+        return []
     if value is None or value == "":
         return []
-    return list(value) if isinstance(value, MultiValue) else [value]
+    values = list(value) if isinstance(value, MultiValue) else [value]
+    return values if dictionary_VR(keyword) not in _NUMBERS or all(map(_is_number, values)) else []
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return math.isfinite(float(value))
+    except (ValueError, TypeError):
+        return False
 
 
 def _problem(conditions: Any) -> str | None:

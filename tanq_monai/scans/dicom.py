@@ -83,7 +83,7 @@ def list_series(folder: Path, pixels: bool = False) -> dict[str, list[tuple[Path
         series.setdefault(str(header.SeriesInstanceUID), []).append((path, header))
     called = {_but_for_numbers(path) for files in series.values() for path, _ in files}
     for path in others:
-        if path.is_file() and _but_for_numbers(path) in called:  # at the end of a series, nothing else would show it
+        if not path.is_dir() and _but_for_numbers(path) in called:  # at the end of a series, nothing else would show it
             raise InputError(path, "is called like the slices beside it and is no DICOM file", "copy it again")
     return series
 

@@ -23,6 +23,7 @@ _OF_FRAMES = (
     "MRModifierSequence",
     "MRImageFrameTypeSequence",
 )
+_GREY = "MONOCHROME2"
 _RENAMED = {"EffectiveEchoTime": "EchoTime", "InversionTimes": "InversionTime", "FrameType": "ImageType"}
 
 
@@ -117,6 +118,9 @@ def _slice(
     scaling = float(slope[0]) if len(slope) else 1.0, float(intercept[0]) if len(intercept) else 0.0
     if scaling[0] == 0:
         raise InputError(path, "has a RescaleSlope of 0, which leaves nothing of its pixels", EXPORT)
+    look = str(header.get("PhotometricInterpretation") or _GREY)
+    if look != _GREY:  # colours, or grey values of which the smallest is white
+        raise InputError(path, f"has pixels in {look}, not grey values that grow brighter ({_GREY})", EXPORT)
     orientation = values["ImageOrientationPatient"].reshape(2, 3)
     if not np.allclose(orientation @ orientation.T, np.eye(2), atol=0.01):
         raise InputError(path, "has an ImageOrientationPatient that is no two directions at right angles", EXPORT)

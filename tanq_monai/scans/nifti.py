@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MIN_EDGE, MAX_EDGE = 0.01, 50.0  # mm, of a voxel of a head
 MAX_EXTENT = 600.0  # mm, of a field of view with a head in it
+MAX_OFFSET = 1e5  # mm, from the origin; single precision, which headers have, holds a hundredth of a mm there
 SAME = 0.1  # of the smallest voxel edge: what lies closer is in one place
 _MAX_COSINE = 0.1  # of two axes: 6 degrees off the right angle
 _GZIP = 1032  # bytes that one byte of a gzip file holds at most
@@ -49,9 +50,7 @@ def open_nifti(path: Path) -> "nib.Nifti1Image":
     _check_content(path, image, size)
     check_affine(path, image.affine, image.shape)
     _check_pixdim(path, image, stored, has_qform=code > 0)
-    unit = image.header.get_xyzt_units()[0]
-    if unit not in _UNITS:  # ITK goes by them, nibabel does not
-        raise InputError(path, f"has a header in {unit}", "store it in mm")
+    _check_unit(path, image)
     return image
 
 
@@ -78,6 +77,8 @@ def check_affine(path: Path, affine: NDArray[np.floating], shape: tuple[int, ...
     edges = np.linalg.norm(affine[:3, :3], axis=0)
     if not (edges.min() > MIN_EDGE and edges.max() < MAX_EDGE):
         raise InputError(path, f"has voxels of {_product(edges)} mm", _IN_MM)
+    if np.abs(affine[:3, 3]).max() > MAX_OFFSET:
+        raise InputError(path, f"lies {np.abs(affine[:3, 3]).max():.3g} mm away from the origin", _IN_MM)
     extent = edges * shape
     if extent.max() > MAX_EXTENT:
         raise InputError(path, f"spans {_product(extent)} mm", _IN_MM)
@@ -159,6 +160,16 @@ def _check_pixdim(path: Path, image: "nib.Nifti1Image", stored: NDArray[np.float
     if not has_qform and beside.max() > SAME * edges.min():
         problem = f"has voxels of {_product(edges)} mm by its affine and {_product(stored)} mm by pixdim"
         raise InputError(path, problem, "mend its header, by the one that is right")
+
+
+def _check_unit(path: Path, image: "nib.Nifti1Image") -> None:
+    """Raise where the header names another unit than mm: ITK goes by it, nibabel does not."""
+    try:
+        unit = image.header.get_xyzt_units()[0]
+    except KeyError:  # there is none of that number
+        unit = "an unknown unit"
+    if unit not in _UNITS:
+        raise InputError(path, f"has a header in {unit}", "store it in mm")
 
 
 def _product(lengths: NDArray[np.floating]) -> str:

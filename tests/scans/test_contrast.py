@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydicom import DataElement
+from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 from shared_data import shared_data_folder
 
@@ -189,6 +191,14 @@ def test_what_a_header_does_not_say_is_not_held_against_it():
     check_contrast(header(Modality="MR", EchoTime=160), "hrT2", Path("series"))
     with pytest.raises(InputError, match="Modality CT, not one of MR"):
         check_contrast(header(Modality="CT"), "hrT2", Path("series"))
+
+
+def test_what_is_no_number_where_one_belongs_says_nothing():
+    balanced = sequence("GR", "SS", 9.95, 4.43, FlipAngle=70)
+    for keyword in ("FlipAngle", "SliceThickness"):
+        balanced._dict[tag_for_keyword(keyword)] = DataElement(tag_for_keyword(keyword), "LO", "70 deg")
+    check_contrast(balanced, "hrT2", Path("series"))
+    assert look_of(balanced, RULES["hrT2"]) is None
 
 
 def test_the_real_series_is_cet1_and_no_hrt2():

@@ -267,6 +267,11 @@ def _one_of_another(keyword):
     return change
 
 
+def _linked_to_nothing(files):
+    files[-1].unlink()
+    files[-1].symlink_to("gone")
+
+
 def _cut_off(files):
     files[2].write_bytes(files[2].read_bytes()[:400])
 
@@ -292,6 +297,8 @@ def _moved_in_its_plane(files):
         (_without("RescaleSlope", "0"), "has a RescaleSlope of 0"),
         (_one_of_another("PatientID"), "holds slices of 2 patients"),
         (_without("SeriesInstanceUID"), "says of no series"),
+        (_without("PhotometricInterpretation", "MONOCHROME1"), "has pixels in MONOCHROME1"),
+        (_linked_to_nothing, "is called like the slices beside it"),
         (_cut_off, "says of no series"),
         (_no_pixels_in_one, "has no pixels that can be read"),
     ],
@@ -326,6 +333,7 @@ def test_a_header_that_promises_more_than_its_file_holds_is_told_before_anything
         (76 + 4, bytes(12), r"1\.5 mm by its affine and 0 x 0 x 0 mm by pixdim", "mend its header"),
         (123, b"\x01", "has a header in meter", "store it in mm"),
         (123, b"\x03", "has a header in micron", "store it in mm"),
+        (123, b"\x07", "has a header in an unknown unit", "store it in mm"),
     ],
 )
 def test_a_header_by_which_programs_would_put_a_scan_elsewhere_is_told(image, offset, value, told, remedy):
@@ -361,6 +369,7 @@ def test_a_volume_without_voxels_is_told(image, shape):
         (np.diag([-50.0, -0.5, 1.5, 1.0]), r"spans 600 x 5 x 9 mm|has voxels of"),
         (np.diag([-49.0, -49.0, 49.0, 1.0]) + np.eye(4, k=3), r"has voxels|spans"),
         ([[1, 0, 0, np.nan], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], "has an affine with NaN"),
+        ([[1, 0, 0, 0], [0, 1, 0, -2e5], [0, 0, 1, 0], [0, 0, 0, 1]], r"lies 2e\+05 mm away from the origin"),
         ([[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], r"the cosine of two is 0\.71"),
         ([[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]], r"the cosine of two is 1\.00"),
     ],
