@@ -187,8 +187,12 @@ def run_adaptation(
     """
     truth = None if truth_dir is None else Path(truth_dir).resolve()
     if truth is not None:
-        LabelFiles(truth).raise_problems()
-    structures.roles()  # which the self-training wants, after days of training
+        truths = LabelFiles(truth)
+        truths.raise_absence()
+        truths.raise_problems()
+    structures.roles()  # all that the self-training wants, after days of training
+    structures.numbered()
+    structures.check_order("structures")
     scans = find_scans(dataset_dir)
     settings = replace(settings_of(size), looks={"styles": list(styles)} if styles else {})
     root = check_output_dir(output_dir).resolve()

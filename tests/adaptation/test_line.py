@@ -1,6 +1,7 @@
 """What of an adaptation is run again when something of it has changed. Its commands are stood in for."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch  # noqa: F401 - asks a program of the system when it is first imported, which no fast test may
@@ -9,6 +10,8 @@ from files import structures, write_case, write_nifti
 from tanq_monai import steps
 from tanq_monai.adaptation import Adaptation, Scans, run_adaptation
 from tanq_monai.adaptation.settings import SIZES
+from tanq_monai.errors import InputError
+from tanq_monai.structures import Structures
 
 EVERY = [
     *("train_tanq", "train_cyclegan", "make_translated", "train_self_training"),
@@ -84,3 +87,21 @@ def test_what_follows_from_a_change_is_run_again_and_nothing_else(data: Path, ra
     (data / name).write_bytes(b"other")
     adapt(data)
     assert ran == again
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"structures": Structures({"VS": 2, "cochlea": 1})}, "has VS 2, cochlea 1"),
+        ({"structures": Structures({"VS": 1, "cochlea": 3})}, "are not numbered 1, 2, 3"),
+        ({"truth_dir": "out"}, r"holds no \*_Label.nii.gz; give the folder with the true labels"),
+    ],
+)
+def test_what_a_late_step_would_refuse_is_refused_before_the_first(
+    data: Path, ran: list[str], choices: dict[str, Any], told: str
+) -> None:
+    (data / "out").mkdir()
+    folders = {key: data / value for key, value in choices.items() if key == "truth_dir"}
+    with pytest.raises(InputError, match=told):
+        run_adaptation(data / "data", data / "out", "tiny", **choices | folders)
+    assert ran == []
