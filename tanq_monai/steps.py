@@ -137,6 +137,13 @@ class Record:
     reads: list[list[Any]]
     writes: list[list[Any]]
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is what was written, as far as types tell: somebody may have edited its file."""
+        stamps = [*self.reads, *self.writes]
+        named = all(isinstance(stamp, list) and stamp and isinstance(stamp[0], str) for stamp in stamps)
+        return named and isinstance(self.done, bool) and isinstance(self.seconds, int | float)
+
 
 class StepRunner:
     """Runs steps one after the other; a step that was done before, and of which all is as it was, is not run again.
@@ -252,7 +259,9 @@ def _read(path: Path, step: Step) -> Record:
         return Record(step.command, seconds=0.0, done=False, reads=[], writes=[])
     try:
         record = Record(**json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+        if not record.is_whole:
+            raise ValueError("its values are of other types")
+    except (OSError, ValueError, TypeError) as error:
         remedy = "remove it, and the step is run again, from where it can go on"
         raise InputError(path, "is no record of a step", remedy) from error
     if record.done and record.command != step.command:

@@ -213,7 +213,17 @@ def test_what_changes_while_a_step_runs_counts_as_a_change(tmp_path, machine, st
     assert len(machine.ran) == 2
 
 
-@pytest.mark.parametrize("text", ["", '{"command": ', "[]", "{}", '{"command": "python", "seconds": 1, "done": true}'])
+WHOLE = {"command": "python", "seconds": 1.0, "done": True, "reads": [], "writes": []}
+EDITS = ({"reads": 5}, {"reads": [1]}, {"writes": [[]]}, {"done": "no"}, {"seconds": "1"}, {"more": 1})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", '{"command": ', "[]", "{}", '{"command": "python", "seconds": 1, "done": true}'),
+        *(json.dumps(WHOLE | edit) for edit in EDITS),
+    ],
+)
 def test_a_record_that_is_none_is_told_and_the_run_goes_on_without_it(tmp_path, machine, text):
     record = tmp_path / "translate.json"
     record.write_text(text)
@@ -222,6 +232,12 @@ def test_a_record_that_is_none_is_told_and_the_run_goes_on_without_it(tmp_path, 
     record.unlink()
     StepRunner(tmp_path, 1).run(STEP)
     assert len(machine.ran) == 1
+
+
+def test_a_folder_in_place_of_a_record_is_told(tmp_path, machine):
+    (tmp_path / "translate.json").mkdir()
+    with pytest.raises(InputError, match=r"translate.json: is no record of a step; remove it"):
+        StepRunner(tmp_path, 1).run(STEP)
 
 
 HEAR = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # ignored in the background
