@@ -19,6 +19,7 @@ ENTRIES = frozenset(
         *("network", "train", "validate", "save_execute_config"),
     }
 )
+_BUILT = ENTRIES - {"bundle_root", "save_execute_config"}  # of these no plain value, which undoes what they do
 NULL_WORDS = frozenset({"null", "none", "~"})
 _EVALUATED = ("$", "@", "%")  # how MONAI marks what it evaluates
 _REFERENCE = re.compile(r"[@%](\w+)")
@@ -45,7 +46,9 @@ def checked_choices(config: Config, typed: Mapping[str, str] | None = None) -> d
                 parsed[name] = checked(name, config[name], typed.get(name), config.get(MAY_BE_NULL, ()))
         except InputError as mistake:
             mistakes.append(mistake)
-    nested = config.get("train", {}).get("trainer", {}).get("max_epochs", 1)  # by the name that MONAI's clients know
+    nested: Any = config
+    for name in ("train", "trainer", "max_epochs"):  # by which MONAI's clients know it
+        nested = nested.get(name, 1) if isinstance(nested, Mapping) else 1
     if not is_evaluated(nested):
         try:
             checked("max_epochs", nested, called="train#trainer#max_epochs")
@@ -154,7 +157,8 @@ def _unknown(config: Config, typed: Mapping[str, str]) -> Iterable[InputError]:
     """
     used = references(config)
     for name, value in config.items():
-        if name in ENTRIES or value is None or is_evaluated(value):
+        is_entry = name in ENTRIES and not (name in typed and name in _BUILT)
+        if is_entry or value is None or is_evaluated(value):
             continue
         if (name not in used or name not in CHOICES) if name in typed else (name not in used | CHOICES.keys()):
             yield InputError(name, "is no choice here", did_you_mean(name, (used & CHOICES.keys()) - {name}))

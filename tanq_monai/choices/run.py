@@ -4,6 +4,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import Any
@@ -69,7 +70,7 @@ def typed_words(arguments: Sequence[str]) -> dict[str, str]:
     if Path(program).parts[-3:] != ("monai", "bundle", "__main__.py"):
         return {}
     typed = {}
-    for word, following in zip(words, [*words[1:], "--"], strict=True):
+    for word, following in pairwise([*words, "--"]):
         if _FLAG.match(word):
             name, equals, value = word.lstrip("-").partition("=")
             typed[name.replace("-", "_")] = value if equals else "" if _FLAG.match(following) else following

@@ -149,6 +149,9 @@ def test_a_part_of_a_config_is_no_choice():
     for part in ("network_def", "state", "fixed_choices"):
         (line,) = told(typed, "tanq_translation/train", f"--{part}", "3")
         assert line.startswith(f"{part}: is no choice here; ")
+    for part in ("network", "train", "run"):  # which MONAI itself looks for
+        (line,) = told(typed, "tanq_translation/train", f"--{part}", "3")
+        assert line.startswith(f"{part}: is no choice here; ")
     network = torch.nn.Identity()  # which Python may give
     assert chosen("tanq_translation/train", network_def=network)["device"]
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compute_steps_for_sliding_window
 
+from tanq_monai.errors import InputError
 from tanq_monai.segmentation.inference.inferer import PlanInferer
 from tanq_monai.segmentation.inference.windows import gaussian_weight, window_places
 
@@ -73,3 +74,9 @@ def test_mirroring_is_the_mean_over_all_ways_to_flip_the_window():
     result = PlanInferer((4, 8, 8), mirror_axes=(0, 2))(image, network)
     ramps = [ramp, ramp.flip(0), ramp.flip(2), ramp.flip((0, 2))]
     torch.testing.assert_close(result, image * sum(ramps) / 4)
+
+
+@pytest.mark.parametrize("choices", [{"overlap": 1.0}, {"overlap": -0.5}, {"sw_batch_size": 0}])
+def test_windows_that_are_none_are_refused(choices):
+    with pytest.raises(InputError, match=next(iter(choices))):
+        PlanInferer((16, 16), **choices)

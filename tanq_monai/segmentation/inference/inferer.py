@@ -11,8 +11,11 @@ import torch
 from monai.inferers import SlidingWindowInferer
 from torch.nn.functional import pad
 
+from tanq_monai.choices.config import check_values
+from tanq_monai.choices.table import CHOICES
 from tanq_monai.segmentation.inference.windows import Place, gaussian_weight, padding_to, summed_weights, window_places
 
+_KINDS = {"overlap": CHOICES["overlap"].kind, "sw_batch_size": CHOICES["windows_per_batch"].kind}
 Network = Callable[..., torch.Tensor]
 
 
@@ -27,6 +30,9 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
         sw_batch_size: windows per forward pass.
         overlap: at least this fraction of a window.
         mirror_axes: axes of the window; the mean over all ways to mirror it along them, itself included.
+
+    Raises:
+        InputError: when the overlap or the number of windows is none.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
         overlap: float = 0.5,
         mirror_axes: Sequence[int] = (),
     ) -> None:
+        check_values({"overlap": overlap, "sw_batch_size": sw_batch_size}, _KINDS)
         super().__init__(roi_size, sw_batch_size=sw_batch_size, overlap=overlap, mode="gaussian")
         self.window = tuple(roi_size)
         axes = [axis + 2 for axis in mirror_axes]
