@@ -30,8 +30,9 @@ def test_only_pseudo_labelled_cases_may_hold_ignored_voxels():
 
 
 def test_weights_are_those_of_the_table_and_1_for_other_cases(tmp_path):
-    found = training_cases(scan("a", "7"), scan("t"), weights(tmp_path, "case,weight\na,0.25\n7,0\n"))
-    assert [case["weight"] for case in found] == [0.25, 0.0, 1.0]
+    table = weights(tmp_path, "case,weight\na,0.25\n7,0\nNA,2\n")
+    found = training_cases(scan("a", "7", "NA"), scan("t"), table)
+    assert [case["weight"] for case in found] == [0.25, 0.0, 2.0, 1.0]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,10 @@ def test_weights_are_those_of_the_table_and_1_for_other_cases(tmp_path):
         ("case,weight\na,-1\n", "gives a the weight -1.0; use numbers from 0"),
         ("case,weight\na,inf\n", "gives a the weight inf"),
         ("case,weight\na,1\nb,1\n", "weighs 1 cases that are not trained on, the first is b; make it anew"),
+        ("case,weight\na,0\n", "gives every case the weight 0; give one of them more"),
+        ("case,weight\na,1\na,2\n", "weighs a twice; keep one of its lines"),
+        ("case,weight\n,1\nb,1\n", "weighs 2 cases that are not trained on"),
+        ("case,weight\na,\n", "is no table of case and weight"),
         ("case,dice\na,1\n", "is no table of case and weight"),
         ("case,weight\na,many\n", "is no table of case and weight"),
         ("", "is no table of case and weight"),
@@ -118,3 +123,9 @@ def test_a_fine_tuning_has_a_folder_of_its_own_for_its_scans_labels_and_first_we
         folders.append(fine_tuning_dir("runs", [case], tmp_path))
     assert len(set(folders)) == 4
     assert all(Path(folder).parent == Path("runs") for folder in folders)
+
+
+@pytest.mark.parametrize("given", ["x", 5, [1], [{"image": "a_hrT2.nii.gz"}], [{"image": "a_hrT2.nii.gz", "label": 1}]])
+def test_what_is_given_in_place_of_cases_has_images_and_labels(given):
+    with pytest.raises(InputError, match="train#dataset#data: is no list of"):
+        are_given(given)

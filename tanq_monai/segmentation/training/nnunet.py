@@ -88,6 +88,7 @@ def set_up_nnunet(
     """
     _check_fold(settings.fold, len({case.get("patient", identifier(case)) for case in cases}))
     settings.structures.check_order("structures")
+    trainer_class = find_trainer(settings.trainer)
     if settings.initial_model is not None:
         check_model_folder(settings.initial_model)
         check_same_labels(Path(settings.initial_model) / "dataset.json", settings.structures)
@@ -103,7 +104,7 @@ def set_up_nnunet(
         environment["nnUNet_compile"] = "f"
     with folders.active(**environment), _sampled_by(cases):
         with mock.patch.object(dist, "is_initialized", lambda: False):  # nnU-Net's own ranks want CUDA
-            trainer = find_trainer(settings.trainer)(plans, settings.configuration, settings.fold, dataset, device)
+            trainer = trainer_class(plans, settings.configuration, settings.fold, dataset, device)
         trainer.device = device  # nnU-Net takes the first GPU
         trainer.num_epochs = settings.max_epochs
         trainer.initial_lr = settings.learning_rate

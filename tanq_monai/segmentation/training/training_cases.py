@@ -67,11 +67,20 @@ def training_cases(
     if others:
         problem = f"weighs {len(others)} cases that are not trained on, the first is {others[0]}"
         raise InputError(weights_file, problem, "make it anew from these scans")
+    if not any(weights.get(name, 1.0) for name in names):
+        raise InputError(weights_file, "gives every case the weight 0", "give one of them more")
     return [{**case, "weight": weights.get(case["case"], 1.0)} for case in cases]
 
 
 def are_given(cases: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a client gave the cases, as pairs of ``image`` and ``label``: cases from folders have names as well."""
+    """Whether a client gave the cases, as pairs of ``image`` and ``label``: cases from folders have names as well.
+
+    Raises:
+        InputError: when they are no such pairs.
+    """
+    if not isinstance(cases, list | tuple) or not all(map(_is_pair, cases)):
+        problem = "is no list of {image: file, label: file}"
+        raise InputError("train#dataset#data", problem, "give scans with their labels, or dataset_dir")
     return not cases or not all("case" in case for case in cases)
 
 
@@ -106,14 +115,22 @@ def fine_tuning_dir(parent: str | Path, cases: Sequence[Mapping[str, Any]], mode
     return f"{parent}/{hashlib.sha256(str(stamps).encode()).hexdigest()[:12]}"
 
 
+def _is_pair(case: object) -> bool:
+    return isinstance(case, Mapping) and all(isinstance(case.get(key), str | Path) for key in ("image", "label"))
+
+
 def _read_weights(path: Path) -> dict[str, float]:
     try:
-        table = pd.read_csv(path, dtype={"case": str}, encoding_errors="surrogateescape")
+        # Whatever a case is called: NA is a name, too.
+        table = pd.read_csv(path, dtype={"case": str}, keep_default_na=False, encoding_errors="surrogateescape")
         weights = dict(zip(table["case"], table["weight"].astype(float), strict=True))
     except FileNotFoundError as error:
         raise InputError(path, "does not exist", "make it with configs/feedback.yaml") from error
     except (ValueError, KeyError, OSError, pd.errors.ParserError) as error:
         raise InputError(path, "is no table of case and weight", "make it with configs/feedback.yaml") from error
+    if len(weights) < len(table):
+        doubled = table["case"][table["case"].duplicated()].iloc[0]
+        raise InputError(path, f"weighs {doubled} twice", "keep one of its lines")
     for case, weight in weights.items():
         if not (weight >= 0 and math.isfinite(weight)):
             raise InputError(path, f"gives {case} the weight {weight}", "use numbers from 0")
