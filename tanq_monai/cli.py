@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import Literal
 
 import fire
@@ -333,7 +334,7 @@ def _check_options(words: Sequence[str]) -> None:
     parameters = inspect.signature(COMMANDS[words[0]]).parameters
     known = {name.replace("_", "-") for name in parameters} | {"help"}
     valued = {name.replace("_", "-") for name in parameters if not isinstance((CHOICES | OPTIONS)[name].kind, Flag)}
-    for word, following in zip(words[1:], [*words[2:], "--"], strict=True):
+    for word, following in pairwise([*words[1:], "--"]):
         name, equals, _ = word.removeprefix("--").replace("_", "-").partition("=")
         if word.startswith("--") and name and name.removeprefix("no") not in known and name not in known:
             raise InputError(f"--{name}", f"is no option of {words[0]}", did_you_mean(name, known, "--"))

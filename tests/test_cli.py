@@ -103,6 +103,12 @@ def test_a_flag_is_what_its_word_says(monkeypatch, words, meant):
     assert (given["intra_extrameatal"], given["workers"]) == (meant, None)
 
 
+def test_a_command_without_its_options_tells_which_it_needs():
+    done = run_command("evaluate")
+    assert done.returncode == 2
+    assert "received no value for the required argument: pred" in done.stderr
+
+
 @pytest.mark.parametrize("words", [("--pred", "p", "--truth"), ("--truth", "--pred", "p")])
 def test_an_option_without_its_value_is_told(words):
     done = run_command("evaluate", *words)
