@@ -119,8 +119,8 @@ def test_labels_are_found_beside_a_scan_and_among_the_withheld_ones(tiny_phantom
     scans = find_scans(tiny_phantom)
     assert len(scans) == 10
     for scan in scans:
-        assert scan.label is not None
-        assert ("withheld_labels" in scan.label.parts) == (scan.contrast == "hrT2")
+        (label,) = scan.labels
+        assert ("withheld_labels" in label.parts) == (scan.contrast == "hrT2")
 
 
 def test_scans_without_labels_give_voxel_sizes_and_heights(tmp_path: Path) -> None:
@@ -152,6 +152,19 @@ def test_names_of_2021_and_2023_are_understood(tmp_path: Path) -> None:
         "crossmoda2023_etz_7_T2.nii.gz": ("hrT2", "etz hrT2"),
         "mine_hrT2.nii.gz": ("hrT2", "hrT2"),
     }
+
+
+def test_a_second_scan_or_label_of_a_case_is_told(tmp_path: Path) -> None:
+    for name in ("a_hrT2.nii", "a_T2.nii.gz", "b_ceT1.nii.gz"):
+        write(tmp_path / name, some(4, 4, 4))
+    for name in ("b_Label.nii", "b_Label.nii.gz"):
+        write(tmp_path / name, np.zeros((4, 4, 4)))
+    result = run("--folder", tmp_path)
+    assert result.returncode == 1
+    assert [line for line in result.stderr.splitlines() if line.startswith("error: ")] == [
+        f"error: {tmp_path}/a_hrT2.nii: is the second hrT2 of a; keep one",
+        f"error: {tmp_path}/b_Label.nii: is the second label of b; keep one",
+    ]
 
 
 def test_unreadable_files_are_told_in_one_line_each_after_the_others_table(

@@ -45,22 +45,24 @@ class ScanFile:
         name: of the patient: the file's place in the folder without contrast and ending.
         image: file.
         contrast: ceT1 or hrT2.
-        label: file, if there is one.
+        labels: files; there should be one at most.
     """
 
     name: str
     image: Path
     contrast: str
-    label: Path | None
+    labels: tuple[Path, ...]
 
     def read(self) -> Scan:
         """Load it.
 
         Raises:
-            InputError: when a file is no scan of a head, or the label does not fit.
+            InputError: when a file is no scan of a head, or the label does not fit, or there are two.
         """
         volume = read_volume(self.image)
-        label = None if self.label is None else read_labels(self.label, VALUES, volume.grid).labels
+        if self.labels[1:]:
+            raise InputError(self.labels[1], f"is the second label of {self.name}", "keep one")
+        label = read_labels(self.labels[0], VALUES, volume.grid).labels if self.labels else None
         site = _site(self.image.name)
         virtual = _VIRTUAL.match(volume.description)
         of_site = _SEQUENCES.get((site, self.contrast), f"{site} {self.contrast}".strip())
@@ -85,12 +87,17 @@ def find_scans(folder: str | Path) -> list[ScanFile]:
 
 
 def unread_files(folder: str | Path) -> list[InputError]:
-    """A mistake for what looks like a scan or label below a folder and is none to :func:`find_scans`."""
+    """A mistake for what looks like a scan or label below a folder and is none here, or the second of a case."""
     paths = sorted(Path(folder).rglob("*"))
+    first: dict[tuple[str, str], Path] = {}
+    second = [
+        one for one in _scan_files(Path(folder)) if first.setdefault((one.name, one.contrast), one.image) != one.image
+    ]
     series = sorted({path.parent for path in paths if is_dicom(path)})
     remedy = "convert it to NIfTI, or take it away"
     return [
         *left_out(paths, TARGET_DOMAIN[0]),
+        *(InputError(one.image, f"is the second {one.contrast} of {one.name}", "keep one") for one in second),
         *(InputError(one, "holds DICOM, not measured", remedy) for one in series),
     ]
 
@@ -107,4 +114,4 @@ def _scan_files(root: Path) -> Iterator[ScanFile]:
         if contrast is not None:
             name = (path.relative_to(root).parent / case_of(path)).as_posix()
             places = (above / f"{name}_{LABEL}{ending}" for above in (root, root / WITHHELD) for ending in ENDINGS)
-            yield ScanFile(name, path, contrast, next((place for place in places if place.is_file()), None))
+            yield ScanFile(name, path, contrast, tuple(place for place in places if place.is_file()))
