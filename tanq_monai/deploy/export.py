@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tanq_monai.deploy.bundle_network import WEIGHTS, read_network
+from tanq_monai.deploy.bundle_network import WEIGHTS, config_of, read_network
 from tanq_monai.deploy.engine_network import DIGEST, EngineNetwork
 from tanq_monai.deploy.engines import (
     ONNX_RUNTIME,
@@ -110,6 +110,7 @@ def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
         InputError: when there is no such bundle, weights are missing, its network is none of ours, the file does not do
             what torch does, or would replace one that is no export.
     """
+    config_of(bundle)  # before a folder is made
     path = check_output_file(Path(bundle) / "models" / "model.onnx" if output is None else output)
     if path.exists():
         _check_is_ours(path)

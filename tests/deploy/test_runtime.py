@@ -208,7 +208,7 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(bundles, tiny_phan
     segmenter, translator = (bundles[name] / "models" / "model.onnx" for name in ("2d", "translation"))
     good = {"model": segmenter, "image": scan, "output": tmp_path / "out.nii.gz"}
     assert "none.onnx: is missing; export it" in _mistake(**good | {"model": tmp_path / "none.onnx"})
-    for name in ("a_ceT1.nii.gz", "a_ceT1.nii", "a_cet1.nii", "a_Label.nii.gz"):
+    for name in ("a_ceT1.nii.gz", "a_ceT1.nii", "a_cet1.nii", "a_Label.nii.gz", "a_Confidence.nii.gz"):
         nib.save(nib.load(ce_t1), tmp_path / name)
         assert f"{name}: is no hrT2 by its name; give hrT2" in _mistake(**good | {"image": tmp_path / name})
     nib.save(nib.load(scan), tmp_path / "a_T2.nii.gz")
@@ -220,6 +220,8 @@ def test_mistakes_are_told_in_one_line_and_nothing_is_written(bundles, tiny_phan
     assert "style: is missing, and the file knows several; choose one of ldn, etz" in _mistake(**translation)
     assert "style warm: is none of the file's; choose one of ldn, etz" in _mistake(**translation, style="warm")
     assert "is for segmentation; leave --style out" in _mistake(**good, style="ldn")
+    told = "is for segmentation, and names its structures itself; leave --structures out"
+    assert told in _mistake(**good, structures='{"VS": 1}')
     assert "a_T2.nii.gz: is no ceT1 by its name" in _mistake(**translation | {"image": tmp_path / "a_T2.nii.gz"})
     assert "holds unknown label 2; use only [0, 1]" in _mistake(**translation, style="ldn", structures='{"VS": 1}')
     told = _mistake(**translation, style="ldn", structures="[1]")

@@ -74,6 +74,8 @@ def run(
         raise InputError(model, f"is for {task}", remedy)
     if style is not None and task == SEGMENTATION:
         raise InputError(model, f"is for {task}", "leave --style out")
+    if structures != REGIONS and task == SEGMENTATION:
+        raise InputError(model, f"is for {task}, and names its structures itself", "leave --structures out")
     judge = _ears_first(properties) if ears_first and task == SEGMENTATION else None
     network = open_engine(model, _kind(properties), Choices(engine, threads, asked(amp)), provider)
     scan = read_volume(image, contrast)
