@@ -13,9 +13,10 @@ def test_a_trainer_is_found_by_its_name():
     assert find_trainer("nnUNetTrainerAdam").__name__ == "nnUNetTrainerAdam"
 
 
-def test_an_unknown_trainer_is_a_mistake():
-    with pytest.raises(InputError, match="trainer nnUNetTrainerAdams: is not one of nnU-Net's"):
-        find_trainer("nnUNetTrainerAdams")
+@pytest.mark.parametrize("name", ["nnUNetTrainerAdams", "os", "join"])
+def test_what_is_no_trainer_is_a_mistake(name):
+    with pytest.raises(InputError, match=f"trainer {name}: is not one of nnU-Net's"):
+        find_trainer(name)
 
 
 def test_every_output_of_deep_supervision_gets_its_labels():

@@ -79,6 +79,8 @@ def test_scans_without_pseudo_labels_wait(tiny_phantom, tmp_path):
     assert [case["case"] for case in found.cases] == [label.name.removesuffix("_Label.nii.gz")]
     assert not found.problems
     assert find_pseudo_labelled(None, None) is None
+    with pytest.raises(InputError, match="has no target_dir, its scans; give both, or neither"):
+        find_pseudo_labelled(None, tmp_path)
     with pytest.raises(InputError, match=r"is not a folder; make it with configs/refine.yaml"):
         find_pseudo_labelled(target, tmp_path / "nowhere")
 

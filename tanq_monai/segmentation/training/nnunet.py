@@ -138,10 +138,9 @@ def find_trainer(name: str) -> type[nnUNetTrainer]:
     """
     folder = Path(nnunetv2.__file__).parent / "training" / "nnUNetTrainer"
     found = recursive_find_python_class(str(folder), name, "nnunetv2.training.nnUNetTrainer")
-    if found is None:
+    if not (isinstance(found, type) and issubclass(found, nnUNetTrainer)):  # any name in a module of theirs is found
         raise InputError(f"trainer {name}", "is not one of nnU-Net's", "see nnunetv2/training/nnUNetTrainer")
-    trainer: type[nnUNetTrainer] = found
-    return trainer
+    return found
 
 
 def prepare_batch(

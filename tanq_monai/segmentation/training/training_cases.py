@@ -24,8 +24,10 @@ def find_pseudo_labelled(
     """Scans of ``target_dir`` that have labels in ``label_dir``, voxels to ignore among them; None without target_dir.
 
     Raises:
-        InputError: when one of the two folders is missing.
+        InputError: when one of the two folders is missing, or not given.
     """
+    if target_dir is None and label_dir is not None:
+        raise InputError(f"pseudo_label_dir {label_dir}", "has no target_dir, its scans", "give both, or neither")
     if target_dir is None:
         return None
     if label_dir is None or not Path(label_dir).is_dir():
