@@ -10,7 +10,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing
+from tanq_monai.files import check_output_file, replacing
 from tanq_monai.ranks import is_first_rank
 from tanq_monai.translation.model_choices import write_choices
 from tanq_monai.weights import UNREADABLE, check_finite, read_saved
@@ -107,7 +107,13 @@ class FinalModel:
         self.path, self.network, self.choices = Path(path), network, choices
 
     def attach(self, engine: Engine) -> None:
-        """Write when ``engine`` has completed."""
+        """Write when ``engine`` has completed.
+
+        Raises:
+            InputError: when the file must or can not be written: at once, not after the training.
+        """
+        if is_first_rank():
+            check_output_file(self.path)
         engine.add_event_handler(Events.COMPLETED, self._write)
 
     def _write(self) -> None:

@@ -3,11 +3,11 @@ import resource
 import pandas as pd
 import pytest
 import torch
-from ignite.engine import Events
+from ignite.engine import Engine, Events
 from tiny import trainer_that_resumes
 
 from tanq_monai.errors import InputError
-from tanq_monai.trainers.checkpoint import save_atomically
+from tanq_monai.trainers.checkpoint import FinalModel, save_atomically
 
 
 class Interruption(Exception):
@@ -141,3 +141,9 @@ def test_a_checkpoint_that_does_not_fit_is_told(tmp_path, uninterrupted, content
     trainer = trainer_that_resumes(tmp_path, max_epochs=4)
     with pytest.raises(InputError, match=message):
         trainer.run()
+
+
+def test_weights_that_could_not_be_written_are_told_before_the_training(tmp_path):
+    (tmp_path / "model.pt").mkdir()
+    with pytest.raises(InputError, match=r"model\.pt: is a folder; give the name of a file"):
+        FinalModel(tmp_path / "model.pt", torch.nn.Identity(), {}).attach(Engine(lambda engine, batch: None))
