@@ -88,10 +88,10 @@ def set_up_nnunet(
     """
     _check_fold(settings.fold, len({case.get("patient", identifier(case)) for case in cases}))
     settings.structures.check_order("structures")
-    trainer_class = find_trainer(settings.trainer)
     if settings.initial_model is not None:
         check_model_folder(settings.initial_model)
         check_same_labels(Path(settings.initial_model) / "dataset.json", settings.structures)
+    trainer_class = find_trainer(settings.trainer)
     folders = RunFolders(output_dir)
     device = torch.device(device)
     with first_rank_first():
