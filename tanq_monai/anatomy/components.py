@@ -3,7 +3,7 @@
 Volumes are (I, J, K), positions are in the axes of the affine (x left-right), mm.
 """
 
-from math import cos, radians
+from math import acos, degrees
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ Mask = NDArray[np.bool_]
 Vector = NDArray[np.float64]
 
 _NEIGHBOURS = np.ones((3, 3, 3))  # faces, edges and corners, as nnU-Net's postprocessing
-_LARGEST_TILT = cos(radians(20))  # a head in its coil: the line through the ears to the scanner's left-right axis
+_LARGEST_TILT = 20.0  # degrees: a head in its coil
 _ROUNDING = 1e-3  # mm: spacings of oblique affines are off by less
 
 
@@ -61,9 +61,15 @@ def apart(one: Vector, other: Vector) -> float:
     return float(np.linalg.norm(one - other))
 
 
+def tilt(one: Component, other: Component) -> float:
+    """Angle of the line through two components to the scanner's left-right axis, degrees."""
+    distance = apart(one.center, other.center)
+    return degrees(acos(min(abs(float(one.center[0] - other.center[0])) / distance, 1.0))) if distance else 0.0
+
+
 def are_opposite(one: Component, other: Component) -> bool:
     """Whether two components lie beside each other, left and right, as ears do."""
-    return bool(abs(one.center[0] - other.center[0]) >= _LARGEST_TILT * apart(one.center, other.center))
+    return tilt(one, other) <= _LARGEST_TILT
 
 
 def _near(mask: Mask, affine: Vector, reach: float) -> Mask:

@@ -43,8 +43,7 @@ class EarsFirst:
             return labels, ""
         vs_mask, cochlea_mask = structure_masks(labels, roles)
         ids, found = self._components(cochlea_mask, affine)
-        largest = self.plausible.cochlea_mm3[1]  # beyond, a component is not the more of a cochlea
-        ears = self.plausible.cochleae([one._replace(weight=min(one.volume, largest)) for one in found])
+        ears = self.plausible.cochleae(found)
         kept = np.isin(ids, [ear.number for ear in ears]) & cochlea_mask
         if ears:
             ids, found = self._components(vs_mask, affine)

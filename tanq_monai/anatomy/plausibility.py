@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
 
-from tanq_monai.anatomy.components import Component, apart, are_opposite
+from tanq_monai.anatomy.components import Component, apart, are_opposite, tilt
 from tanq_monai.anatomy.measured import Anatomy, Structure
 from tanq_monai.anatomy.published import published
 from tanq_monai.errors import InputError
 
 Interval = Sequence[float]
+_ALONE = 0.5
+_SPREAD = 4.0  # mm, standard deviation, of the distance between two cochleae that may be found in part
+_TILT = 8.0  # degrees, standard deviation, of the line through both
 
 
 @dataclass(frozen=True)
@@ -48,11 +51,16 @@ class Plausible:
                 raise InputError(name, f"is {getattr(self, name)}", "give 0 or more")
 
     def cochleae(self, components: Sequence[Component]) -> tuple[Component, ...]:
-        """One component, or two that can be both ears of a head: those that weigh most together."""
+        """One component, or two that can be both ears of a head: those that are most alike to cochleae of patients.
+
+        A component counts by its weight up to the median of cochleae, and beyond their percentile 95 the less the
+        larger it is. A pair counts by both, the less the more its distance and its tilt differ from those of patients;
+        one alone counts half, for the other ear is missing.
+        """
         candidates = [one for one in components if one.volume >= self.fragment_mm3]
         pairs = [pair for pair in combinations(candidates, 2) if self._can_be_ears(*pair)]
         choices: list[tuple[Component, ...]] = [*pairs, *((one,) for one in candidates)]
-        return max(choices, key=lambda chosen: sum(one.weight for one in chosen), default=())
+        return max(choices, key=self._likeness, default=())
 
     def vs(self, components: Sequence[Component], cochleae: Iterable[Component]) -> tuple[Component, ...]:
         """The component that weighs most of those as far from the nearest cochlea as a VS can be; none where none is.
@@ -67,6 +75,15 @@ class Plausible:
             and (not ears or within(min(apart(one.center, ear) for ear in ears), self.vs_to_cochlea_mm))
         ]
         return (max(candidates, key=lambda one: one.weight),) if candidates else ()
+
+    def _likeness(self, chosen: tuple[Component, ...]) -> float:
+        _, _, median, _, large = published().geometry["cochlea volume"]
+        sizes = [min(one.weight / median, 1.0) * min(large / one.volume, 1.0) ** 2 for one in chosen]
+        if len(chosen) == 1:
+            return _ALONE * sizes[0]
+        usual = sum(published().apart) / 2
+        off = (apart(*(one.center for one in chosen)) - usual) / _SPREAD
+        return sum(sizes) * math.exp(-(off**2 + (tilt(*chosen) / _TILT) ** 2) / 2)
 
     def _can_be_ears(self, one: Component, other: Component) -> bool:
         return are_opposite(one, other) and within(apart(one.center, other.center), self.cochleae_apart_mm)

@@ -49,6 +49,21 @@ def test_a_pair_that_can_be_ears_wins_over_a_large_component_that_cannot():
     assert doubt == ""
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param([(2, (29, 20, 15), 5), (2, (91, 20, 15), 5)], id="nearer to each other"),
+        pytest.param([(2, (25, 20, 15), 5), (2, (92, 40, 15), 5)], id="aslant"),
+        pytest.param([(2, (25, 20, 15), 9), (2, (94, 20, 15), 9)], id="too large"),
+        pytest.param([(2, (25, 20, 15), 3), (2, (94, 20, 15), 3)], id="small"),
+    ],
+)
+def test_of_two_pairs_the_one_that_is_more_like_patients_ears_stays(others):
+    kept, doubt = EarsFirst(STRUCTURES)(labels(RIGHT, LEFT, VS, *others), AFFINE)
+    np.testing.assert_array_equal(kept, labels(RIGHT, LEFT, VS))
+    assert doubt == ""
+
+
 @pytest.mark.parametrize("ear", [RIGHT, LEFT])
 def test_one_ear_is_told_and_a_vs_beside_it_stays(ear):
     beside = (1, (40 if ear is RIGHT else 79, 55, 15), 9)
