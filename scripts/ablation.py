@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tanq_monai.adaptation.settings import demo_settings
+from tanq_monai.adaptation.settings import trial_settings
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir, replacing
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, psnr, ssim
@@ -94,7 +94,7 @@ def ablation(
         if name not in TRANSLATORS:
             raise InputError(f"--only {name}", "is not a translator", f"choose among {', '.join(TRANSLATORS)}")
     root = check_output_dir(output_dir).resolve()
-    settings = demo_settings(size)
+    settings = trial_settings(size)
     slices = dict(settings.slices)
     lengths = {key: settings.tanq[key] for key in ("crop", "batch_size")} | {"max_epochs": max_epochs}
     steps = {name: translator_steps(root, name, slices, lengths | {"seed": seed}) for name in names}

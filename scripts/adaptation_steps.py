@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from tanq_monai.adaptation import Adaptation, Scans
-from tanq_monai.adaptation.settings import demo_settings
+from tanq_monai.adaptation.settings import trial_settings
 from tanq_monai.demo.pipeline import phantom_step, plain_segmenter
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir, replacing
@@ -67,14 +67,14 @@ def adaptation_steps(
 
     Args:
         output_dir: gets everything.
-        size: of the demo: patients, slices, trainings.
+        size: of the trial: patients, slices, trainings.
         seed: of the patients, of all trainings and of the bootstrap.
         num_test: test scans.
         rounds: of self-training.
         translators: folder with tanq/models/model.pt and cyclegan/models/model.pt that the same size of a demo has
             trained before; default: train them.
     """
-    settings = demo_settings(size)
+    settings = trial_settings(size)
     settings = replace(settings, phantom_scans=(*settings.phantom_scans[:2], num_test))
     root = check_output_dir(output_dir).resolve()
     truth = root / "data" / "withheld_labels" / "validation"

@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 
 from tanq_monai.adaptation import Adaptation, Scans
-from tanq_monai.adaptation.settings import Settings, demo_settings
+from tanq_monai.adaptation.settings import Settings, trial_settings
 from tanq_monai.demo.pipeline import phantom_step
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir, replacing
@@ -38,13 +38,13 @@ def bfloat16_worth(
 
     Args:
         output_dir: gets everything.
-        size: of the demo: patients, slices, trainings.
+        size: of the trial: patients, slices, trainings.
         seeds: of the trainings.
         num_test: test scans.
         phantom_seed: of the virtual patients.
     """
     root = check_output_dir(output_dir).resolve()
-    settings = demo_settings(size)
+    settings = trial_settings(size)
     settings = replace(settings, phantom_scans=(*settings.phantom_scans[:2], num_test))
     lines = {(name, seed): line_of(root, settings, name, seed) for name in TYPES for seed in seeds}
     steps = {key: list(steps_of(line)) for key, line in lines.items()}

@@ -14,7 +14,7 @@ from pathlib import Path
 import fire
 
 from tanq_monai.adaptation import Adaptation, Scans
-from tanq_monai.adaptation.settings import demo_settings
+from tanq_monai.adaptation.settings import trial_settings
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir
 from tanq_monai.steps import Step, bundle_step, run_steps
@@ -28,7 +28,7 @@ def train_weights(output_dir: str, size: str = "small", seed: int = 0) -> None:
 
     Args:
         output_dir: gets everything.
-        size: of the demo: patients, slices, trainings.
+        size: of the trial: patients, slices, trainings.
         seed: of the patients and of all trainings.
     """
     root = check_output_dir(output_dir).resolve()
@@ -37,7 +37,7 @@ def train_weights(output_dir: str, size: str = "small", seed: int = 0) -> None:
 
 def weights_steps(root: Path, size: str, seed: int) -> Iterator[Step]:
     """All commands. One view: so short a CycleGAN loses the cochlea (see the README's table)."""
-    settings = demo_settings(size)
+    settings = trial_settings(size)
     settings = replace(settings, tanq={**settings.tanq, "paired_dir": root / "data" / "paired"})
     truth = root / "data" / "withheld_labels"
     scans = Scans(*(root / "data" / name for name in ("training_source", "training_target", "validation")))

@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from tanq_monai.adaptation.settings import Settings, demo_settings
+from tanq_monai.adaptation.settings import Settings, trial_settings
 from tanq_monai.errors import print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, ssim
@@ -54,7 +54,7 @@ def warm_start(
         size: of the demo.
         seed: of the unpaired patients and of all trainings; the test's is the next, the pairs' the one after it.
     """
-    root, settings = check_output_dir(output_dir).resolve(), demo_settings(size)
+    root, settings = check_output_dir(output_dir).resolve(), trial_settings(size)
     lengths = {"cold": max_epochs, "warm": max_epochs}
     lengths |= {f"{name}, short": max(1, round(AIM * max_epochs)) for name in ("cold", "warm")}
     steps = [

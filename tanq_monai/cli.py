@@ -100,19 +100,19 @@ def phantom_check(
 
 
 def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> None:
-    """Watch unsupervised domain adaptation on virtual patients, from ceT1 with labels to segmented hrT2.
+    """Watch the shipped weights and their adaptation, without an hrT2 label, in a hospital of virtual patients.
 
     Args:
         output_dir: gets everything, report.html last; a demo that was stopped goes on there. Default: demo, for other
             sizes than tiny demo_SIZE.
-        size: tiny (minutes) or small (an hour or two on two cores).
+        size: tiny (minutes) or small (more and larger scans, twice the training).
         seed: of the virtual patients and of all trainings.
     """
     from tanq_monai.demo.pipeline import closed_gap, run_demo
 
     folder = output_dir or ("demo" if size == "tiny" else f"demo_{size}")
     table = run_demo(folder, size, seed)
-    columns = [column for column in table.columns if not column.endswith(" sd")]
+    columns = [column for column in table.columns if "ASSD" not in column]
     sys.stdout.write(f"\n{table[columns].round(3).to_string()}\n{closed_gap(table)}\n")
     sys.stdout.write(f"Virtual patients, research only. Pictures: {folder}/report.html\n")
 

@@ -24,8 +24,9 @@ class Settings:
         self_training: choices of ``self_training.yaml`` besides.
         views: of the translations; ``signal`` needs no training.
         ears_first: of the last segmentation; a training of minutes misses cochleae, and all would be taken away.
-        phantom_size: that suits it, of :func:`tanq_monai.phantom.write_dataset`.
-        phantom_scans: of a demo: ceT1 with labels, hrT2 without, test hrT2.
+        phantom_size: of virtual patients that suit it, of :func:`tanq_monai.phantom.write_dataset`.
+        phantom_protocols: how they are scanned.
+        phantom_scans: ceT1 with labels, hrT2 without, test hrT2.
     """
 
     slices: Choices = field(default_factory=dict)
@@ -37,6 +38,7 @@ class Settings:
     views: tuple[str, ...] = ("tanq", "cyclegan")
     ears_first: bool = True
     phantom_size: str = "full"
+    phantom_protocols: str = "sites"
     phantom_scans: tuple[int, int, int] = (210, 210, 64)
 
 
@@ -59,13 +61,13 @@ PHANTOM_LOOKS = {
 # One model per round: five folds in two configurations want a GPU.
 SELF_TRAINING = {"configurations": {"2d": {}}, "folds": ["all"]}
 
-PAPER, DEMO_SIZES = "paper", ("tiny", "small")
+PAPER, QUICK, TRIALS = "paper", "quick", ("tiny", "small")
 SHIPPED = str(BUNDLES / "vs_cochlea_seg" / "models")
 SIZES = {
     PAPER: Settings(),
     # The shipped segmenter labels hrT2, and learns on from the labels that can be true and from ceT1 translated by the
     # signal equations: minutes, and no translator is trained.
-    "quick": Settings(
+    QUICK: Settings(
         slices={"pixels": 256, "pixel_mm": 0.7, "slab_mm": 60.0},
         segmenter=SEGMENTER
         | {
@@ -118,14 +120,14 @@ SIZES = {
 }
 
 
-def demo_settings(size: str) -> Settings:
-    """The settings by name, of a size for virtual patients and a CPU.
+def trial_settings(size: str) -> Settings:
+    """The settings by name, of a size for virtual patients of the two sites and a CPU, translators included.
 
     Raises:
         InputError: when there is no such size.
     """
-    if size not in DEMO_SIZES:
-        raise InputError(f"--size {size}", "is not a size of the demo", f"choose one of {', '.join(DEMO_SIZES)}")
+    if size not in TRIALS:
+        raise InputError(f"--size {size}", "is not the size of a trial", f"choose one of {', '.join(TRIALS)}")
     return SIZES[size]
 
 

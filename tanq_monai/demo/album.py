@@ -3,18 +3,19 @@
 from pathlib import Path
 
 import nibabel as nib
-import pandas as pd
 
-from tanq_monai.demo.pictures import segmentation_figure, training_figure, translation_figure
-from tanq_monai.demo.report import Picture
+from tanq_monai.demo.pictures import segmentation_figure, translation_figure
+from tanq_monai.demo.report import ADAPTED, SHIPPED_AS_THEY_ARE, SUPERVISED_BOUND, Picture
 from tanq_monai.scans.naming import ENDING, LABEL_ENDING, case_of
 
 PICTURES_PER_SECTION = 3
+LABELS = {SHIPPED_AS_THEY_ARE: "shipped", ADAPTED: "labels", SUPERVISED_BOUND: "supervised"}
+"""Folder of the labels of the test scans, by the segmenter's title; the scores lie beside it."""
 
 
 def draw_album(root: Path) -> list[Picture]:
-    """Translations of a few source scans, segmentations of a few test scans, and the course of the training."""
-    return [*_translations(root), *_segmentations(root), _training(root)]
+    """Segmentations of a few test scans, and translations of a few source scans."""
+    return [*_segmentations(root), *_translations(root)]
 
 
 def _translations(root: Path) -> list[Picture]:
@@ -25,7 +26,7 @@ def _translations(root: Path) -> list[Picture]:
     scans, real = sorted(source.glob(f"*_ceT1{ENDING}")), sorted(target.glob(f"*{ENDING}"))
     for scan, other in zip(_spread(scans), _spread(real), strict=True):
         case = case_of(scan)
-        style = next(name for name in sorted(translations) if name.startswith(f"{case}_tanq"))
+        style = next(name for name in sorted(translations) if name.startswith(f"{case}_"))
         png = translation_figure(
             nib.load(source / f"{case}_ceT1{ENDING}"),
             nib.load(translations[style]),
@@ -41,31 +42,17 @@ def _translations(root: Path) -> list[Picture]:
 
 
 def _segmentations(root: Path) -> list[Picture]:
-    folders = {
-        "shipped weights": "shipped",
-        "no adaptation": "no_adaptation",
-        "self-training": "labels",
-        "supervised bound": "supervised",
-    }
     pictures = []
     for scan in _spread(sorted((root / "data/validation").glob(f"*{ENDING}"))):
         name = f"{case_of(scan)}{LABEL_ENDING}"
         png = segmentation_figure(
             nib.load(scan),
             nib.load(root / "data/withheld_labels/validation" / name),
-            {title: nib.load(root / folder / name) for title, folder in folders.items()},
+            {title: nib.load(root / folder / name) for title, folder in LABELS.items()},
         )
         caption = "Contours of the truth and of each segmenter on an hrT2 scan that none of them was trained on."
         pictures.append(Picture("Segmentation of unseen hrT2", case_of(scan), caption, png))
     return pictures
-
-
-def _training(root: Path) -> Picture:
-    history = pd.read_csv(root / "tanq/history.csv").set_index("epoch")
-    losses = history.filter(like="loss_").rename(columns=lambda name: name.removeprefix("loss_"))
-    levels = history.filter(like="level_").rename(columns=lambda name: name.removeprefix("level_"))
-    png = training_figure({"loss terms": losses, "brightness of the structures, 1 = fluid": levels})
-    return Picture("Training", "The translator over its epochs", "Means of every epoch.", png)
 
 
 def _spread(paths: list[Path]) -> list[Path]:

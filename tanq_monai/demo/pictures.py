@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from tanq_monai.demo.panels import COLOURS, TEXT, dark_figure, frame, legend, outline, png, show
@@ -102,21 +100,6 @@ def segmentation_figure(
     for panel, title in zip(axes[0], titles, strict=True):
         panel.set_title(title, color=TEXT, fontsize=10)
     legend(figure, Line2D([], [], color="white", linestyle="dotted", label="truth beside a prediction"))
-    return png(figure)
-
-
-def training_figure(panels: Mapping[str, pd.DataFrame]) -> bytes:
-    """PNG with one panel per entry: each column of the table is a line over its index (epoch or step)."""
-    figure = Figure(figsize=(4.6 * len(panels), 3.4), layout="constrained", facecolor="white")
-    row = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (title, table) in zip(row, panels.items(), strict=True):
-        for name, values in table.items():
-            axes.plot(table.index, values, label=str(name), linewidth=1.6)
-        axes.set_title(title, fontsize=11)
-        axes.set_xlabel(str(table.index.name or "epoch"))
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(fontsize=8, frameon=False)
     return png(figure)
 
 

@@ -14,11 +14,10 @@ import pandas as pd
 from tanq_monai.report.page import write_page
 from tanq_monai.structures import STRUCTURES
 
-SHIPPED_AS_THEY_ARE = "shipped weights as they are (trained on other virtual patients)"
-NO_ADAPTATION = "no adaptation (trained on ceT1)"
-TRANSLATED = "translations (trained on pseudo-hrT2 of TANQ and CycleGAN)"
-SELF_TRAINED = "self-training (on both, and real hrT2 with its own labels)"
-SUPERVISED_BOUND = "supervised bound (trained on labelled hrT2)"
+SHIPPED_AS_THEY_ARE = "shipped weights as they are"
+ADAPTED = "adapted to its unlabelled hrT2 and labelled ceT1"
+SUPERVISED_BOUND = "supervised bound: trained on its labelled hrT2"
+INTERVAL = " 95% CI"
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def write_report(output: Path, table: pd.DataFrame, pictures: Sequence[Picture],
     Args:
         output: the ``.html`` file.
         table: one row per segmenter (index); columns ``{structure} Dice``, ``{structure} ASSD mm``, ``n``,
-            ``seconds``; a column ``{column} sd`` is shown as +- beside its column.
+            ``seconds``; a column ``{column} 95% CI`` is shown beside its column.
         pictures: in the order of the page.
         facts: what is needed to do it again: seed, sizes, machine, versions, date, commands.
 
@@ -59,7 +58,7 @@ def write_report(output: Path, table: pd.DataFrame, pictures: Sequence[Picture],
     template = files("tanq_monai.demo").joinpath("report.html.jinja").read_text(encoding="utf-8")
     sections = {name: list(group) for name, group in groupby(pictures, key=lambda picture: picture.section)}
     values = {
-        "columns": [name for name in table.columns if not name.endswith(" sd")],
+        "columns": [name for name in table.columns if not name.endswith(INTERVAL)],
         "rows": [_row(str(name), cells) for name, cells in table.to_dict(orient="index").items()],
         "closed": {name: _percent(share) for name, share in gap_closed(table).items()},
         "sections": sections,
@@ -69,22 +68,22 @@ def write_report(output: Path, table: pd.DataFrame, pictures: Sequence[Picture],
 
 
 def gap_closed(table: pd.DataFrame) -> dict[str, float]:
-    """Share of the Dice gap between no adaptation and the supervised bound that the adaptation closes, per structure.
+    """Share of the Dice gap between shipped weights and supervised bound that the adaptation closes, per structure.
 
     Args:
         table: as for :func:`write_report`.
 
     Returns:
-        (self-training - no adaptation) / (bound - no adaptation): 0 is no better than no adaptation, 1 as good as the
-        bound; nan where a row is missing or the bound is not above no adaptation.
+        (adapted - shipped) / (bound - shipped): 0 is no better than the shipped weights, 1 as good as the bound; nan
+        where a row is missing or the bound is not above the shipped weights.
     """
-    shares = {}
+    shares, titles = {}, [SHIPPED_AS_THEY_ARE, ADAPTED, SUPERVISED_BOUND]
     for structure in STRUCTURES:
         column = f"{structure} Dice"
-        if column not in table or not {NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND} <= set(table.index):
+        if column not in table or not set(titles) <= set(table.index):
             shares[structure] = math.nan
             continue
-        low, reached, high = table[column].astype(float)[[NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND]]
+        low, reached, high = table[column].astype(float)[titles]
         shares[structure] = (reached - low) / (high - low) if high > low else math.nan
     return shares
 
@@ -92,12 +91,17 @@ def gap_closed(table: pd.DataFrame) -> dict[str, float]:
 def _row(name: str, values: Mapping[Any, Any]) -> dict[str, Any]:
     cells = []
     for column, value in values.items():
-        if column.endswith(" sd"):
+        if column.endswith(INTERVAL):
             continue
-        spread = values.get(f"{column} sd", math.nan)
         bar = float(value) if column.endswith("Dice") and _is_number(value) else None
-        sd = _number(column, spread) if _is_number(spread) else ""
-        cells.append({"column": column, "text": _number(column, value), "sd": sd, "bar": bar})
+        cells.append(
+            {
+                "column": column,
+                "text": _number(column, value),
+                "interval": values.get(f"{column}{INTERVAL}", ""),
+                "bar": bar,
+            }
+        )
     return {"name": name, "cells": cells}
 
 

@@ -3,13 +3,12 @@ import io
 import matplotlib.image
 import nibabel as nib
 import numpy as np
-import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 from small_head import SHAPE, patient, stored_as
 
 from tanq_monai.demo.panels import show
-from tanq_monai.demo.pictures import segmentation_figure, training_figure, translation_figure
+from tanq_monai.demo.pictures import segmentation_figure, translation_figure
 from tanq_monai.report.axial import Window, turned_to_lps
 
 
@@ -65,9 +64,3 @@ def test_prediction_that_differs_from_the_truth_changes_the_picture():
     third = same.shape[1] // 3
     np.testing.assert_array_equal(same[: -same.shape[0] // 2, :third], missed[: -same.shape[0] // 2, :third])
     assert (same[:, -third:] != missed[:, -third:]).any()
-
-
-def test_training_curves_have_a_panel_each():
-    table = pd.DataFrame({"adversarial": [1.0, 0.5], "contrastive": [5.0, 4.0]})
-    one, two = _pixels(training_figure({"losses": table})), _pixels(training_figure({"a": table, "b": table}))
-    assert two.shape[1] == 2 * one.shape[1]

@@ -12,9 +12,9 @@ import yaml
 
 from tanq_monai import cli
 from tanq_monai.adaptation import Adaptation, Scans, find_scans
-from tanq_monai.adaptation.settings import SIZES, demo_settings
-from tanq_monai.demo.pipeline import _row, closed_gap, demo_steps, phantom_step
-from tanq_monai.demo.report import NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND
+from tanq_monai.adaptation.settings import SIZES, trial_settings
+from tanq_monai.demo.pipeline import DEMO_SIZES, _row, closed_gap, demo_steps, phantom_step
+from tanq_monai.demo.report import ADAPTED, SHIPPED_AS_THEY_ARE, SUPERVISED_BOUND
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.rounds.self_training import Data, RoundChoices, SelfTraining
 from tanq_monai.steps import BUNDLES
@@ -45,8 +45,8 @@ def default_of(config, option):
 
 def steps_of(root, size):
     """All steps of a demo by name."""
-    rows = demo_steps(root, SIZES[size], 7)
-    steps = [phantom_step(root, SIZES[size], 7), *(step for row in rows.values() for step in row)]
+    rows = demo_steps(root, DEMO_SIZES[size], 7)
+    steps = [phantom_step(root, DEMO_SIZES[size], 7), *(step for row in rows.values() for step in row)]
     assert len({step.name for step in steps}) == len(steps)  # each is remembered by its name
     return {step.name: step for step in steps}
 
@@ -56,9 +56,16 @@ def steps(request, tmp_path):
     return steps_of(tmp_path, request.param)
 
 
-def table(no_adaptation, adapted, bound):
+@pytest.fixture(params=["small", "tiny"])
+def trial(request, tmp_path):
+    """The steps of an adaptation that trains translators, by name."""
+    scans = Scans(*(tmp_path / "data" / name for name in ("training_source", "training_target", "validation")))
+    return {step.name: step for step in Adaptation(scans, tmp_path, SIZES[request.param], 7).steps()}
+
+
+def table(shipped, adapted, bound):
     """Dice of VS and cochlea of three segmenters."""
-    rows = {NO_ADAPTATION: no_adaptation, SELF_TRAINED: adapted, SUPERVISED_BOUND: bound}
+    rows = {SHIPPED_AS_THEY_ARE: shipped, ADAPTED: adapted, SUPERVISED_BOUND: bound}
     return pd.DataFrame({name: {"VS Dice": vs, "cochlea Dice": cochlea} for name, (vs, cochlea) in rows.items()}).T
 
 
@@ -124,9 +131,9 @@ def test_choices_that_would_end_a_run_after_days_are_refused_at_its_start(choice
     assert words in str(error.value)
 
 
-def test_the_papers_size_has_no_demo():
-    with pytest.raises(InputError, match="--size paper: is not a size of the demo; choose one of tiny, small"):
-        demo_settings("paper")
+def test_the_papers_size_is_no_trial():
+    with pytest.raises(InputError, match="--size paper: is not the size of a trial; choose one of tiny, small"):
+        trial_settings("paper")
 
 
 def test_options_of_the_steps_of_self_training_are_ids_of_their_configs(tmp_path):
@@ -150,23 +157,28 @@ def test_options_of_the_other_steps_are_parameters_of_their_commands(steps):
     assert set(options_of(steps["report"])) <= set(inspect.signature(cli.report).parameters)
 
 
-def test_training_and_use_of_the_translators_agree_on_slices_and_network(steps):
-    used = options_of(steps["make_translated"])
+def test_training_and_use_of_the_translators_agree_on_slices_and_network(trial):
+    used = options_of(trial["make_translated"])
     for name in ("train_tanq", "train_cyclegan"):
-        trained = options_of(steps[name])
+        trained = options_of(trial[name])
         for option in ("pixels", "pixel_mm", "width"):
             assert trained[option] == used[option], option
         assert trained["output_dir"] == str(Path(used[f"{name.removeprefix('train_')}_model_file"]).parents[1])
-    assert options_of(steps["train_tanq"])["styles"] == used["styles"] == "['ldn', 'etz']"
+    assert options_of(trial["train_tanq"])["styles"] == used["styles"] == "['ldn', 'etz']"
 
 
-def test_the_seed_reaches_phantom_and_translators(steps):
-    assert {options_of(steps[name])["seed"] for name in ("phantom", "train_tanq", "train_cyclegan")} == {"7"}
+def test_the_seed_reaches_phantom_and_translators(steps, trial):
+    assert options_of(steps["phantom"])["seed"] == "7"
+    assert {options_of(trial[name])["seed"] for name in ("train_tanq", "train_cyclegan")} == {"7"}
 
 
-def test_a_crop_of_the_translators_fits_into_their_slices(steps):
+def test_the_hospital_of_the_demo_is_the_one_that_the_training_of_the_weights_leaves_out(steps):
+    assert options_of(steps["phantom"])["protocols"] == "left_out"
+
+
+def test_a_crop_of_the_translators_fits_into_their_slices(trial):
     for name in ("train_tanq", "train_cyclegan"):
-        options = options_of(steps[name])
+        options = options_of(trial[name])
         assert int(options["crop"]) <= int(options["pixels"])
 
 
@@ -198,20 +210,19 @@ def test_only_the_bound_is_trained_on_withheld_labels_and_none_on_test_scans(ste
         for name, step in steps.items()
         if name.startswith("train_")
     }
-    assert len(trained_on) == 5
+    assert list(trained_on) == ["train_self_training", "train_supervised"]
     assert [name for name, paths in trained_on.items() if "withheld_labels" in "".join(paths)] == ["train_supervised"]
     assert not any("validation" in path for paths in trained_on.values() for path in paths)
 
 
-def test_all_segmenters_are_trained_with_the_same_choices(steps):
+def test_the_adaptation_and_the_bound_are_trained_with_the_same_choices(steps):
     folders = {"dataset_dir", "label_dir", "output_dir", "model_dir"}
-    plain = [options_of(steps[f"train_{name}"]) for name in ("no_adaptation", "supervised")]
     ours = options_of(steps["train_self_training"])
     expected = {key: str(value) for key, value in literal_eval(ours["training"]).items()} | {"seed": ours["seed"]}
-    for options in plain:
-        choices = {key: value for key, value in options.items() if key not in folders | MONAIS_OWN}
-        assert choices.pop("configuration") in ours["configurations"]
-        assert choices == expected
+    options = options_of(steps["train_supervised"])
+    choices = {key: value for key, value in options.items() if key not in folders | MONAIS_OWN}
+    assert choices.pop("configuration") in ours["configurations"]
+    assert choices == expected
 
 
 def test_all_segmenters_are_scored_on_the_same_scans_and_truth(steps):
@@ -239,21 +250,21 @@ def test_another_folder_is_told_what_it_lacks(tmp_path):
 
 
 def test_the_share_of_the_gap_is_told_in_percent_per_structure():
-    scores = table(no_adaptation=(0.2, 0.1), adapted=(0.65, 0.4), bound=(0.8, 0.5))
+    scores = table(shipped=(0.2, 0.1), adapted=(0.65, 0.4), bound=(0.8, 0.5))
     assert closed_gap(scores) == "share of the Dice gap that the adaptation closes: VS 75%, cochlea 75%"
 
 
 def test_a_share_is_told_by_structure_and_may_be_negative_or_above_one():
-    scores = table(no_adaptation=(0.4, 0.2), adapted=(0.3, 0.7), bound=(0.8, 0.6))
+    scores = table(shipped=(0.4, 0.2), adapted=(0.3, 0.7), bound=(0.8, 0.6))
     assert closed_gap(scores) == "share of the Dice gap that the adaptation closes: VS -25%, cochlea 125%"
 
 
 def test_a_gap_that_is_none_has_no_share():
-    scores = table(no_adaptation=(0.8, 0.2), adapted=(0.7, 0.4), bound=(0.8, 0.6))
+    scores = table(shipped=(0.8, 0.2), adapted=(0.7, 0.4), bound=(0.8, 0.6))
     assert closed_gap(scores) == "share of the Dice gap that the adaptation closes: VS n/a, cochlea 50%"
 
 
-def test_a_row_of_the_table_holds_mean_sample_deviation_and_count_of_each_structure(tmp_path):
+def test_a_row_of_the_table_holds_mean_interval_and_count_of_each_structure(tmp_path):
     scores = [
         ("one", "VS", 0.5, 2.0),
         ("two", "VS", 0.9, 1.0),
@@ -264,17 +275,9 @@ def test_a_row_of_the_table_holds_mean_sample_deviation_and_count_of_each_struct
     ]
     frame = pd.DataFrame(scores, columns=["case", "structure", "dice", "assd_mm"])
     frame.to_csv(tmp_path / "scores.csv", index=False)
-    assert _row(tmp_path) == pytest.approx(
-        {
-            "VS Dice": 0.7,
-            "VS Dice sd": 0.2,
-            "VS ASSD mm": 2.0,
-            "VS ASSD mm sd": 1.0,
-            "VS n": 3,
-            "cochlea Dice": 0.5,
-            "cochlea Dice sd": math.sqrt(0.125),
-            "cochlea ASSD mm": 1.0,
-            "cochlea ASSD mm sd": math.sqrt(0.5),
-            "cochlea n": 2,
-        }
-    )
+    row = _row(tmp_path)
+    means = {"VS Dice": 0.7, "VS ASSD mm": 2.0, "VS n": 3, "cochlea Dice": 0.5, "cochlea ASSD mm": 1.0, "cochlea n": 2}
+    assert {name: row[name] for name in means} == pytest.approx(means)
+    # Two cases: both ends of the interval are the cases themselves.
+    assert row["cochlea Dice 95% CI"] == "(0.250, 0.750)"
+    assert row.keys() - means.keys() == {f"{name} 95% CI" for name in means if not name.endswith(" n")}

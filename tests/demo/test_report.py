@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pandas as pd
 import pytest
 
-from tanq_monai.demo.report import NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND, Picture, gap_closed, write_report
+from tanq_monai.demo.report import ADAPTED, SHIPPED_AS_THEY_ARE, SUPERVISED_BOUND, Picture, gap_closed, write_report
 from tanq_monai.errors import InputError
 
 PNG = b"\x89PNG\r\n\x1a\n not really a picture"
@@ -21,7 +21,7 @@ def _table(**columns):
         "n": [4, 4, 4],
         "seconds": [1234.6, 10.0, 20.0],
     }
-    return pd.DataFrame({**values, **columns}, index=[NO_ADAPTATION, SELF_TRAINED, SUPERVISED_BOUND])
+    return pd.DataFrame({**values, **columns}, index=[SHIPPED_AS_THEY_ARE, ADAPTED, SUPERVISED_BOUND])
 
 
 def _picture(section="Translation", title="case 1"):
@@ -71,31 +71,31 @@ def test_table_shows_every_segmenter_with_dice_to_three_and_mm_to_two_digits(out
     header = ["Segmenter", "VS Dice", "VS ASSD mm", "cochlea Dice", "cochlea ASSD mm", "n", "seconds"]
     assert rows == [
         header,
-        [NO_ADAPTATION, "0.200", "123.46", "0.000", "350.00", "4", "1,235"],
-        [SELF_TRAINED, "0.500", "1.50", "0.600", "0.25", "4", "10"],
+        [SHIPPED_AS_THEY_ARE, "0.200", "123.46", "0.000", "350.00", "4", "1,235"],
+        [ADAPTED, "0.500", "1.50", "0.600", "0.25", "4", "10"],
         [SUPERVISED_BOUND, "0.800", "0.50", "0.800", "n/a", "4", "20"],
     ]
 
 
-def test_standard_deviation_stands_beside_its_mean(output):
-    table = _table(**{"VS Dice sd": [0.1, 0.05, math.nan]})
+def test_an_interval_stands_beside_its_mean(output):
+    table = _table(**{"VS Dice 95% CI": ["(0.1, 0.3)", "(0.4, 0.6)", ""]})
     rows = _Page(_write(output, table)).rows
-    assert "VS Dice sd" not in rows[0]
-    assert [row[1] for row in rows[1:]] == ["0.200± 0.100", "0.500± 0.050", "0.800"]
+    assert "VS Dice 95% CI" not in rows[0]
+    assert [row[1] for row in rows[1:]] == ["0.200(0.1, 0.3)", "0.500(0.4, 0.6)", "0.800"]
 
 
-def test_gap_closed_is_the_share_between_no_adaptation_and_the_bound():
+def test_gap_closed_is_the_share_between_the_shipped_weights_and_the_bound():
     closed = gap_closed(_table())
     assert closed == {"VS": pytest.approx(0.5), "cochlea": pytest.approx(0.75)}
 
 
-def test_gap_closed_is_0_at_no_adaptation_1_at_the_bound_and_negative_below():
+def test_gap_closed_is_0_at_the_shipped_weights_1_at_the_bound_and_negative_below():
     for reached, share in ((0.2, 0.0), (0.8, 1.0), (0.05, -0.25)):
         closed = gap_closed(_table(**{"VS Dice": [0.2, reached, 0.8]}))
         assert closed["VS"] == pytest.approx(share)
 
 
-@pytest.mark.parametrize("table", [_table().drop(index=SELF_TRAINED), _table(**{"VS Dice": [0.8, 0.9, 0.8]})])
+@pytest.mark.parametrize("table", [_table().drop(index=ADAPTED), _table(**{"VS Dice": [0.8, 0.9, 0.8]})])
 def test_gap_closed_is_not_applicable_without_a_gap_or_a_row(table):
     assert math.isnan(gap_closed(table)["VS"])
 

@@ -14,8 +14,7 @@ from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransfo
 from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.random import OneOfTransform, RandomTransform
 
-from tanq_monai.adaptation.settings import SIZES
-from tanq_monai.demo.pipeline import demo_steps
+from tanq_monai.demo.pipeline import DEMO_SIZES, demo_steps
 from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import find_labelled
 from tanq_monai.segmentation.rounds.self_training import Data, RoundChoices, SelfTraining
@@ -207,6 +206,6 @@ def test_every_training_of_self_training_gets_its_seed(tmp_path):
 
 
 def test_every_training_of_the_demo_gets_its_seed(tmp_path):
-    steps = [step for of_title in demo_steps(tmp_path, SIZES["tiny"], 7).values() for step in of_title]
-    names = {"train_no_adaptation", "train_tanq", "train_cyclegan", "train_self_training", "train_supervised"}
+    steps = [step for of_title in demo_steps(tmp_path, DEMO_SIZES["tiny"], 7).values() for step in of_title]
+    names = {"train_self_training", "train_supervised"}
     assert trainings_and_seeds(steps) == dict.fromkeys(names, "7")
