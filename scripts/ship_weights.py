@@ -1,9 +1,9 @@
-"""Put what `scripts/train_weights.py` trained into the bundles, with its scores.
+"""Put what `train_translator.py` and `train_segmenter.py` trained into the bundles, with its scores.
 
-    python scripts/ship_weights.py --trained OUT
+    python scripts/ship_weights.py [--translator OUT] [--segmenter OUT]
 
-copies the weights into `models/` of both bundles and the evaluation's own tables into `docs/evaluation.csv`, and writes
-their figures into `eval_metrics` of `metadata.json`. `tests/bundles/test_shipped_weights.py` compares the three.
+copies the weights into `models/` of their bundle and the evaluation's own table into `docs/evaluation.csv`, and writes
+its figures into `eval_metrics` of `metadata.json`. `tests/bundles/test_shipped_weights.py` compares the three.
 """
 
 import json
@@ -18,33 +18,40 @@ from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import replacing, write_json
 from tanq_monai.steps import BUNDLES
 
-MODEL = Path("self_training") / "round_1" / "models" / "2d_fold_all"
+TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
+MODEL = Path("segmenter") / "models" / "2d_fold_all"
 FILES = {  # of OUT, by bundle and place in it
-    "tanq_translation": {
+    TRANSLATOR: {
         "models/model.pt": Path("tanq") / "models" / "model.pt",
         "models/model.json": Path("tanq") / "models" / "model.json",
         "docs/evaluation.csv": Path("tanq") / "validation.csv",
     },
-    "vs_cochlea_seg": {
+    SEGMENTER: {
         **{f"models/{name}": MODEL / name for name in ("model.pt", "plans.json", "dataset.json")},
-        "docs/evaluation.csv": Path("scores") / "summary.csv",
+        "docs/evaluation.csv": Path("sites_scores") / "summary.csv",
     },
 }
 
 
-def ship_weights(trained: str, bundles: str | None = None) -> None:
+def ship_weights(translator: str | None = None, segmenter: str | None = None, bundles: str | None = None) -> None:
     """Copy the files of ``FILES``, each completely or not at all, and write the metadata.
 
     Args:
-        trained: folder of scripts/train_weights.py.
+        translator: folder of scripts/train_translator.py; default: the translator stays as it is.
+        segmenter: folder of scripts/train_segmenter.py; default: the segmenter stays as it is.
         bundles: folder of both bundles; default: those of this repository.
     """
-    root, folder = Path(trained), BUNDLES if bundles is None else Path(bundles)
-    missing = [path for files in FILES.values() for path in files.values() if not (root / path).is_file()]
+    given = {TRANSLATOR: translator, SEGMENTER: segmenter}
+    roots = {bundle: Path(root) for bundle, root in given.items() if root is not None}
+    if not roots:
+        raise InputError("--translator, --segmenter", "neither is given", "give the folder of at least one training")
+    missing = [root / path for bundle, root in roots.items() for path in FILES[bundle].values()]
+    missing = [path for path in missing if not path.is_file()]
     if missing:
-        raise InputError(root / missing[0], "is missing", "let scripts/train_weights.py come to its end")
-    for bundle, files in FILES.items():
-        for place, path in files.items():
+        raise InputError(missing[0], "is missing", "let the training's script come to its end")
+    folder = BUNDLES if bundles is None else Path(bundles)
+    for bundle, root in roots.items():
+        for place, path in FILES[bundle].items():
             with replacing(folder / bundle / place) as temporary:
                 shutil.copyfile(root / path, temporary)
         metadata_file = folder / bundle / "configs" / "metadata.json"
@@ -67,7 +74,7 @@ def translation_metrics(validation: pd.DataFrame) -> dict[str, Any]:
     return {name: float(last[name]) for name in validation.columns if name.startswith("paired_")}
 
 
-METRICS = {"tanq_translation": translation_metrics, "vs_cochlea_seg": segmentation_metrics}
+METRICS = {TRANSLATOR: translation_metrics, SEGMENTER: segmentation_metrics}
 
 
 if __name__ == "__main__":

@@ -56,7 +56,9 @@ def phantom(tmp_path_factory):
 def zoo(tmp_path_factory):
     """Address of a plain http server of what scripts/package_zoo.py made of this repository."""
     if missing := [name for name in ("vs_cochlea_seg", "tanq_translation") if not weights(name).is_file()]:
-        pytest.skip(f"no weights in bundles/{missing[0]}/models: train first, see scripts/train_weights.py")
+        pytest.skip(
+            f"no weights in bundles/{missing[0]}/models: see scripts/train_translator.py and train_segmenter.py"
+        )
     folder = tmp_path_factory.mktemp("zoo")
     checked([sys.executable, *PACKAGING, str(folder)], cwd=ROOT)
     with serving(folder) as address:

@@ -2,15 +2,15 @@
 
 import json
 import shutil
-from ast import literal_eval
 from itertools import pairwise
 
 import pandas as pd
 import pytest
 import yaml
 from bundle_workflow import BUNDLES
-from ship_weights import FILES, METRICS, ship_weights
-from train_weights import weights_steps
+from ship_weights import FILES, METRICS, SEGMENTER, TRANSLATOR, ship_weights
+from train_segmenter import hospital_steps
+from train_translator import translator_steps
 
 from tanq_monai.errors import InputError
 
@@ -21,27 +21,26 @@ def options_of(step):
     return {name[2:]: value for name, value in pairwise(step.arguments) if name.startswith("--")}
 
 
-def test_every_choice_of_the_commands_is_one_of_its_config(tmp_path):
-    phantom, *bundle_steps = weights_steps(tmp_path, "small", seed=0)
+def test_every_choice_of_the_translators_training_is_one_of_its_config(tmp_path):
+    phantom, training = translator_steps(tmp_path, "small", seed=0)
     assert phantom.arguments[:3] == ("-m", "tanq_monai", "phantom")
-    assert len(bundle_steps) == 5
-    for step in bundle_steps:
-        options = options_of(step)
-        config = yaml.safe_load((step.folder / options["config_file"]).read_text())
-        for option in options.keys() - MONAIS_OWN:
-            value = config
-            for key in option.split("#"):
-                value = value[key]  # a KeyError names the option
+    options = options_of(training)
+    config = yaml.safe_load((training.folder / options["config_file"]).read_text())
+    for option in options.keys() - MONAIS_OWN:
+        value = config
+        for key in option.split("#"):
+            value = value[key]  # a KeyError names the option
 
 
-def test_the_commands_write_what_is_shipped(tmp_path):
+@pytest.mark.parametrize(
+    ("bundle", "steps"), [(TRANSLATOR, translator_steps), (SEGMENTER, hospital_steps)], ids=[TRANSLATOR, SEGMENTER]
+)
+def test_the_commands_write_what_is_shipped(tmp_path, bundle, steps):
     """Where the trainings and the scores go is where shipping looks for them."""
-    options = {step.name: options_of(step) for step in weights_steps(tmp_path, "small", seed=0)}
-    folders = [options[name]["output_dir"] for name in ("train_tanq", "train_self_training", "score")]
-    sources = [path for files in FILES.values() for path in files.values()]
-    assert all(any((tmp_path / source).is_relative_to(folder) for folder in folders) for source in sources)
-    assert literal_eval(options["train_self_training"]["rounds"]) == 1
-    assert options["segment"]["model_dir"] == str((tmp_path / FILES["vs_cochlea_seg"]["models/model.pt"]).parent)
+    given = (tmp_path, "small", 0) if bundle == TRANSLATOR else (tmp_path, 0, 4)
+    folders = [options_of(step).get("output_dir") for step in steps(*given)]
+    for source in FILES[bundle].values():
+        assert any(folder and (tmp_path / source).is_relative_to(folder) for folder in folders), source
 
 
 @pytest.fixture
@@ -73,7 +72,7 @@ def metrics_of(bundles):
 def test_shipping_copies_weights_and_scores_and_writes_the_scores_into_the_metadata(trained):
     out, bundles = trained
     before = metrics_of(bundles)
-    ship_weights(str(out), str(bundles))
+    ship_weights(str(out), str(out), str(bundles))
     for bundle, files in FILES.items():
         for place, source in files.items():
             assert (bundles / bundle / place).read_bytes() == (out / source).read_bytes()
@@ -86,6 +85,16 @@ def test_an_unfinished_training_is_told_and_changes_nothing(trained):
     out, bundles = trained
     (out / FILES["vs_cochlea_seg"]["docs/evaluation.csv"]).unlink()
     before = {path: path.read_bytes() for path in bundles.rglob("*") if path.is_file()}
-    with pytest.raises(InputError, match=r"summary\.csv: is missing; let scripts/train_weights\.py come to its end"):
-        ship_weights(str(out), str(bundles))
+    with pytest.raises(InputError, match=r"summary\.csv: is missing; let the training's script come to its end"):
+        ship_weights(str(out), str(out), str(bundles))
     assert {path: path.read_bytes() for path in bundles.rglob("*") if path.is_file()} == before
+
+
+def test_one_of_both_is_shipped_alone_and_none_is_refused(trained):
+    out, bundles = trained
+    before = (bundles / TRANSLATOR / "models" / "model.pt").read_bytes()
+    ship_weights(segmenter=str(out), bundles=str(bundles))
+    assert (bundles / SEGMENTER / "models" / "model.pt").read_bytes() == b"other weights"
+    assert (bundles / TRANSLATOR / "models" / "model.pt").read_bytes() == before
+    with pytest.raises(InputError, match="neither is given"):
+        ship_weights(bundles=str(bundles))

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import yaml
-from train_on_hospitals import MODEL, hospital_steps
+from train_segmenter import MODEL, hospital_steps
 
 
 def options_of(step):

@@ -1,11 +1,11 @@
-"""Train a segmenter for hospitals that it never saw, on virtual patients of many others, and score it.
+"""Train the segmenter that is shipped, for hospitals that it never saw, on virtual patients of many others; score it.
 
-    python scripts/train_on_hospitals.py --output-dir OUT
+    python scripts/train_segmenter.py --output-dir OUT
 
 makes hrT2 of virtual patients in many hospitals, but for those of one vendor, trains a segmenter on them with exact
 labels, and scores it on scans of that vendor and of the two sites: about two hours on two cores. A run that was stopped
-goes on. What came of it, and why its weights are not shipped: docs/any_hospital.md. On scans of your own:
-`python scripts/zero_shot.py`.
+goes on. What came of it: docs/any_hospital.md; on scans of your own: `python scripts/zero_shot.py`. Then
+`python scripts/ship_weights.py --segmenter OUT` puts it into its bundle.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ TRAINING = {
 }
 
 
-def train_on_hospitals(output_dir: str, seed: int = 0, num_hospitals: int = 200) -> None:
+def train_segmenter(output_dir: str, seed: int = 0, num_hospitals: int = 200) -> None:
     """Run what is left to do.
 
     Args:
@@ -76,4 +76,4 @@ def _phantom(name: str, root: Path, seed: int, words: dict[str, object]) -> Step
 
 if __name__ == "__main__":
     print_mistakes_in_one_line()
-    fire.Fire(train_on_hospitals)
+    fire.Fire(train_segmenter)
