@@ -55,11 +55,11 @@ def test_the_card_tells_the_size_and_the_pixels_of_the_network_that_is_shipped()
     millions = sum(weight.numel() for weight in network.parameters()) / 1e6
     assert f"(2D, {millions:.1f} million parameters, pixels of {spacing[-1]:.2g} mm)" in card.read_text()
     assert f"4 slices of {window[0]} x {window[1]})" in card.read_text()
-    assert set(strides_from_plans(plans)) == {16}
-    assert "H and W multiples of 16" in card.read_text()
+    assert set(strides_from_plans(plans)) == {32}
+    assert "H and W multiples of 32, 64 at least" in card.read_text()
     metadata = json.loads((BUNDLES / "vs_cochlea_seg" / "configs" / "metadata.json").read_text())
     for kind, name in (("inputs", "image"), ("outputs", "pred")):
-        assert metadata["network_data_format"][kind][name]["spatial_shape"] == ["16*n", "16*n"]
+        assert metadata["network_data_format"][kind][name]["spatial_shape"] == ["64*n", "64*n"]
 
 
 def segment(scans, output, **choices):
