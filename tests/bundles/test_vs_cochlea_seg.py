@@ -252,4 +252,4 @@ def test_an_empty_folder_says_what_to_give(tmp_path):
 def test_the_shipped_network_keeps_spatial_sizes():
     network = network_from_plans(BUNDLE / "models" / "plans.json", BUNDLE / "models" / "dataset.json").eval()
     with torch.no_grad():
-        assert network(torch.rand(2, 1, 48, 32)).shape == (2, 3, 48, 32)
+        assert network(torch.rand(2, 1, 96, 64)).shape == (2, 3, 96, 64)
