@@ -113,7 +113,7 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
     folder = output_dir or ("demo" if size == "tiny" else f"demo_{size}")
     table = run_demo(folder, size, seed)
     columns = [column for column in table.columns if "ASSD" not in column]
-    sys.stdout.write(f"\n{table[columns].round(3).to_string()}\n{closed_gap(table)}\n")
+    sys.stdout.write(f"\n{table[columns].convert_dtypes().round(3).to_string()}\n{closed_gap(table)}\n")
     sys.stdout.write(f"Virtual patients, research only. Pictures: {folder}/report.html\n")
 
 

@@ -9,6 +9,7 @@ from tanq_monai.demo.report import ADAPTED, SHIPPED_AS_THEY_ARE, SUPERVISED_BOUN
 from tanq_monai.scans.naming import ENDING, LABEL_ENDING, case_of
 
 PICTURES_PER_SECTION = 3
+SHORT = {SHIPPED_AS_THEY_ARE: "shipped weights", ADAPTED: "adapted", SUPERVISED_BOUND: "supervised bound"}
 LABELS = {SHIPPED_AS_THEY_ARE: "shipped", ADAPTED: "labels", SUPERVISED_BOUND: "supervised"}
 """Folder of the labels of the test scans, by the segmenter's title; the scores lie beside it."""
 
@@ -48,7 +49,7 @@ def _segmentations(root: Path) -> list[Picture]:
         png = segmentation_figure(
             nib.load(scan),
             nib.load(root / "data/withheld_labels/validation" / name),
-            {title: nib.load(root / folder / name) for title, folder in LABELS.items()},
+            {SHORT[title]: nib.load(root / folder / name) for title, folder in LABELS.items()},
         )
         caption = "Contours of the truth and of each segmenter on an hrT2 scan that none of them was trained on."
         pictures.append(Picture("Segmentation of unseen hrT2", case_of(scan), caption, png))

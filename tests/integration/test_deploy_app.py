@@ -266,7 +266,7 @@ def test_environment_variables_stand_for_the_paths_and_a_refusal_is_one_line(typ
 
 
 def test_a_real_cet1_series_is_segmented_when_the_user_insists(tmp_path):
-    """By random weights, in whose labels all classes occur, in a bundle without TorchScript."""
+    """By random weights, in whose labels all classes occur, no ears among them, in a bundle without TorchScript."""
     series = shared_data_folder("vs_seg_001/ceT1_dicom")
     bundle = shutil.copytree(BUNDLES / "vs_cochlea_seg", tmp_path / "vs_cochlea_seg")
     shutil.copytree(write_model(tmp_path / "models", "2d"), bundle / "models", dirs_exist_ok=True)
@@ -274,6 +274,8 @@ def test_a_real_cet1_series_is_segmented_when_the_user_insists(tmp_path):
     plans = json.loads((bundle / "models" / "plans.json").read_text())
     plans["configurations"]["2d"]["patch_size"] = [256, 256]  # few windows: seconds in place of minutes
     (bundle / "models" / "plans.json").write_text(json.dumps(plans))
+    config = bundle / "configs" / "inference.yaml"
+    config.write_text(config.read_text().replace("ears_first: true", "ears_first: false"))
     uid = pydicom.dcmread(next(series.iterdir()), stop_before_pixels=True).SeriesInstanceUID
     ended = app("segment", "-i", series, "--series", uid, "-m", bundle, "-o", tmp_path / "out")
     assert ended.returncode == 0, ended.stderr
