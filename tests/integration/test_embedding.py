@@ -52,7 +52,7 @@ def test_the_page_has_the_blocks_that_are_run():
 
 @pytest.mark.parametrize("number", range(3))
 def test_every_block_runs_as_it_stands(place, number):
-    check = "\nassert logits.shape == (1, 3, 144, 144)\n" if number == 0 else ""
+    check = "\nassert logits.shape == (1, 3, 160, 160)\n" if number == 0 else ""
     folder = place if number else place / "zoo_bundles" / "vs_cochlea_seg"
     run(lambda: exec(BLOCKS[number] + check, {"__name__": "__main__"}), folder)
     if number:
