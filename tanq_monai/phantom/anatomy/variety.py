@@ -11,7 +11,7 @@ from tanq_monai.phantom.anatomy.patient import Patient
 from tanq_monai.phantom.draws import log_uniform
 from tanq_monai.phantom.tissues import LABYRINTH_FLUIDS, Kind, Tissue, tissues_of_no_patient
 
-NO_PATIENT_SHARE, _PATCHED_SHARE = 0.35, 0.5
+_NO_PATIENT_SHARE, _PATCHED_SHARE = 0.35, 0.5
 _RICH_IN_PROTEIN_SHARE, _OBLITERATED_SHARE = 0.5, 0.1
 _PROTEIN_T1, _PROTEIN_T2 = (1200.0, 3500.0), (120.0, 800.0)  # ms
 _MODIOLUS_DENSITY = (0.2, 0.9)  # what of fluid and nerve a contour holds between the turns
@@ -30,7 +30,7 @@ def varied(patient: Patient, rng: np.random.Generator) -> Patient:
     right, left = (_varied_ear(rng, ear) for ear in patient.ears)
     x, y, z = (float(value) for value in rng.uniform(*_STRETCH, 3))
     patient = replace(patient, ears=(right, left), deform=replace(patient.deform, stretch=(x, y, z)))
-    of_nobody = rng.random() < NO_PATIENT_SHARE
+    of_nobody = rng.random() < _NO_PATIENT_SHARE
     tissues = tissues_of_no_patient(rng) if of_nobody else _varied_labyrinth(rng, patient.tissues)
     patches = None
     if rng.random() < _PATCHED_SHARE:
