@@ -82,7 +82,7 @@ def ablation(
 
     Args:
         output_dir: gets patients, models, translations and tables.
-        size: tiny or small, the sizes of the demo.
+        size: tiny or small, the sizes of a trial.
         max_epochs: of every translator; one is a pass over the larger domain's slices.
         num_training: patients with ceT1, and as many others with hrT2.
         num_paired: patients to score on.

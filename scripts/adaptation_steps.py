@@ -71,7 +71,7 @@ def adaptation_steps(
         seed: of the patients, of all trainings and of the bootstrap.
         num_test: test scans.
         rounds: of self-training.
-        translators: folder with tanq/models/model.pt and cyclegan/models/model.pt that the same size of a demo has
+        translators: folder with tanq/models/model.pt and cyclegan/models/model.pt that `adapt` of the same size has
             trained before; default: train them.
     """
     settings = trial_settings(size)

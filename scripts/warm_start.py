@@ -50,8 +50,8 @@ def warm_start(
         num_pairs: patients of the pretraining, scanned with random protocols.
         num_test: other patients with both contrasts, scanned with the sites' protocols, to score on.
         pretraining_epochs: passes over the pairs' slices.
-        max_epochs: of the unpaired training, which has the demo's patients of this size.
-        size: of the demo.
+        max_epochs: of the unpaired training, which has the trial's patients of this size.
+        size: of the trial.
         seed: of the unpaired patients and of all trainings; the test's is the next, the pairs' the one after it.
     """
     root, settings = check_output_dir(output_dir).resolve(), trial_settings(size)
@@ -137,7 +137,7 @@ def _phantoms(root: Path, settings: Settings, num_pairs: int, num_test: int, see
 
 
 def _training(root: Path, name: str, config: str, settings: Settings, **choices: Any) -> Step:
-    """The training called ``name``, with the slices of the demo and the losses of the config."""
+    """The training called ``name``, with the slices of the trial and the losses of the config."""
     shared = {key: settings.tanq[key] for key in ("crop", "batch_size")} | {
         **settings.slices,
         "styles": settings.looks["styles"],

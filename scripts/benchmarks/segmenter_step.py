@@ -19,7 +19,7 @@ from tanq_monai.precision import cpu_has_bfloat16
 SCRIPTS = Path(__file__).parents[1]
 BAR, AMX_BAR = 0.9, 0.45
 WIDE = [32, 64, 128, 256, 512, 512, 512]  # nnU-Net's features for 320 x 320
-# Size of the phantom, scans, iterations per epoch, choices of train.yaml beside those of the demo of that name.
+# Size of the phantom, scans, iterations per epoch, choices of train.yaml beside those of the trial of that name.
 NETWORKS: dict[str, tuple[str, int, int, Mapping[str, Any]]] = {
     "tiny": ("tiny", 8, 60, {}),
     "small": ("small", 8, 20, {}),
@@ -39,7 +39,7 @@ def segmenter_step(
 
     Args:
         against: another checkout, whose epochs alternate with those of this one.
-        networks: the demo's at its sizes (tiny, small); nnU-Net's own width (wide), batch 8.
+        networks: the trial's at its sizes (tiny, small); nnU-Net's own width (wide), batch 8.
         repeats: epochs of each after a first; medians of their means.
         threads: of torch.
         seed: of patients and trainings.

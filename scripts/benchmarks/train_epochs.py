@@ -2,7 +2,7 @@
 
     python train_epochs.py CHOICES
 
-CHOICES is a JSON file: choices of the train.yaml of the tree that PYTHONPATH names, and the size of the demo, if any,
+CHOICES is a JSON file: choices of the train.yaml of the tree that PYTHONPATH names, and the size of the trial, if any,
 whose choices that tree adds. Takes an epoch for every line that it is given, and prints its seconds per iteration
 without the checkpoint that follows it.
 """

@@ -110,7 +110,7 @@ def test_a_varied_patient_has_other_cochleae_proportions_and_fluid_and_keeps_the
     assert all(one.tumor is patient.tumor for one in others)
     sizes = [one.ears[0].cochlea_size * one.ears[0].fluid for one in others]
     assert np.ptp(sizes) > 0.2 * patient.ears[0].cochlea_size * patient.ears[0].fluid
-    of_patients = [one.tissues for one in others if one.takes_up]
+    of_patients = [one.tissues for one in others if one.takes_up_gadolinium]
     assert 25 < len(of_patients) < 52
     assert sum(tissues[Kind.COCHLEA].t2 < 0.95 * patient.tissues[Kind.COCHLEA].t2 for tissues in of_patients) > 8
     assert 15 < sum(one.patches is not None for one in others) < 45
@@ -129,7 +129,7 @@ def test_a_stretched_head_has_its_cochleae_farther_apart_by_the_same_factor() ->
 
 
 def test_tissues_of_no_patient_are_the_same_with_and_without_gadolinium() -> None:
-    patient = replace(draw_patient(1), tissues=tissues_of_no_patient(rng()), takes_up=False)
+    patient = replace(draw_patient(1), tissues=tissues_of_no_patient(rng()), takes_up_gadolinium=False)
     grid = make_grid((60, 50, 2), (1.6, 1.6, 4.0), ear_factor=(1, 1, 1))
     before, after = (ideal_scan(patient, replace(LONDON_CISS, gadolinium=it), grid)[0] for it in (False, True))
     np.testing.assert_array_equal(before, after)

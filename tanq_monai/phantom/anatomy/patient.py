@@ -48,7 +48,7 @@ class Patient:
         deform: scanner position to position in the undeformed anatomy.
         findings: what else the head holds, not in patients of the sites.
         patches: shapes and tissues of no patient, in some to train on.
-        takes_up: whether the tissues are those of a patient, which change with gadolinium.
+        takes_up_gadolinium: whether the tissues change with it; those of no patient do not.
     """
 
     head: Head
@@ -59,7 +59,7 @@ class Patient:
     deform: Deformation
     findings: Findings | None = None
     patches: Patches | None = None
-    takes_up: bool = True
+    takes_up_gadolinium: bool = True
 
     def layers(self) -> list[Layer]:
         """All of the anatomy, in painting order."""

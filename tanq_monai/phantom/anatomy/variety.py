@@ -24,8 +24,9 @@ def varied(patient: Patient, rng: np.random.Generator) -> Patient:
     """The same patient with ears, proportions and labyrinth fluid of others; some with tissues or shapes of no patient.
 
     Cochleae become smaller and larger than the sites' phantoms draw them, as a third of the published ones are. Beside
-    a schwannoma the labyrinth's fluid is often rich in protein and less bright; after an operation or inflammation
-    vestibule and canals may be filled with bone.
+    a schwannoma the labyrinth's fluid is often rich in protein and less bright, here in both ears, and in scans after
+    gadolinium alone: before it, fluid has its native T1 and T2 (left so, as it was when the shipped weights were
+    trained). After an operation or inflammation vestibule and canals may be filled with bone.
     """
     right, left = (_varied_ear(rng, ear) for ear in patient.ears)
     x, y, z = (float(value) for value in rng.uniform(*_STRETCH, 3))
@@ -36,7 +37,7 @@ def varied(patient: Patient, rng: np.random.Generator) -> Patient:
     if rng.random() < _PATCHED_SHARE:
         patches = draw_patches(rng)
         tissues = {**tissues, **patches.tissues}
-    return replace(patient, tissues=tissues, patches=patches, takes_up=not of_nobody)
+    return replace(patient, tissues=tissues, patches=patches, takes_up_gadolinium=not of_nobody)
 
 
 def _varied_ear(rng: np.random.Generator, ear: InnerEar) -> InnerEar:

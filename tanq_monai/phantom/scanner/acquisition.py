@@ -140,7 +140,7 @@ def render(
 
 def _seen_tissues(patient: Patient, protocol: Protocol) -> dict[Kind, Tissue]:
     """The patient's tissues as this scan meets them."""
-    enhanced = protocol.gadolinium or not patient.takes_up
+    enhanced = protocol.gadolinium or not patient.takes_up_gadolinium
     tissues = patient.tissues if enhanced else without_gadolinium(patient.tissues)
     return at_field(tissues, protocol.tesla)
 
