@@ -25,9 +25,10 @@ MODEL = Path("segmenter") / "models" / "2d_fold_all"
 # Pixels of .7 mm hold a cochlea, and windows of 112 mm both ears; six stages see all of such a window.
 TRAINING = {
     "configuration": "2d",
-    "max_epochs": 80,
+    "max_epochs": 130,
     "iterations_per_epoch": 100,
     "batch_size": 4,
+    "appearance": 0.5,
     "plans_override": {
         "spacing": [0.7, 0.7],
         "patch_size": [160, 160],
@@ -36,7 +37,7 @@ TRAINING = {
 }
 
 
-def train_segmenter(output_dir: str, seed: int = 0, num_hospitals: int = 200) -> None:
+def train_segmenter(output_dir: str, seed: int = 0, num_hospitals: int = 240) -> None:
     """Run what is left to do.
 
     Args:

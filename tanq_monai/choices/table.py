@@ -136,6 +136,7 @@ CHOICES: dict[str, Choice] = {
     "iterations_per_epoch": Choice(_SIZE, "steps of an epoch"),
     "learning_rate": Choice(Number(least=0, most=10), "at the start"),
     "foreground_fraction": Choice(_SHARE, "share of a batch whose patches hold a structure"),
+    "appearance": Choice(_SHARE, "share of the patches that are seen through random filters"),
     "checkpoint_minutes": Choice(Number(least=0), "minutes between checkpoints"),
     "validate_every": Choice(_COUNT, "epochs between validations; 0 = never"),
     "validation_slices": Choice(_SIZE, "slices of each domain"),

@@ -37,6 +37,7 @@ class Kind(IntEnum):
     PATCH_1 = 22  # tissues of no patient in shapes of no patient
     PATCH_2 = 23
     PATCH_3 = 24
+    MOVING_CSF = 25  # where it moves between excitation and echo: less signal in some scans
 
 
 VS_KINDS = (Kind.VS, Kind.VS_PALE, Kind.VS_CYST)
@@ -86,6 +87,7 @@ NATIVE: Mapping[Kind, Tissue] = {
     Kind.MASS: Tissue(1300, 95, 0.83),
     Kind.MASS_FLUID: Tissue(3000, 600, 0.97),
     **dict.fromkeys(PATCH_KINDS, Tissue(1000, 80, 0.8)),
+    Kind.MOVING_CSF: Tissue(4200, 2000, 1.0),
 }
 """Without contrast. The figures for perilymph's T2 vary in the literature (700-800 ms)."""
 
@@ -135,18 +137,25 @@ def individual_tissues(rng: np.random.Generator, spread: float = 0.03) -> dict[K
     return tissues
 
 
-_FLUIDS = frozenset((Kind.CSF, Kind.VITREOUS, Kind.PERILYMPH, Kind.COCHLEA, Kind.VS_CYST, Kind.MASS_FLUID))
+_FLUIDS = frozenset(
+    (Kind.CSF, Kind.MOVING_CSF, Kind.VITREOUS, Kind.PERILYMPH, Kind.COCHLEA, Kind.VS_CYST, Kind.MASS_FLUID)
+)
 _FATTY = frozenset((Kind.FAT, Kind.MARROW))
 _SOLID_T1, _FATTY_T1 = 1.3, 1.1  # at 3 T, of those at 1.5 T; fluids keep theirs
 _BRIGHT_BONE_SHARE, _ONE_LABYRINTH_SHARE = 0.3, 0.8
 _ANY_T1, _ANY_T2, _ANY_DENSITY = (300.0, 4200.0), (40.0, 2000.0), (0.3, 1.0)
 
 
-def without_gadolinium(tissues: Mapping[Kind, Tissue]) -> dict[Kind, Tissue]:
+TAKE_UP_GADOLINIUM = frozenset(kind for kind in Kind if NATIVE[kind] != ENHANCED[kind])
+"""What the contrast agent changes."""
+
+
+def without_gadolinium(
+    tissues: Mapping[Kind, Tissue], take_it_up: frozenset[Kind] = TAKE_UP_GADOLINIUM
+) -> dict[Kind, Tissue]:
     """The same patient before the contrast agent: what takes it up has its native T1 and T2, all else stays."""
-    changed = {kind for kind in Kind if NATIVE[kind] != ENHANCED[kind]}
     return {
-        kind: replace(tissue, t1=NATIVE[kind].t1, t2=NATIVE[kind].t2) if kind in changed else tissue
+        kind: replace(tissue, t1=NATIVE[kind].t1, t2=NATIVE[kind].t2) if kind in take_it_up else tissue
         for kind, tissue in tissues.items()
     }
 

@@ -9,10 +9,10 @@ from scipy import ndimage
 
 from tanq_monai.errors import InputError
 from tanq_monai.phantom import LONDON_CISS, Case, Kind, draw_patient, ideal_scan, make_grid, scan_case, signal
-from tanq_monai.phantom.anatomy.findings import draw_findings
+from tanq_monai.phantom.anatomy.findings import Findings, draw_dural_mass, draw_findings
 from tanq_monai.phantom.anatomy.patches import draw_patches
 from tanq_monai.phantom.anatomy.patient import with_findings
-from tanq_monai.phantom.anatomy.variety import varied
+from tanq_monai.phantom.anatomy.variety import _draw_moving, varied
 from tanq_monai.phantom.dataset.folder import write_dataset
 from tanq_monai.phantom.scanner.acquisition import render
 from tanq_monai.phantom.scanner.flaws import FLAWLESS, Flaws, draw_flaws
@@ -21,6 +21,7 @@ from tanq_monai.phantom.scanner.protocols import draw_grid
 from tanq_monai.phantom.tissues import (
     ENHANCED,
     NATIVE,
+    PATCH_KINDS,
     at_field,
     individual_tissues,
     tissues_of_no_patient,
@@ -98,7 +99,7 @@ def test_patches_are_of_their_own_tissues_and_leave_the_labels_as_they_are() -> 
     plain, label = ideal_scan(patient, LONDON_CISS, GRID)
     for seed in range(4):
         patches = draw_patches(rng(seed))
-        patched = replace(patient, patches=patches, tissues={**patient.tissues, **patches.tissues})
+        patched = replace(patient, overlays=patches.layers, tissues={**patient.tissues, **patches.tissues})
         image, same = ideal_scan(patched, LONDON_CISS, GRID)
         np.testing.assert_array_equal(label, same)
         assert 0.02 < np.mean(np.abs(image - plain) > 1e-3) < 0.9
@@ -110,10 +111,54 @@ def test_a_varied_patient_has_other_cochleae_proportions_and_fluid_and_keeps_the
     assert all(one.tumor is patient.tumor for one in others)
     sizes = [one.ears[0].cochlea_size * one.ears[0].fluid for one in others]
     assert np.ptp(sizes) > 0.2 * patient.ears[0].cochlea_size * patient.ears[0].fluid
-    of_patients = [one.tissues for one in others if one.takes_up_gadolinium]
+    of_patients = [one.tissues for one in others if one.take_up_gadolinium]
     assert 25 < len(of_patients) < 52
     assert sum(tissues[Kind.COCHLEA].t2 < 0.95 * patient.tissues[Kind.COCHLEA].t2 for tissues in of_patients) > 8
-    assert 15 < sum(one.patches is not None for one in others) < 45
+    assert 15 < sum(any(layer.kind in PATCH_KINDS for layer in one.overlays) for one in others) < 45
+    assert 12 < sum(any(layer.kind == Kind.MOVING_CSF for layer in one.overlays) for one in others) < 40
+
+
+def test_labyrinth_fluid_rich_in_protein_stays_so_without_gadolinium() -> None:
+    patient = draw_patient(1)
+    fluids = []
+    for one in (varied(patient, rng(seed)) for seed in range(20)):
+        seen = without_gadolinium(one.tissues, one.take_up_gadolinium)
+        fluid, own = one.tissues[Kind.COCHLEA], patient.tissues[Kind.COCHLEA]
+        assert seen[Kind.COCHLEA].t2 == (NATIVE[Kind.COCHLEA] if fluid == own else fluid).t2
+        fluids.append(fluid == own)
+    assert set(fluids) == {True, False}
+
+
+def test_csf_that_moves_is_darker_and_everything_else_as_it_was() -> None:
+    patient = draw_patient(1)
+    plain, label = ideal_scan(patient, LONDON_CISS, GRID)
+    fluid = patient.tissues[Kind.CSF]
+    darker = {**patient.tissues, Kind.MOVING_CSF: replace(fluid, density=0.2 * fluid.density)}
+    for seed in range(4):
+        moving = replace(patient, tissues=darker, overlays=(_draw_moving(rng(seed)),))
+        image, same = ideal_scan(moving, LONDON_CISS, GRID)
+        np.testing.assert_array_equal(label, same)
+        changed = np.abs(image - plain) > 1e-6
+        assert changed.any() and np.all(image[changed] < plain[changed])
+        assert plain[changed].min() > 0.2 * signal(fluid, LONDON_CISS)  # all of it held CSF
+        middle = np.argwhere(changed).mean(axis=0)[:2]
+        np.testing.assert_allclose(middle, (54.5, 49), atol=20)  # round the brainstem
+
+
+def test_a_mass_on_the_petrous_bone_leaves_canal_cochlea_and_label_as_they_are() -> None:
+    patient = draw_patient(1)
+    ear = next(ear for ear in patient.ears if ear.side != np.sign(patient.tumor.shape.porus[0]))
+    bare = replace(patient, findings=Findings((), (), {}))
+    grid = make_grid((40, 40, 24), (0.7, 0.7, 1.0), center=ear.fundus, ear_factor=(1, 1, 1))
+    plain, label = ideal_scan(bare, LONDON_CISS, grid)
+    canal = (slice(12, 28), slice(14, 26), slice(10, 14))
+    for seed in range(6):
+        mass = draw_dural_mass(rng(seed), ear.porus)
+        beside = replace(bare, findings=Findings((mass,), (), {}))
+        image, same = ideal_scan(beside, LONDON_CISS, grid)
+        np.testing.assert_array_equal(label, same)
+        assert np.linalg.norm(np.subtract(mass.center, ear.porus)) > max(mass.radii) * 0.7
+        assert np.mean(np.abs(image - plain)[canal] > 1e-3) < 0.05
 
 
 def test_a_stretched_head_has_its_cochleae_farther_apart_by_the_same_factor() -> None:
@@ -129,7 +174,7 @@ def test_a_stretched_head_has_its_cochleae_farther_apart_by_the_same_factor() ->
 
 
 def test_tissues_of_no_patient_are_the_same_with_and_without_gadolinium() -> None:
-    patient = replace(draw_patient(1), tissues=tissues_of_no_patient(rng()), takes_up_gadolinium=False)
+    patient = replace(draw_patient(1), tissues=tissues_of_no_patient(rng()), take_up_gadolinium=frozenset())
     grid = make_grid((60, 50, 2), (1.6, 1.6, 4.0), ear_factor=(1, 1, 1))
     before, after = (ideal_scan(patient, replace(LONDON_CISS, gadolinium=it), grid)[0] for it in (False, True))
     np.testing.assert_array_equal(before, after)

@@ -14,6 +14,7 @@ from tanq_monai.phantom.tissues import Kind, Tissue
 _SOLID_SHARE = 0.6
 _EAR_REACH = 24.0  # mm from a cochlea and a porus that stay free of masses
 _RADIUS = (2.5, 14.0)  # mm
+_DURAL_RADIUS, _DURAL_SOLID_SHARE = (4.0, 11.0), 0.75  # mm
 _BOX = ((-75.0, -95.0, -40.0), (75.0, 95.0, 70.0))  # of their centers
 _FILLED = {"maxilla": 0.25, "sphenoid": 0.15, "mastoid": 0.2}  # how often
 _TISSUES = (*BRAIN, Kind.CSF, Kind.FAT, Kind.MUSCLE, Kind.SKIN, Kind.MARROW, Kind.MUCOSA)
@@ -78,6 +79,18 @@ def draw_findings(rng: np.random.Generator, head: Head, spared: tuple[Point, ...
         Kind.MASS_FLUID: Tissue(float(rng.uniform(1500, 4200)), fluid_t2, 0.97),
     }
     return Findings(masses, swollen, tissues)
+
+
+def draw_dural_mass(rng: np.random.Generator, porus: Point) -> Mass:
+    """A meningioma, or a cyst, on the back of the petrous bone beside a canal that it does not enter."""
+    side = 1.0 if porus[0] > 0 else -1.0
+    kind = Kind.MASS if rng.random() < _DURAL_SOLID_SHARE else Kind.MASS_FLUID
+    radius = log_uniform(rng, _DURAL_RADIUS)
+    away = rng.normal(0, 1, 2)
+    back, up = (radius + 2.0) * away / np.linalg.norm(away)  # eccentric to the porus, as a schwannoma is not
+    center = (porus[0] - side * 0.8 * radius, porus[1] - abs(float(back)), porus[2] + float(up))
+    a, b, c = (float(value) for value in radius * rng.uniform(0.8, 1.3, 3))
+    return Mass(kind, center, (a, b, c), draw_waves(rng, wavelength=2.5 * radius))
 
 
 def _draw_mass(rng: np.random.Generator, spared: tuple[Point, ...]) -> Mass:

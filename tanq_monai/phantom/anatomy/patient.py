@@ -19,13 +19,12 @@ from tanq_monai.phantom.anatomy.inner_ear import (
     inner_ear_layers,
 )
 from tanq_monai.phantom.anatomy.lattice import make_lattice, paint_lattice
-from tanq_monai.phantom.anatomy.patches import Patches
 from tanq_monai.phantom.anatomy.petrous import petrous_layers
 from tanq_monai.phantom.anatomy.population import APART, cochlea_passes, draw_cochlea_volume
 from tanq_monai.phantom.anatomy.schwannoma import Schwannoma, schwannoma_layers
 from tanq_monai.phantom.anatomy.vessels import vessel_layers
 from tanq_monai.phantom.painting.shapes import Layer, Point
-from tanq_monai.phantom.tissues import Kind, Tissue, individual_tissues
+from tanq_monai.phantom.tissues import TAKE_UP_GADOLINIUM, Kind, Tissue, individual_tissues
 
 _WITHOUT_VS = 0.04
 _RIGHT_SIDED = 0.57
@@ -47,8 +46,8 @@ class Patient:
         tissues: relaxation after gadolinium.
         deform: scanner position to position in the undeformed anatomy.
         findings: what else the head holds, not in patients of the sites.
-        patches: shapes and tissues of no patient, in some to train on.
-        takes_up_gadolinium: whether the tissues change with it; those of no patient do not.
+        overlays: painted over all else, in some to train on: CSF that moves, shapes of no patient.
+        take_up_gadolinium: the tissues that change with it; those of no patient do not.
     """
 
     head: Head
@@ -58,8 +57,8 @@ class Patient:
     tissues: Mapping[Kind, Tissue]
     deform: Deformation
     findings: Findings | None = None
-    patches: Patches | None = None
-    takes_up_gadolinium: bool = True
+    overlays: tuple[Layer, ...] = ()
+    take_up_gadolinium: frozenset[Kind] = TAKE_UP_GADOLINIUM
 
     def layers(self) -> list[Layer]:
         """All of the anatomy, in painting order."""
@@ -80,7 +79,7 @@ class Patient:
             layers += cavity_layers(self.cavity)
         if self.tumor:
             layers += schwannoma_layers(self.tumor)
-        return [*layers, *(self.patches.layers if self.patches else ())]
+        return [*layers, *self.overlays]
 
 
 def draw_patient(seed: int | np.random.SeedSequence) -> Patient:

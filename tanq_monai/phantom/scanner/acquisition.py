@@ -140,8 +140,9 @@ def render(
 
 def _seen_tissues(patient: Patient, protocol: Protocol) -> dict[Kind, Tissue]:
     """The patient's tissues as this scan meets them."""
-    enhanced = protocol.gadolinium or not patient.takes_up_gadolinium
-    tissues = patient.tissues if enhanced else without_gadolinium(patient.tissues)
+    tissues = patient.tissues
+    if not protocol.gadolinium:
+        tissues = without_gadolinium(tissues, patient.take_up_gadolinium)
     return at_field(tissues, protocol.tesla)
 
 

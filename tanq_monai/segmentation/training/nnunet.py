@@ -21,6 +21,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.ranks import first_rank_first, rank, share_first_weights
 from tanq_monai.scans.raw_dataset import identifier
 from tanq_monai.segmentation.plan.plans import check_model_folder, check_same_labels, read_json
+from tanq_monai.segmentation.training.appearance import draw_appearance
 from tanq_monai.segmentation.training.batches import Batch, blur_one_way, seed_draws
 from tanq_monai.segmentation.training.checkpoints import unwrapped
 from tanq_monai.segmentation.training.cpu import suit_cpu
@@ -41,6 +42,7 @@ class Settings:
         trainer: one of nnU-Net's own trainers by name, for its optimizer, loss or augmentation.
         learning_rate: at the start.
         foreground_fraction: share of every batch whose patches must hold a structure.
+        appearance: share of the patches that are seen through random filters.
         batch_size: of all ranks together; None: nnU-Net's own.
         plans_override: see :func:`tanq_monai.segmentation.plan.overrides.override_plan`.
         initial_model: a model folder whose plan is taken and whose weights are the first ones.
@@ -55,6 +57,7 @@ class Settings:
     trainer: str = "nnUNetTrainer"
     learning_rate: float = 0.01
     foreground_fraction: float = 0.33
+    appearance: float = 0.0
     batch_size: int | None = 8
     plans_override: dict[str, Any] | None = None
     initial_model: str | None = None
@@ -117,6 +120,7 @@ def set_up_nnunet(
         _share_batches(trainer)
         trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
         blur_one_way(trainer.dataloader_train.data_loader.transforms)
+        draw_appearance(trainer.dataloader_train.data_loader.transforms, settings.appearance)
     if settings.initial_model is not None:
         load_weights(unwrapped(trainer.network), Path(settings.initial_model) / "model.pt")
     share_first_weights(trainer.network)
