@@ -123,6 +123,7 @@ def translator_steps(root: Path, name: str, slices: Mapping[str, Any], lengths: 
     training = {
         "dataset_dir": root / "data",
         "output_dir": root / name,
+        "start_from": None,
         "slices_dir": root / "slices",  # of all translators: every scan is read once
     }
     inference = {

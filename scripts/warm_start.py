@@ -1,12 +1,13 @@
-"""Quality over steps of the unpaired training, from random weights (cold) and from a pretraining on pairs (warm).
+"""What an unpaired training on the scans of a new hospital is worth, by what it starts from.
 
 python scripts/warm_start.py --output-dir warm           goes on where it was stopped
 """
 
 import os
 import platform
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,167 +16,152 @@ import fire
 import numpy as np
 import pandas as pd
 import torch
+import yaml
 from numpy.typing import NDArray
+from torch import Tensor
 
 from tanq_monai.adaptation.settings import Settings, trial_settings
 from tanq_monai.errors import print_mistakes_in_one_line
-from tanq_monai.files import check_output_dir
+from tanq_monai.files import check_output_dir, renewing
 from tanq_monai.metrics.translation import contrast_ratio, head_mask, ssim
 from tanq_monai.networks import TanqGenerator
-from tanq_monai.steps import Step, bundle_step, run_steps
+from tanq_monai.steps import BUNDLES, Step, bundle_step, run_steps
 from tanq_monai.structures import STRUCTURES
 from tanq_monai.translation.magnitude import to_magnitude
 from tanq_monai.translation.pairs import PairStore, find_pairs
+from tanq_monai.translation.signal_translator import SignalTranslator
 from tanq_monai.translation.slices import SliceSize
-from tanq_monai.weights import load_weights
+from tanq_monai.weights import started_from
 
 Array = NDArray[np.floating]
-AIM = 1 / 5  # of the cold training's steps
-MEASURES = {"SSIM": 1, **{f"contrast error {name}": -1 for name in STRUCTURES}}  # 1: the higher the better
+Translate = Callable[[Tensor], Tensor]
+CONFIGS = BUNDLES / "tanq_translation" / "configs"
+SHIPPED = BUNDLES / "tanq_translation" / "models"
+PRETRAINED, GENERATOR_ALONE = "pretraining", "generator_alone"
+MEASURES = ("SSIM", *(f"contrast error {name}" for name in STRUCTURES))
+RATE = 0.0002  # the paper's
+STARTS: dict[str, tuple[str | None, dict[str, Any]]] = {
+    "from nothing": (None, {}),
+    "from a pretraining": (PRETRAINED, {}),
+    "from the shipped generator alone": (GENERATOR_ALONE, {}),
+    "from all that is shipped": (str(SHIPPED), {}),
+    "the same, a quarter of the rate": (str(SHIPPED), {"learning_rate": RATE / 4}),
+    "the same, levels held": (str(SHIPPED), {"learning_rate": RATE / 4, "weights#levels": 20.0}),
+}
+"""Trainings: the folder of models that each starts from, and choices of its own."""
 
 
 def warm_start(
     output_dir: str,
     num_pairs: int = 24,
     num_test: int = 8,
-    pretraining_epochs: int = 6,
-    max_epochs: int = 15,
-    size: str = "tiny",
+    pretraining_epochs: int = 3,
+    max_epochs: int = 2,
+    size: str = "small",
     seed: int = 0,
 ) -> None:
-    """Pretrain, train unpaired cold and warm, by the whole schedule and by one a fifth as long; score every epoch.
+    """Train on unpaired scans of the vendor that is left out, from different starts; score every epoch.
 
     Args:
-        output_dir: gets patients, models, quality.csv (a row for every epoch and case) and table.csv.
+        output_dir: gets patients, models, quality.csv (a row for every run, epoch and case) and table.csv.
         num_pairs: patients of the pretraining, scanned with random protocols.
-        num_test: other patients with both contrasts, scanned with the sites' protocols, to score on.
+        num_test: other patients with both contrasts, hrT2 of the vendor, to score on.
         pretraining_epochs: passes over the pairs' slices.
-        max_epochs: of the unpaired training, which has the trial's patients of this size.
+        max_epochs: of the unpaired trainings, which have as many patients as the trial of this size.
         size: of the trial.
         seed: of the unpaired patients and of all trainings; the test's is the next, the pairs' the one after it.
     """
     root, settings = check_output_dir(output_dir).resolve(), trial_settings(size)
-    lengths = {"cold": max_epochs, "warm": max_epochs}
-    lengths |= {f"{name}, short": max(1, round(AIM * max_epochs)) for name in ("cold", "warm")}
+    alone = root / GENERATOR_ALONE / "models"
+    alone.mkdir(parents=True, exist_ok=True)
+    for name in ("model.pt", "model.json"):
+        shutil.copyfile(SHIPPED / name, alone / name)
     steps = [
         *_phantoms(root, settings, num_pairs, num_test, seed),
-        _training(root, "pretraining", "pretrain", settings, max_epochs=pretraining_epochs, seed=seed),
+        _training(root, PRETRAINED, "pretrain", settings, max_epochs=pretraining_epochs, seed=seed),
         *(
-            _training(root, name, "train", settings, max_epochs=epochs, seed=seed, **_extra(root, name))
-            for name, epochs in lengths.items()
+            _training(root, name, "train", settings, max_epochs=max_epochs, seed=seed, **_start(root, folder), **own)
+            for name, (folder, own) in STARTS.items()
         ),
     ]
     seconds = run_steps(root / "steps", steps)
-    quality = pd.concat([_score(root, name, settings) for name in ("pretraining", *lengths)], ignore_index=True)
-    quality.to_csv(root / "quality.csv", index=False)
-    table = compare(quality)
-    table.to_csv(root / "table.csv")
-    _print(f"\n{table.round(4).to_string()}\n")
-    for name in ("pretraining", *lengths):
-        _print(f"{name}: {quality[quality['run'] == name]['step'].max()} steps, {seconds[name] / 60:.1f} min")
+    quality = pd.concat(_scores(root, settings, num_test), ignore_index=True)
+    table = quality.groupby(["run", "step"], sort=False)[list(MEASURES)].mean().reset_index()
+    for name, rows in (("quality", quality), ("table", table)):
+        with renewing(root / f"{name}.csv") as temporary:
+            rows.to_csv(temporary, index=False)
+    _print(f"\n{table.round(3).to_string(index=False)}\n")
+    for name in (PRETRAINED, *STARTS):
+        _print(f"{name}: {seconds[_word(name)] / 60:.1f} min")
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     machine += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
     cases = f"{num_test} test patients, {num_pairs} pairs, one training each"
     _print(f"{cases}, size {size}, seed {seed}, {machine}, torch {torch.__version__}, {date.today()}")
 
 
-def compare(quality: pd.DataFrame) -> pd.DataFrame:
-    """One row a measure: where the runs end, and after how many steps the warm one is as good as the cold one ends.
-
-    Args:
-        quality: columns run, step, case and the measures.
-    """
-    means = quality.groupby(["run", "step"])[list(MEASURES)].mean()
-    rows = {}
-    for measure, sign in MEASURES.items():
-        course = {name: sign * group.droplevel("run") for name, group in means[measure].groupby("run")}
-        cold, last = course["cold"].iloc[-1], int(course["cold"].index[-1])
-        warm = pd.concat([course["pretraining"].tail(1).set_axis([0]), course["warm"]])
-        kept = _kept_from(warm, cold)
-        rows[measure] = {
-            "cold": sign * cold,
-            "cold, best epoch": sign * course["cold"].max(),
-            "pretrained alone": sign * warm.iloc[0],
-            "warm": sign * warm.iloc[-1],
-            "cold, short": sign * course["cold, short"].iloc[-1],
-            "warm, short": sign * course["warm, short"].iloc[-1],
-            "steps of cold": last,
-            "warm as good after": _first(warm, cold),
-            "and from then on after": kept,
-            "share of cold's steps": kept / last,
-            "at most a fifth": kept <= AIM * last,
-            "short warm as good": course["warm, short"].iloc[-1] >= cold,
-        }
-    return pd.DataFrame(rows)
-
-
-def _first(course: "pd.Series[float]", bar: float) -> float:
-    """The first step at which ``course`` reaches ``bar``; infinite if it never does."""
-    reached = course.index[course >= bar]
-    return float(reached[0]) if len(reached) else float("inf")
-
-
-def _kept_from(course: "pd.Series[float]", bar: float) -> float:
-    """The step from which on ``course`` never is below ``bar`` again; infinite if it ends below."""
-    below = course.index[course < bar]
-    return _first(course[course.index > below[-1]] if len(below) else course, bar)
-
-
 def _phantoms(root: Path, settings: Settings, num_pairs: int, num_test: int, seed: int) -> Iterator[Step]:
     source, target, _ = settings.phantom_scans
-    random = ("--protocols=random",)
-    for name, counts, own_seed, extra in (
-        ("unpaired", (source, target, 0), seed, ()),
-        ("test", (0, 0, num_test), seed + 1, ()),
-        ("pairs", (0, 0, num_pairs), seed + 2, random),
+    for name, counts, own_seed, protocols in (
+        ("unpaired", (source, target, 0), seed, "left_out"),
+        ("test", (0, 0, num_test), seed + 1, "left_out"),
+        ("pairs", (0, 0, num_pairs), seed + 2, "random"),
     ):
         options = ("--num-source", "--num-target", "--paired")
         numbers = [word for option, count in zip(options, counts, strict=True) for word in (option, str(count))]
-        choices = ("--num-test", "0", "--size", settings.phantom_size, "--seed", str(own_seed), *extra)
-        folder = str(root / name)
-        yield Step(name, ("-m", "tanq_monai", "phantom", "--output-dir", folder, *numbers, *choices))
+        choices = ("--num-test", "0", "--size", settings.phantom_size, "--seed", str(own_seed))
+        folder = ("--output-dir", str(root / name), "--protocols", protocols)
+        yield Step(name, ("-m", "tanq_monai", "phantom", *folder, *numbers, *choices))
 
 
 def _training(root: Path, name: str, config: str, settings: Settings, **choices: Any) -> Step:
-    """The training called ``name``, with the slices of the trial and the losses of the config."""
-    shared = {key: settings.tanq[key] for key in ("crop", "batch_size")} | {
-        **settings.slices,
-        "styles": settings.looks["styles"],
-    }
+    """The training called ``name``, with the slices of the trial and one look of hrT2."""
+    shared = {key: settings.tanq[key] for key in ("crop", "batch_size")} | dict(settings.slices)
     data = root / ("pairs" if config == "pretrain" else "unpaired")
-    folders = {"dataset_dir": data, "output_dir": _folder(root, name), "slices_dir": root / "slices"}
-    return bundle_step(name, "tanq_translation", (config, "keep_epochs"), folders | shared | choices)
+    folders = {"dataset_dir": data, "output_dir": root / _word(name), "slices_dir": root / "slices"}
+    return bundle_step(_word(name), "tanq_translation", (config, "keep_epochs"), folders | shared | choices)
 
 
-def _extra(root: Path, name: str) -> dict[str, Any]:
+def _start(root: Path, folder: str | None) -> dict[str, Any]:
     """Choices of an unpaired training: where it starts, and no validation, as every epoch is scored afterwards."""
-    warm = {"warm_start": root / "pretraining" / "models" / "model.pt"} if name.startswith("warm") else {}
-    return {"validate_every": 0} | warm
+    start = None if folder is None else SHIPPED if folder == str(SHIPPED) else root / folder / "models"
+    return {"start_from": start, "validate_every": 0}
 
 
-def _folder(root: Path, name: str) -> Path:
-    return root / name.replace(", ", "_")
+def _word(name: str) -> str:
+    return name.replace(", ", "_").replace(" ", "_")
 
 
-def _score(root: Path, name: str, settings: Settings) -> pd.DataFrame:
-    """A row for every epoch of a run and every test patient."""
+def _scores(root: Path, settings: Settings, num_test: int) -> Iterator[pd.DataFrame]:
+    """Of what needs no training on the hospital's scans, and of every epoch of what does."""
     size = SliceSize(*(settings.slices[key] for key in ("pixels", "pixel_mm", "slab_mm")))
     cases = find_pairs(root / "test" / "paired").cases
-    stores = [PairStore([case], size, root / "slices", settings.looks["styles"]) for case in cases]
-    network = TanqGenerator(width=settings.slices["width"], num_styles=len(settings.looks["styles"])).eval()
-    epochs = sorted((_folder(root, name) / "epochs").glob("*.pt"), key=lambda path: int(path.stem.split("=")[1]))
-    steps_of_epoch = torch.load(_folder(root, name) / "checkpoint.pt", weights_only=True)["epoch_length"]
+    patients = {case["case"]: torch.stack(list(PairStore([case], size, root / "slices"))) for case in cases}
+    protocols = yaml.safe_load((CONFIGS / "multi_view.yaml").read_text(encoding="utf-8"))["signal_protocols"]
+    equations = SignalTranslator(size.pixel_mm, list(protocols.values()))
+    for number, name in enumerate(protocols):
+        style = torch.tensor([number])
+        yield _score(f"signal equations, {name}", 0, lambda slices, style=style: equations(slices, style), patients)
+    yield _score("shipped, as it is", 0, _generator(settings, SHIPPED, "model.pt"), patients)
+    for name in (PRETRAINED, *STARTS):
+        folder = root / _word(name)
+        epoch_length = torch.load(folder / "checkpoint.pt", weights_only=True)["epoch_length"]
+        epochs = sorted((folder / "epochs").glob("*.pt"), key=lambda path: int(path.stem.split("=")[1]))
+        for epoch, path in enumerate(epochs, start=1):
+            yield _score(name, epoch * epoch_length, _generator(settings, path.parent, path.name), patients)
+
+
+def _generator(settings: Settings, folder: Path, name: str) -> Translate:
+    network = started_from(TanqGenerator(width=settings.slices["width"]), folder, name).eval()
+    return torch.no_grad()(network)
+
+
+def _score(run: str, step: int, translate: Translate, patients: dict[str, Tensor]) -> pd.DataFrame:
+    """A row for every test patient."""
     rows = []
-    for path in epochs:
-        load_weights(network, path)
-        step = int(path.stem.split("=")[1]) * steps_of_epoch
-        for case, store in zip(cases, stores, strict=True):
-            slices = torch.stack([store[number] for number in range(len(store))])
-            with torch.no_grad():
-                image = network(slices[:, :2], torch.tensor([int(store.styles[0])]))
-            truth, labels = to_magnitude(slices[:, 2]).numpy(), slices[:, 1].numpy()
-            measured = measure(to_magnitude(image[:, 0]).numpy(), truth, labels)
-            rows.append({"run": name, "step": step, "case": case["case"]} | measured)
+    for case, slices in patients.items():
+        made = to_magnitude(translate(slices[:, :2])[:, 0]).numpy()
+        truth, labels = to_magnitude(slices[:, 2]).numpy(), slices[:, 1].numpy()
+        rows.append({"run": run, "step": step, "case": case} | measure(made, truth, labels))
     return pd.DataFrame(rows)
 
 

@@ -31,32 +31,28 @@ def load_weights(network: nn.Module, model_file: str | Path) -> nn.Module:
     return _load(network, read_state_dict(Path(model_file)), model_file)
 
 
-def warm_started(network: nn.Module, model_file: str | Path | None) -> nn.Module:
-    """``network`` with the weights of a pretraining, or as it is where there is none.
+def started_from(network: nn.Module, folder: str | Path | None, name: str, required: bool = True) -> nn.Module:
+    """``network`` with the weights that an earlier training left in its ``models`` folder.
 
-    A pretraining of one style serves a network of several: all of them start from it.
+    A training of other styles serves as well: each of the network's starts from the mean of those.
+
+    Args:
+        network: a generator, a discriminator or a projector.
+        folder: of the models; None: ``network`` stays as it is.
+        name: of the file in it.
+        required: else ``network`` stays as it is where there is no such file: a pretraining has a generator alone.
 
     Raises:
         InputError: as in :func:`load_weights`.
     """
-    if model_file is None:
+    if folder is None or not (required or (Path(folder) / name).is_file()):
         return network
-    expected = network.state_dict()
-    weights = {name: _for_all_styles(w, expected.get(name)) for name, w in read_state_dict(Path(model_file)).items()}
-    return _load(network, weights, model_file)
-
-
-def resumed_from(network: nn.Module, checkpoint_file: str | Path, name: str) -> nn.Module:
-    """``network`` with the weights that a training's ``checkpoint.pt`` keeps by ``name``.
-
-    Raises:
-        InputError: as in :func:`load_weights`, and when the checkpoint keeps none by that name.
-    """
-    path = Path(checkpoint_file)
-    kept = _read(path, "is no checkpoint of a training").get(name)
-    if not _is_state_dict(kept):
-        raise InputError(path, f"keeps no {name}", REMEDY)
-    return _load(network, kept, path)
+    file, expected = Path(folder) / name, network.state_dict()
+    weights = read_state_dict(file)
+    for key in getattr(network, "by_style", ()):
+        if key in weights and weights[key].shape[1:] == expected[key].shape[1:]:
+            weights[key] = _for_styles(weights[key], len(expected[key]))
+    return _load(network, weights, file)
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -102,11 +98,11 @@ def check_finite(weights: Mapping[str, Any], file: str | Path) -> None:
             raise InputError(file, problem, "train anew with a lower learning_rate, or copy it again")
 
 
-def _for_all_styles(weight: torch.Tensor, expected: torch.Tensor | None) -> torch.Tensor:
-    """The affine of a norm of one style, (1, regions, C), for as many styles as ``expected`` has."""
-    if expected is None or weight.ndim != 3 or weight.shape != (1, *expected.shape[1:]):
+def _for_styles(weight: torch.Tensor, number: int) -> torch.Tensor:
+    """A weight (styles, ...) for another number of styles: the mean for each; as it is for the same number."""
+    if len(weight) in (0, number) or not weight.is_floating_point():
         return weight
-    return weight.expand_as(expected).clone()
+    return weight.mean(dim=0, keepdim=True).expand(number, *weight.shape[1:]).clone()
 
 
 def _load(network: nn.Module, weights: dict[str, torch.Tensor], model_file: str | Path) -> nn.Module:

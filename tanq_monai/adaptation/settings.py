@@ -64,7 +64,7 @@ SELF_TRAINING = {"configurations": {"2d": {}}, "folds": ["all"]}
 PAPER, QUICK, TRIALS = "paper", "quick", ("tiny", "small")
 SHIPPED = str(BUNDLES / "vs_cochlea_seg" / "models")
 SIZES = {
-    PAPER: Settings(),
+    PAPER: Settings(tanq={"start_from": None}),
     # The shipped segmenter labels hrT2, and learns on from the labels that can be true and from ceT1 translated by the
     # signal equations: minutes, and no translator is trained.
     QUICK: Settings(
@@ -84,7 +84,7 @@ SIZES = {
     "tiny": Settings(
         slices={"pixels": 80, "pixel_mm": 1.4, "slab_mm": 32.0, "width": 8},
         looks=PHANTOM_LOOKS,
-        tanq={"crop": 64, "max_epochs": 20, "batch_size": 2},
+        tanq={"start_from": None, "crop": 64, "max_epochs": 20, "batch_size": 2},
         cyclegan={"crop": 64, "max_epochs": 10, "batch_size": 2},
         segmenter=SEGMENTER
         | {
@@ -102,7 +102,7 @@ SIZES = {
     "small": Settings(
         slices={"pixels": 128, "pixel_mm": 0.82, "slab_mm": 42.0, "width": 16},
         looks=PHANTOM_LOOKS,
-        tanq={"crop": 104, "max_epochs": 17, "batch_size": 2},
+        tanq={"start_from": None, "crop": 104, "max_epochs": 17, "batch_size": 2},
         cyclegan={"crop": 104, "max_epochs": 12, "batch_size": 2},
         segmenter=SEGMENTER
         | {

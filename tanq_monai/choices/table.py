@@ -80,8 +80,7 @@ CHOICES: dict[str, Choice] = {
     "model_file": Choice(Place(), "file of a translator's weights"),
     "tanq_model_file": Choice(Place(), "file of TANQ's weights"),
     "cyclegan_model_file": Choice(Place(), "file of CycleGAN's weights"),
-    "warm_start": Choice(Place(), "model.pt of pretrain.yaml"),
-    "start_from": Choice(Place(), "checkpoint.pt of a finished training"),
+    "start_from": Choice(Place(), "folder of the models that a training goes on from"),
     "case_weights": Choice(Place(), "CSV file with case,weight"),
     "trained": Choice(Entries(), "choices of a translator's training"),
     # --- scans and structures ---

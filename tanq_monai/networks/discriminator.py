@@ -41,6 +41,11 @@ class PatchDiscriminator(nn.Sequential):
         (init_xavier if antialiased else init_normal)(self)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+    @property
+    def by_style(self) -> tuple[str, ...]:
+        """Names of the weights that hold one entry per style: those of the score maps."""
+        return tuple(f"{len(self) - 1}.{name}" for name in ("weight", "bias"))
+
     def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
         """Slices (B, 1, H, W) and the numbers of their styles (B,), None for style 0, -> scores (B, 1, ~H/8, ~W/8)."""
         *convolutions, last = (layer for layer in self if isinstance(layer, nn.Conv2d))

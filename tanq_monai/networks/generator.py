@@ -89,6 +89,11 @@ class TanqGenerator(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
+    def by_style(self) -> tuple[str, ...]:
+        """Names of the weights that hold one entry per style: the affines of the decoder's norms."""
+        return tuple(name for name in self.state_dict() if name.startswith(("up1_norm.", "up2_norm.")))
+
+    @property
     def feature_channels(self) -> tuple[int, ...]:
         """Channels of the five tapped feature maps, for the projector."""
         width = self.stem.out_channels

@@ -101,10 +101,18 @@ class FinalModel:
         path: of the file.
         network: whose weights are written.
         choices: of the training, see :mod:`tanq_monai.translation.model_choices`.
+        beside: other networks that who continues wants, by the names of their files in the same folder.
     """
 
-    def __init__(self, path: str | Path, network: nn.Module, choices: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        network: nn.Module,
+        choices: Mapping[str, Any],
+        beside: Mapping[str, nn.Module] | None = None,
+    ) -> None:
         self.path, self.network, self.choices = Path(path), network, choices
+        self.beside = dict(beside or {})
 
     def attach(self, engine: Engine) -> None:
         """Write when ``engine`` has completed.
@@ -119,6 +127,8 @@ class FinalModel:
     def _write(self) -> None:
         if is_first_rank():
             write_choices(self.choices, self.path)
+            for name, network in self.beside.items():
+                save_atomically(network.state_dict(), self.path.with_name(name))
             save_atomically(self.network.state_dict(), self.path)
 
 

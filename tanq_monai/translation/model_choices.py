@@ -24,12 +24,16 @@ def write_choices(choices: Mapping[str, Any], model_file: str | Path) -> None:
     write_json(dict(choices), choices_file(model_file))
 
 
-def read_choices(model_file: str | Path) -> dict[str, Any]:
+def read_choices(model_file: str | Path | None) -> dict[str, Any]:
     """The choices of a model's training, by the names of :data:`PAPER`; the paper's where none lie beside it.
+
+    They are the paper's as well where there is no model (None).
 
     Raises:
         InputError: when the file is none, or lacks a choice.
     """
+    if model_file is None:
+        return dict(PAPER)
     path = choices_file(model_file)
     if not path.is_file():
         return dict(PAPER)

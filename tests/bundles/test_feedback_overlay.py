@@ -19,7 +19,7 @@ def trained(slow, tiny_phantom, tmp_path_factory):
     """A training of two styles, and a segmenter of slices."""
     folder = tmp_path_factory.mktemp("trained")
     slice_segmenter(folder / "segmenter", pixel_mm=1.4)
-    flow = workflow("tanq_translation", "train", **_choices(tiny_phantom, folder / "run"))
+    flow = workflow("tanq_translation", "train", **_choices(tiny_phantom, folder / "run"), start_from=None)
     flow.run()
     return folder
 
@@ -29,7 +29,7 @@ def _choices(data, output, **override):
 
 
 def _fine_tuning(trained, data, output, **override):
-    files = {"start_from": str(trained / "run" / "checkpoint.pt"), "segmenter_dir": str(trained / "segmenter")}
+    files = {"start_from": str(trained / "run" / "models"), "segmenter_dir": str(trained / "segmenter")}
     return workflow("tanq_translation", "train", "feedback", **_choices(data, output, **(files | override)))
 
 
@@ -79,8 +79,9 @@ def test_the_folder_of_the_training_itself_is_refused(trained, tiny_phantom):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ({"start_from": "none.pt"}, "none.pt: is missing"),
-        ({"width": 8}, "checkpoint.pt: does not fit the network"),
+        ({"start_from": "nowhere"}, "nowhere/model.pt: is missing"),
+        ({"start_from": None}, "start_from: "),
+        ({"width": 8}, "model.pt: does not fit the network"),
         ({"segmenter_dir": "nowhere"}, "plans.json: is missing"),
     ],
 )

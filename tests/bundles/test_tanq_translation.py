@@ -25,7 +25,7 @@ from tanq_monai.networks import TanqGenerator
 BUNDLE = BUNDLES / "tanq_translation"
 CONFIGS = BUNDLE / "configs"
 SMALL = {"pixels": 64, "pixel_mm": 1.4, "width": 4, "blocks": 2, "device": "$torch.device('cpu')"}
-TRAINING = SMALL | {"crop": 32, "slab_mm": 12.0, "max_epochs": 2, "batch_size": 2}
+TRAINING = SMALL | {"start_from": None, "crop": 32, "slab_mm": 12.0, "max_epochs": 2, "batch_size": 2}
 
 
 def train(data, output, **override):

@@ -15,6 +15,7 @@ CONFIGS = BUNDLES / "tanq_translation" / "configs"
 MLFLOW = str(CONFIGS / "tracking" / "mlflow.yaml")
 SMALL = {"pixels": 64, "pixel_mm": 1.4, "width": 4, "blocks": 2, "device": "$torch.device('cpu')"}
 TRAINING = SMALL | {"crop": 64, "slab_mm": 12.0, "max_epochs": 2, "batch_size": 2, "validation_slices": 3}
+TRAINING |= {"start_from": None}
 
 
 def _train(data, output, **override):

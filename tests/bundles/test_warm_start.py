@@ -13,6 +13,7 @@ from ignite.engine import Events
 from tanq_monai.errors import mistake_behind
 from tanq_monai.networks import TanqGenerator
 from tanq_monai.phantom import write_dataset
+from tanq_monai.translation.model_choices import PAPER
 
 SMALL = {"pixels": 64, "pixel_mm": 1.4, "slab_mm": 12.0, "crop": 32, "width": 4, "blocks": 2, "batch_size": 2}
 SMALL |= {"max_epochs": 2, "device": "$torch.device('cpu')"}
@@ -82,14 +83,14 @@ def test_a_pretraining_stopped_after_an_epoch_and_resumed_ends_with_the_same_wei
 
 
 def test_training_starts_from_the_pretraining_and_a_resumed_one_from_its_checkpoint(tiny_phantom, pretrained, tmp_path):
-    warm = str(pretrained / "models" / "model.pt")
+    warm = str(pretrained / "models")
     seen = []
 
     def note(engine):
         seen.append({name: value.clone() for name, value in engine.network.state_dict().items()})
 
     def run(stop):
-        flow = _flow("train", tiny_phantom, tmp_path, warm_start=warm, validate_every=0)
+        flow = _flow("train", tiny_phantom, tmp_path, start_from=warm, validate_every=0)
         trainer = flow.parser.get_parsed_content("train#trainer")
         with trainer.add_event_handler(Events.EPOCH_STARTED, note):
             if stop:
@@ -100,13 +101,13 @@ def test_training_starts_from_the_pretraining_and_a_resumed_one_from_its_checkpo
     run(stop=True)
     run(stop=False)
     first, after_one_epoch, resumed = seen
-    assert _equal(first, _weights(warm))
+    assert _equal(first, _weights(pretrained / "models" / "model.pt"))
     assert not _equal(first, after_one_epoch)
     assert _equal(resumed, after_one_epoch)
 
 
 def test_a_pretraining_of_another_width_is_told_in_one_line(tiny_phantom, pretrained, tmp_path):
-    flow = _flow("train", tiny_phantom, tmp_path, width=8, warm_start=str(pretrained / "models" / "model.pt"))
+    flow = _flow("train", tiny_phantom, tmp_path, width=8, start_from=str(pretrained / "models"))
     with pytest.raises(Exception) as error:
         flow.run()
     assert "model.pt: does not fit the network" in str(mistake_behind(error.value))
@@ -116,11 +117,13 @@ def test_choices_that_pretraining_and_training_share_are_equal():
     configs = [
         yaml.safe_load((BUNDLES / f"tanq_translation/configs/{n}.yaml").read_text()) for n in ("pretrain", "train")
     ]
-    names = ("pixels", "pixel_mm", "slab_mm", "styles", "crop", "batch_size", "width", "blocks", "network_def")
-    for name in names:
+    for name in ("styles", "batch_size", "network_def"):
         assert configs[0][name] == configs[1][name], name
     assert configs[0]["weights"]["classes"] == configs[1]["weights"]["classes"]
-    assert configs[1]["warm_start"] is None
+    for name in ("pixels", "pixel_mm", "slab_mm", "width", "blocks"):  # by which a training from nothing is the paper's
+        assert configs[0][name] == PAPER[name], name
+        assert configs[1][name] == f'$@begun_with["{name}"]'
+    assert configs[0]["crop"] == PAPER["pixels"]
 
 
 def _courses(**runs):

@@ -41,7 +41,7 @@ SHORT = {
         "evaluate": {},
     },
     "tanq_translation": {
-        "train": TRANSLATOR | CPU | {"max_epochs": 1, "batch_size": 4},
+        "train": TRANSLATOR | CPU | {"start_from": None, "max_epochs": 1, "batch_size": 4},
         "inference": CPU,
     },
 }

@@ -13,7 +13,7 @@ from tanq_monai.segmentation.plan.plans import network_from_plans
 pytestmark = [pytest.mark.gpu, pytest.mark.slow]
 
 TRANSLATOR = {"pixels": 64, "pixel_mm": 1.4, "width": 4, "blocks": 2}
-TRANSLATOR_TRAINING = TRANSLATOR | {"crop": 32, "slab_mm": 12.0, "max_epochs": 1, "batch_size": 2}
+TRANSLATOR_TRAINING = TRANSLATOR | {"start_from": None, "crop": 32, "slab_mm": 12.0, "max_epochs": 1, "batch_size": 2}
 SEGMENTER_TRAINING = {
     "configuration": "2d",
     "max_epochs": 1,

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from tanq_monai.errors import InputError
-from tanq_monai.weights import load_weights, read_state_dict, resumed_from
+from tanq_monai.networks import PatchDiscriminator, TanqGenerator
+from tanq_monai.weights import load_weights, read_state_dict, started_from
 
 
 def test_weights_are_loaded(tmp_path):
@@ -68,18 +69,57 @@ def test_a_missing_file_says_to_train_first(tmp_path):
         load_weights(torch.nn.Linear(1, 1), tmp_path / "model.pt")
 
 
-def test_a_network_is_taken_from_a_checkpoint_by_its_name(tmp_path):
-    trained, other = (torch.nn.Linear(3, 2) for _ in range(2))
-    state = {"generator": trained.state_dict(), "history": {"loss": [1.0]}, "iteration": 7}
-    torch.save(state, tmp_path / "checkpoint.pt")
-    resumed = resumed_from(other, tmp_path / "checkpoint.pt", "generator").state_dict()
-    assert all(torch.equal(resumed[key], value) for key, value in trained.state_dict().items())
-    with pytest.raises(InputError, match=r"checkpoint\.pt: keeps no discriminator; give the file of a training"):
-        resumed_from(other, tmp_path / "checkpoint.pt", "discriminator")
-    with pytest.raises(InputError, match=r"checkpoint\.pt: does not fit the network"):
-        resumed_from(torch.nn.Linear(4, 2), tmp_path / "checkpoint.pt", "generator")
-    with pytest.raises(InputError, match=r"none\.pt: is missing"):
-        resumed_from(other, tmp_path / "none.pt", "generator")
+def test_a_network_starts_from_the_file_of_its_name_in_a_folder_of_models_or_from_nothing(tmp_path):
+    trained = torch.nn.Linear(3, 2)
+    torch.save(trained.state_dict(), tmp_path / "model.pt")
+    started = started_from(torch.nn.Linear(3, 2), tmp_path, "model.pt").state_dict()
+    assert all(torch.equal(started[key], value) for key, value in trained.state_dict().items())
+    other = torch.nn.Linear(3, 2)
+    before = other.weight.clone()
+    assert started_from(other, None, "model.pt") is other
+    assert started_from(other, tmp_path, "discriminator.pt", required=False) is other
+    assert torch.equal(other.weight, before)
+    with pytest.raises(InputError, match=r"discriminator\.pt: is missing; train first"):
+        started_from(other, tmp_path, "discriminator.pt")
+    with pytest.raises(InputError, match=r"model\.pt: does not fit the network"):
+        started_from(torch.nn.Linear(4, 2), tmp_path, "model.pt", required=False)
+
+
+SLICES = torch.cat([torch.rand(2, 1, 32, 32), torch.randint(0, 3, (2, 1, 32, 32)).float()], dim=1)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_other_styles_start_from_the_mean_of_those_of_the_training_each_with_weights_of_its_own(tmp_path, number):
+    generator, discriminator = TanqGenerator(width=4, blocks=2, num_styles=2), PatchDiscriminator(width=4, num_styles=2)
+    for network in (generator, discriminator):
+        for name in network.by_style:
+            torch.nn.init.normal_(network.get_parameter(name))
+        torch.save(network.state_dict(), tmp_path / f"{type(network).__name__}.pt")
+    for fresh in (TanqGenerator(4, 2, num_styles=number), PatchDiscriminator(4, num_styles=number)):
+        started = started_from(fresh, tmp_path, f"{type(fresh).__name__}.pt")
+        trained = generator if isinstance(fresh, TanqGenerator) else discriminator
+        for name, weight in started.state_dict().items():
+            of_trained = trained.state_dict()[name]
+            if name in trained.by_style:
+                assert weight.shape[0] == number and weight.untyped_storage().nbytes() == 4 * weight.numel()
+                torch.testing.assert_close(weight, of_trained.mean(0, keepdim=True).expand_as(weight))
+            else:
+                assert torch.equal(weight, of_trained)
+
+
+def test_the_scores_of_a_discriminator_of_one_style_are_those_of_any_of_many_that_start_from_it(tmp_path):
+    one = PatchDiscriminator(width=4)
+    torch.save(one.state_dict(), tmp_path / "discriminator.pt")
+    many = started_from(PatchDiscriminator(width=4, num_styles=3), tmp_path, "discriminator.pt")
+    with torch.no_grad():
+        for style in range(3):
+            torch.testing.assert_close(many(SLICES[:, :1], torch.tensor([style, style])), one(SLICES[:, :1]))
+
+
+def test_networks_that_differ_in_more_than_styles_do_not_start_from_each_other(tmp_path):
+    torch.save(PatchDiscriminator(width=8, num_styles=2).state_dict(), tmp_path / "discriminator.pt")
+    with pytest.raises(InputError, match=r"discriminator\.pt: does not fit the network"):
+        started_from(PatchDiscriminator(width=4), tmp_path, "discriminator.pt")
 
 
 def test_a_weight_that_changed_on_the_disk_is_told(tmp_path):

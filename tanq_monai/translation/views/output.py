@@ -107,8 +107,14 @@ class RawDatasetWriter:
 
 
 def source_of(path: str | Path) -> dict[str, str]:
-    """Name and SHA-256 of a file, or of the files of a folder in the order of their names."""
+    """Name and SHA-256 of a file, or of the files of a folder in the order of their names.
+
+    Raises:
+        InputError: when it is missing.
+    """
     path = Path(path)
+    if not path.exists():
+        raise InputError(path, "is missing", "train first, or give the file of a training")
     return {"file": path.name, "sha256": sha256_of(*sorted(path.iterdir()) if path.is_dir() else [path])}
 
 
