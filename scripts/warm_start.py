@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def warm_start(
         ),
     ]
     seconds = run_steps(root / "steps", steps)
-    quality = pd.concat(_scores(root, settings, num_test), ignore_index=True)
+    quality = pd.concat(_scores(root, settings), ignore_index=True)
     table = quality.groupby(["run", "step"], sort=False)[list(MEASURES)].mean().reset_index()
     for name, rows in (("quality", quality), ("table", table)):
         with renewing(root / f"{name}.csv") as temporary:
@@ -131,16 +132,16 @@ def _word(name: str) -> str:
     return name.replace(", ", "_").replace(" ", "_")
 
 
-def _scores(root: Path, settings: Settings, num_test: int) -> Iterator[pd.DataFrame]:
+def _scores(root: Path, settings: Settings) -> Iterator[pd.DataFrame]:
     """Of what needs no training on the hospital's scans, and of every epoch of what does."""
     size = SliceSize(*(settings.slices[key] for key in ("pixels", "pixel_mm", "slab_mm")))
     cases = find_pairs(root / "test" / "paired").cases
-    patients = {case["case"]: torch.stack(list(PairStore([case], size, root / "slices"))) for case in cases}
+    stores = {case["case"]: PairStore([case], size, root / "slices") for case in cases}
+    patients = {name: torch.stack([store[n] for n in range(len(store))]) for name, store in stores.items()}
     protocols = yaml.safe_load((CONFIGS / "multi_view.yaml").read_text(encoding="utf-8"))["signal_protocols"]
     equations = SignalTranslator(size.pixel_mm, list(protocols.values()))
     for number, name in enumerate(protocols):
-        style = torch.tensor([number])
-        yield _score(f"signal equations, {name}", 0, lambda slices, style=style: equations(slices, style), patients)
+        yield _score(f"signal equations, {name}", 0, partial(equations, style=torch.tensor([number])), patients)
     yield _score("shipped, as it is", 0, _generator(settings, SHIPPED, "model.pt"), patients)
     for name in (PRETRAINED, *STARTS):
         folder = root / _word(name)
