@@ -23,7 +23,7 @@ from tanq_monai.deploy.bundle_network import WEIGHTS
 from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.rendering import rendered_json
 from tanq_monai.deploy.torchscript import export_torchscript
-from tanq_monai.deploy.zoo.contents import refusals
+from tanq_monai.deploy.zoo.contents import COMPANIONS, refusals
 from tanq_monai.deploy.zoo.release import digest, foreign
 from tanq_monai.deploy.zoo.source import INDEX
 from tanq_monai.deploy.zoo.unpack import unpack
@@ -102,7 +102,7 @@ def bundle_members(bundle: Path) -> Iterator[tuple[str, bytes]]:
     if not (bundle / WEIGHTS).is_file():
         raise InputError(bundle / WEIGHTS, "is missing", "train first, and put the weights there")
     files = [path for part in ("configs", "docs") for path in (bundle / part).rglob("*") if path.is_file()]
-    files += [bundle / name for name in ("LICENSE", WEIGHTS, *PLANS) if (bundle / name).is_file()]
+    files += [bundle / name for name in ("LICENSE", WEIGHTS, *COMPANIONS, *PLANS) if (bundle / name).is_file()]
     for path in files:
         yield path.relative_to(bundle).as_posix(), path.read_bytes()
     for name in RENDERED:

@@ -22,8 +22,10 @@ TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
 MODEL = Path("segmenter") / "models" / "2d_fold_all"
 FILES = {  # of OUT, by bundle and place in it
     TRANSLATOR: {
-        "models/model.pt": Path("tanq") / "models" / "model.pt",
-        "models/model.json": Path("tanq") / "models" / "model.json",
+        **{
+            f"models/{name}": Path("tanq") / "models" / name
+            for name in ("model.pt", "discriminator.pt", "projector.pt", "model.json")
+        },
         "docs/evaluation.csv": Path("tanq") / "validation.csv",
     },
     SEGMENTER: {

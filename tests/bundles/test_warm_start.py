@@ -126,49 +126,27 @@ def test_choices_that_pretraining_and_training_share_are_equal():
     assert configs[0]["crop"] == PAPER["pixels"]
 
 
-def _courses(**runs):
-    """SSIM of each run at every 10th step, of two cases that lie round it; the errors are 1 - SSIM."""
-    rows = []
-    for name, values in runs.items():
-        for number, value in enumerate(values, start=1):
-            for case, offset in (("a", 0.01), ("b", -0.01)):
-                errors = {f"contrast error {s}": 1 - value + offset for s in ("VS", "cochlea")}
-                row = {"run": name.replace("_", ", "), "step": 10 * number, "case": case, "SSIM": value + offset}
-                rows.append(row | errors)
-    return pd.DataFrame(rows)
+def test_the_experiment_starts_each_training_where_it_says(tmp_path):
+    script = runpy.run_path(str(SCRIPT))
+    starts = {name: script["_start"](tmp_path, folder)["start_from"] for name, (folder, _) in script["STARTS"].items()}
+    shipped = BUNDLES / "tanq_translation" / "models"
+    assert starts["from nothing"] is None
+    assert starts["from a pretraining"] == tmp_path / "pretraining" / "models"
+    assert starts["from the shipped generator alone"] == tmp_path / "generator_alone" / "models"
+    assert starts["from all that is shipped"] == starts["the same, levels held"] == shipped
 
 
-def test_the_experiment_counts_steps_until_warm_is_as_good_as_cold_ends():
-    compare = runpy.run_path(str(SCRIPT))["compare"]
-    quality = _courses(
-        pretraining=[0.1, 0.3],
-        cold=[0.2, 0.3, 0.4, 0.7, 0.5, 0.6, 0.6, 0.6, 0.6, 0.6],
-        warm=[0.61, 0.55, 0.62, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7, 0.7],
-        cold_short=[0.2, 0.35],
-        warm_short=[0.5, 0.65],
-    )
-    table = compare(quality)
-    for measure, level in (
-        ("SSIM", lambda v: v),
-        *((f"contrast error {s}", lambda v: 1 - v) for s in ("VS", "cochlea")),
-    ):
-        column = table[measure]
-        ends = {"cold": 0.6, "cold, best epoch": 0.7, "pretrained alone": 0.3, "warm": 0.7}
-        for row, value in (ends | {"cold, short": 0.35, "warm, short": 0.65}).items():
-            assert column[row] == pytest.approx(level(value)), (measure, row)
-        assert (column["steps of cold"], column["warm as good after"]) == (100, 10)
-        assert (column["and from then on after"], column["share of cold's steps"]) == (30, 0.3)
-        assert not column["at most a fifth"]
-        assert column["short warm as good"]
-
-
-def test_a_warm_start_that_never_gets_there_is_told_as_infinite():
-    quality = _courses(pretraining=[0.9], cold=[0.5, 0.95], warm=[0.96, 0.94], cold_short=[0.4], warm_short=[0.94])
-    column = runpy.run_path(str(SCRIPT))["compare"](quality)["SSIM"]
-    assert column["warm as good after"] == 10
-    assert column["and from then on after"] == float("inf")
-    assert not column["at most a fifth"]
-    assert not column["short warm as good"]
+def test_a_translator_that_gives_the_truth_scores_1_and_another_less(tmp_path):
+    script = runpy.run_path(str(SCRIPT))
+    slices = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (3, 3, 32, 32)).astype(np.float32))
+    slices[:, 1] = 0
+    slices[1, 1, 4:10, 4:10] = 1
+    perfect = script["_score"]("perfect", 7, lambda _: slices[:, 2:], {"a": slices})
+    other = script["_score"]("other", 7, lambda given: given[:, :1], {"a": slices})
+    assert perfect["SSIM"].item() == pytest.approx(1, abs=1e-5)
+    assert perfect["contrast error VS"].item() == pytest.approx(0, abs=1e-6)
+    assert other["SSIM"].item() < 0.5
+    assert perfect[["run", "step", "case"]].to_numpy().tolist() == [["perfect", 7, "a"]]
 
 
 def test_a_translation_equal_to_the_truth_has_no_errors():

@@ -10,6 +10,7 @@ from tanq_monai.segmentation.plan.plans import check_plan, read_json
 from tanq_monai.weights import read_state_dict
 
 PLANS, WEIGHTS = "models/plans.json", "models/model.pt"
+COMPANIONS = ("models/discriminator.pt", "models/projector.pt")  # weights for who trains on, of a translator
 _EVALUATED = re.compile(r'(?<!\\)"[$@%]|_target_')  # by MONAI, in JSON
 
 
@@ -25,6 +26,10 @@ def refusals(folder: Path) -> dict[str, str]:
     return found
 
 
+def _check_weights(name: str) -> Callable[[Path], object]:
+    return lambda folder: read_state_dict(folder / name)
+
+
 def _check_metadata(folder: Path) -> None:
     if _EVALUATED.search(json.dumps(read_metadata(folder), ensure_ascii=False)):
         raise ValueError
@@ -33,5 +38,5 @@ def _check_metadata(folder: Path) -> None:
 _CHECKS: dict[str, tuple[Callable[[Path], object], str]] = {
     METADATA: (_check_metadata, "is more than texts and numbers"),
     PLANS: (lambda folder: check_plan(read_json(folder / PLANS), folder / PLANS), "names more than networks"),
-    WEIGHTS: (lambda folder: read_state_dict(folder / WEIGHTS), "is more than weights, or damaged"),
+    **{name: (_check_weights(name), "is more than weights, or damaged") for name in (WEIGHTS, *COMPANIONS)},
 }
