@@ -159,7 +159,7 @@ def evaluate(
 def adapt(
     dataset_dir: str,
     output_dir: str,
-    size: str = "paper",
+    size: str = "quick",
     seed: int = 0,
     truth_dir: str | None = None,
     structures: dict[str, int] | None = None,
@@ -171,7 +171,8 @@ def adapt(
         dataset_dir: a folder of crossMoDA: training_source, training_target and validation (2022, 2023), or
             source_training, target_training and target_validation (2021).
         output_dir: gets everything; an adaptation that was stopped goes on there.
-        size: paper (days on a GPU); quick (minutes on a CPU, from the shipped weights); or small, tiny (trials).
+        size: quick (minutes on a CPU, from the shipped weights); paper (from nothing, days on a GPU); or small, tiny
+            (trials of the whole method).
         seed: of all trainings.
         truth_dir: labels of the test scans where there are any: then they are scored.
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:

@@ -9,6 +9,7 @@ from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir
 from tanq_monai.scans.folder import LabelFiles
+from tanq_monai.segmentation.plan.plans import check_same_labels, read_structures
 from tanq_monai.steps import Step, bundle_step, run_steps
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -162,10 +163,19 @@ class Adaptation:
         return {"structures": dict(self.structures)}
 
 
+def check_starts_from(model_dir: Path, structures: Structures, size: str) -> None:
+    """Raise :class:`InputError` unless the size's first segmenter has the structures of the run."""
+    try:
+        check_same_labels(model_dir / "dataset.json", structures)
+    except InputError as error:
+        problem = f"begins with weights of {read_structures(model_dir / 'dataset.json')}, the run has {structures}"
+        raise InputError(f"--size {size}", problem, "choose --size paper, which begins with none") from error
+
+
 def run_adaptation(
     dataset_dir: str | Path,
     output_dir: str | Path,
-    size: str = "paper",
+    size: str = "quick",
     seed: int = 0,
     truth_dir: str | Path | None = None,
     structures: Structures = STRUCTURES,
@@ -195,6 +205,8 @@ def run_adaptation(
     structures.check_order("structures")
     scans = find_scans(dataset_dir)
     settings = replace(settings_of(size), looks={"styles": list(styles)} if styles else {})
+    if "initial_model" in settings.segmenter:
+        check_starts_from(Path(settings.segmenter["initial_model"]), structures, size)
     root = check_output_dir(output_dir).resolve()
     adaptation = Adaptation(scans, root, settings, seed, truth, structures=structures)
     run_steps(adaptation.root / "steps", list(adaptation.steps()), "adapt")

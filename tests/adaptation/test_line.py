@@ -89,6 +89,17 @@ def test_what_follows_from_a_change_is_run_again_and_nothing_else(data: Path, ra
     assert ran == again
 
 
+THREE = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+
+
+def test_classes_that_the_shipped_weights_do_not_have_are_refused_with_the_size_that_takes_them(
+    data: Path, ran: list[str]
+) -> None:
+    with pytest.raises(InputError, match=r"--size quick: begins with weights of {'VS': 1, 'cochlea': 2}.*--size paper"):
+        run_adaptation(data / "data", data / "out", structures=THREE)
+    assert ran == []
+
+
 @pytest.mark.parametrize(
     ("choices", "told"),
     [
