@@ -38,12 +38,11 @@ Array = NDArray[np.floating]
 Translate = Callable[[Tensor], Tensor]
 CONFIGS = BUNDLES / "tanq_translation" / "configs"
 SHIPPED = BUNDLES / "tanq_translation" / "models"
-PRETRAINED, GENERATOR_ALONE = "pretraining", "generator_alone"
+GENERATOR_ALONE = "generator_alone"
 MEASURES = ("SSIM", *(f"contrast error {name}" for name in STRUCTURES))
 RATE = 0.0002  # the paper's
 STARTS: dict[str, tuple[str | None, dict[str, Any]]] = {
     "from nothing": (None, {}),
-    "from a pretraining": (PRETRAINED, {}),
     "from the shipped generator alone": (GENERATOR_ALONE, {}),
     "from all that is shipped": (str(SHIPPED), {}),
     "the same, a quarter of the rate": (str(SHIPPED), {"learning_rate": RATE / 4}),
@@ -54,9 +53,7 @@ STARTS: dict[str, tuple[str | None, dict[str, Any]]] = {
 
 def warm_start(
     output_dir: str,
-    num_pairs: int = 24,
     num_test: int = 8,
-    pretraining_epochs: int = 3,
     max_epochs: int = 2,
     size: str = "small",
     seed: int = 0,
@@ -65,12 +62,10 @@ def warm_start(
 
     Args:
         output_dir: gets patients, models, quality.csv (a row for every run, epoch and case) and table.csv.
-        num_pairs: patients of the pretraining, scanned with random protocols.
         num_test: other patients with both contrasts, hrT2 of the vendor, to score on.
-        pretraining_epochs: passes over the pairs' slices.
         max_epochs: of the unpaired trainings, which have as many patients as the trial of this size.
         size: of the trial.
-        seed: of the unpaired patients and of all trainings; the test's is the next, the pairs' the one after it.
+        seed: of the unpaired patients and of all trainings; the test's is the next.
     """
     root, settings = check_output_dir(output_dir).resolve(), trial_settings(size)
     alone = root / GENERATOR_ALONE / "models"
@@ -78,10 +73,9 @@ def warm_start(
     for name in ("model.pt", "model.json"):
         shutil.copyfile(SHIPPED / name, alone / name)
     steps = [
-        *_phantoms(root, settings, num_pairs, num_test, seed),
-        _training(root, PRETRAINED, "pretrain", settings, max_epochs=pretraining_epochs, seed=seed),
+        *_phantoms(root, settings, num_test, seed),
         *(
-            _training(root, name, "train", settings, max_epochs=max_epochs, seed=seed, **_start(root, folder), **own)
+            _training(root, name, settings, max_epochs=max_epochs, seed=seed, **_start(root, folder), **own)
             for name, (folder, own) in STARTS.items()
         ),
     ]
@@ -92,34 +86,29 @@ def warm_start(
         with renewing(root / f"{name}.csv") as temporary:
             rows.to_csv(temporary, index=False)
     _print(f"\n{table.round(3).to_string(index=False)}\n")
-    for name in (PRETRAINED, *STARTS):
+    for name in STARTS:
         _print(f"{name}: {seconds[_word(name)] / 60:.1f} min")
     machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
     machine += f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ", no GPU"
-    cases = f"{num_test} test patients, {num_pairs} pairs, one training each"
+    cases = f"{num_test} test patients, one training each"
     _print(f"{cases}, size {size}, seed {seed}, {machine}, torch {torch.__version__}, {date.today()}")
 
 
-def _phantoms(root: Path, settings: Settings, num_pairs: int, num_test: int, seed: int) -> Iterator[Step]:
+def _phantoms(root: Path, settings: Settings, num_test: int, seed: int) -> Iterator[Step]:
     source, target, _ = settings.phantom_scans
-    for name, counts, own_seed, protocols in (
-        ("unpaired", (source, target, 0), seed, "left_out"),
-        ("test", (0, 0, num_test), seed + 1, "left_out"),
-        ("pairs", (0, 0, num_pairs), seed + 2, "random"),
-    ):
+    for name, counts, own_seed in (("unpaired", (source, target, 0), seed), ("test", (0, 0, num_test), seed + 1)):
         options = ("--num-source", "--num-target", "--paired")
         numbers = [word for option, count in zip(options, counts, strict=True) for word in (option, str(count))]
         choices = ("--num-test", "0", "--size", settings.phantom_size, "--seed", str(own_seed))
-        folder = ("--output-dir", str(root / name), "--protocols", protocols)
+        folder = ("--output-dir", str(root / name), "--protocols", "left_out")
         yield Step(name, ("-m", "tanq_monai", "phantom", *folder, *numbers, *choices))
 
 
-def _training(root: Path, name: str, config: str, settings: Settings, **choices: Any) -> Step:
+def _training(root: Path, name: str, settings: Settings, **choices: Any) -> Step:
     """The training called ``name``, with the slices of the trial and one look of hrT2."""
     shared = {key: settings.tanq[key] for key in ("crop", "batch_size")} | dict(settings.slices)
-    data = root / ("pairs" if config == "pretrain" else "unpaired")
-    folders = {"dataset_dir": data, "output_dir": root / _word(name), "slices_dir": root / "slices"}
-    return bundle_step(_word(name), "tanq_translation", (config, "keep_epochs"), folders | shared | choices)
+    folders = {"dataset_dir": root / "unpaired", "output_dir": root / _word(name), "slices_dir": root / "slices"}
+    return bundle_step(_word(name), "tanq_translation", ("train", "keep_epochs"), folders | shared | choices)
 
 
 def _start(root: Path, folder: str | None) -> dict[str, Any]:
@@ -143,7 +132,7 @@ def _scores(root: Path, settings: Settings) -> Iterator[pd.DataFrame]:
     for number, name in enumerate(protocols):
         yield _score(f"signal equations, {name}", 0, partial(equations, style=torch.tensor([number])), patients)
     yield _score("shipped, as it is", 0, _generator(settings, SHIPPED, "model.pt"), patients)
-    for name in (PRETRAINED, *STARTS):
+    for name in STARTS:
         folder = root / _word(name)
         epoch_length = torch.load(folder / "checkpoint.pt", weights_only=True)["epoch_length"]
         epochs = sorted((folder / "epochs").glob("*.pt"), key=lambda path: int(path.stem.split("=")[1]))

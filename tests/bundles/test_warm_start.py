@@ -131,7 +131,6 @@ def test_the_experiment_starts_each_training_where_it_says(tmp_path):
     starts = {name: script["_start"](tmp_path, folder)["start_from"] for name, (folder, _) in script["STARTS"].items()}
     shipped = BUNDLES / "tanq_translation" / "models"
     assert starts["from nothing"] is None
-    assert starts["from a pretraining"] == tmp_path / "pretraining" / "models"
     assert starts["from the shipped generator alone"] == tmp_path / "generator_alone" / "models"
     assert starts["from all that is shipped"] == starts["the same, levels held"] == shipped
 
