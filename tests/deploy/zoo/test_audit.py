@@ -84,11 +84,14 @@ def test_compiled_code_is_named_once_for_every_folder(tmp_path):
     assert "brings docs/__pycache__ and 1 more, which are" in told
 
 
-def test_weights_that_are_more_than_tensors_are_refused(tmp_path):
+@pytest.mark.parametrize("name", ["model.pt", "discriminator.pt", "projector.pt"])
+def test_weights_that_are_more_than_tensors_are_refused(tmp_path, name):
     bundle = make_bundle(tmp_path / "bundle")
-    torch.save({"weight": fractions.Fraction(1, 2)}, bundle / "models" / "model.pt")
-    assert problems(bundle) == [f"{bundle}: models/model.pt is more than weights, or damaged; do not use it"]
-    torch.save({"epoch": 1}, bundle / "models" / "model.pt")
+    torch.save({"weight": torch.zeros(2)}, bundle / "models" / name)
+    assert problems(bundle) == []
+    torch.save({"weight": fractions.Fraction(1, 2)}, bundle / "models" / name)
+    assert problems(bundle) == [f"{bundle}: models/{name} is more than weights, or damaged; do not use it"]
+    torch.save({"epoch": 1}, bundle / "models" / name)
     assert len(problems(bundle)) == 1
 
 
