@@ -3,8 +3,9 @@
     python scripts/train_segmenter.py --output-dir OUT
 
 makes hrT2 of virtual patients in many hospitals, but for those of one vendor, trains a segmenter on them with exact
-labels, shifts its logits by what suits further patients of that vendor (`calibrate_segmenter.py`), and scores it on scans
-of that vendor and of the two sites: about two hours on two cores. A run that was stopped goes on. What came of it: docs/any_hospital.md; on scans of your own: `python scripts/zero_shot.py`. Then
+labels, shifts its logits by what suits further patients of that vendor (`calibrate_segmenter.py`), and scores it on
+others of that vendor and on patients of the two sites: about two hours on two cores. A run that was stopped goes on.
+What came of it: docs/any_hospital.md; on scans of your own: `python scripts/zero_shot.py`. Then
 `python scripts/ship_weights.py --segmenter OUT` puts it into its bundle.
 """
 
