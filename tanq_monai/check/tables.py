@@ -107,8 +107,7 @@ def verdict(check: DatasetCheck) -> str:
     """What it comes to, in a few words."""
     rows = rows_of(check)
     bad, odd = (sum(bool(getattr(row, name)) for row in rows) for name in ("problems", "remarks"))
-    said = [f"{len(check.scans)} scans read", f"{bad} files cannot be used as they are" if bad else "all can be used"]
-    said += [f"{odd} with remarks"] if odd else []
+    said = [f"Scans read: {len(check.scans)}", f"files that cannot be used as they are: {bad}", f"with remarks: {odd}"]
     said += [f"not looked at: {', '.join(check.unread)}"] if check.unread else []
     return printable("; ".join(said)) + ". Research use only."
 

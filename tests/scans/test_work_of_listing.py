@@ -1,29 +1,13 @@
-"""The work of looking through folders, counted in calls: time depends on what else the machine does."""
+"""The work of looking through folders, counted in calls."""
 
 import hashlib
-import sys
 
 import pytest
 from files import scan, write_nifti
+from work import calls_of
 
 from tanq_monai.files import check_renewable
 from tanq_monai.scans.contents import images_in
-
-
-def calls_of(work) -> int:
-    """How often ``work`` calls a function, of Python or of C."""
-    count, before = 0, sys.getprofile()
-
-    def count_calls(frame, event, argument):
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(count_calls)
-    try:
-        work()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def results(folder, count, suffix):
