@@ -34,7 +34,7 @@ def problems_across(scans: Sequence[CheckedScan]) -> list[InputError]:
     twice = [
         _told_twice(scan, one) for scan in scans if (one := first.setdefault(scan.figures.content, scan)) is not scan
     ]
-    return [*twice, *_on_both_sides([*first.values()])]
+    return [*twice, *_on_both_sides(scans, [one for one in first.values() if one.is_test])]
 
 
 def _told_twice(scan: CheckedScan, other: CheckedScan) -> InputError:
@@ -42,11 +42,11 @@ def _told_twice(scan: CheckedScan, other: CheckedScan) -> InputError:
     return InputError(scan.case["image"], problem, "take one of them out")
 
 
-def _on_both_sides(scans: Sequence[CheckedScan]) -> Iterator[InputError]:
+def _on_both_sides(scans: Sequence[CheckedScan], tests: Sequence[CheckedScan]) -> Iterator[InputError]:
     ids = [scan.figures.patient_id for scan in scans if scan.figures.patient_id]
     told = len({*ids}) > 1 or len(ids) == 2  # one name for all, as anonymization leaves it, says nothing
     trained = {name: scan for scan in scans if not scan.is_test for name in _names(scan, told)}
-    for scan in filter(lambda one: one.is_test, scans):
+    for scan in tests:
         other = next((trained[name] for name in _names(scan, told) if name in trained), None)
         if other is not None:
             problem = f"is of the patient of {other.case['image']}, and is to be tested on"

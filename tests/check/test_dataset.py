@@ -134,6 +134,17 @@ def test_a_fault_is_told_in_one_line_that_names_the_file(data, file, voxels, aff
     assert told(data) == [line.replace(f"below {TARGET}", f"below {data}/{TARGET}").replace(f"{data}/", "")]
 
 
+def test_a_scan_for_testing_that_is_trained_on_is_told_once_and_by_the_copy_of_a_scan_a_patient_is_known(data):
+    write_nifti(data / TEST / "crossmoda2021_ldn_106_hrT2.nii.gz", image(1000))  # as in training_target
+    write_nifti(data / TARGET / "copy_hrT2.nii.gz", image(1001))
+    write_nifti(data / TEST / "copy_hrT2.nii.gz", image(7))
+    assert [line.partition(" and ")[0].partition(",")[0] for line in told(data)] == [
+        f"{TARGET}/crossmoda2021_ldn_107_hrT2.nii.gz: shows what {TARGET}/copy_hrT2.nii.gz shows",
+        f"{TEST}/crossmoda2021_ldn_106_hrT2.nii.gz: shows what {HRT2} shows",
+        f"{TEST}/copy_hrT2.nii.gz: is of the patient of {TARGET}/copy_hrT2.nii.gz",
+    ]
+
+
 def test_faults_are_all_told_and_the_others_are_read(data):
     (data / CET1).write_bytes(b"")
     (data / TARGET / "a_hrT2.mha").touch()
