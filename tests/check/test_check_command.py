@@ -79,11 +79,12 @@ def test_the_table_has_every_figure_of_every_scan(data, tmp_path):
 
 def test_the_page_is_one_file_says_what_it_is_for_and_shows_names_as_they_are(data, tmp_path):
     odd = f"a <b> & {NO_TEXT}_hrT2.nii.gz"
-    write_nifti(data / "validation" / odd, image(7))
-    assert run_command("check", data, "--output-dir", tmp_path / "out").returncode == 0
+    for name in (odd, "copy_hrT2.nii.gz"):
+        write_nifti(data / "validation" / name, image(7))
+    assert len(mistakes(run_command("check", data, "--output-dir", tmp_path / "out"))) == 1
     page = (tmp_path / "out" / "check.html").read_text(errors="surrogateescape")
     assert "Research only, not a medical device." in page
-    assert f"validation/a &lt;b&gt; &amp; {NO_TEXT}_hrT2.nii.gz" in page
+    assert page.count(f"validation/a &lt;b&gt; &amp; {NO_TEXT}_hrT2.nii.gz") == 2  # by its name, and by its copy's
     assert not re.search(r"<script|https?:|src=|href=", page)
     assert f"validation/{odd}" in table(tmp_path / "out")
 
