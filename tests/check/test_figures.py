@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from tanq_monai.check.figures import content_of, measure, oblique_deg
 from tanq_monai.scans.volume import read_volume
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 MM = np.diag([-1.0, -1.0, 1.0, 1.0])  # 1 mm voxels
 HEAD = (120, 60, 40)
@@ -101,8 +101,9 @@ def test_voxels_thicker_than_the_rules_of_a_contrast_allow_get_a_remark(tmp_path
 
 
 def test_volumes_and_pieces_are_those_of_the_labels(tmp_path):
-    labels = head_of(TUMOUR, EARS)
+    labels = head_of(TUMOUR, (EARS[0], ((94, 30, 20), 2.7)))
     figures = measured(tmp_path, labels + 1, MM, labels)
+    assert figures.right_cochlea_mm3 < figures.left_cochlea_mm3
     assert figures.vs_mm3 == np.count_nonzero(labels == 1)
     right = labels[:60] == 2  # i points to the left
     assert figures.right_cochlea_mm3 == np.count_nonzero(right)
@@ -135,6 +136,18 @@ def test_a_cochlea_that_a_slice_parts_is_one_piece(tmp_path):
     labels[:60, :, 20][labels[:60, :, 20] == 2] = 0
     assert ndimage.label(labels == 2)[1] == 3
     assert measured(tmp_path, labels + 1, MM, labels).cochlea_pieces == 2
+
+
+def test_an_organ_that_the_structures_do_not_name_is_not_missed(tmp_path):
+    labels = head_of(cochleae=EARS) / 2
+    files = {"image": tmp_path / "a_ceT1.nii", "label": tmp_path / "a_Label.nii"}
+    for key, voxels in (("image", labels + 1), ("label", labels)):
+        write_nifti(files[key], voxels, MM)
+    case = {"case": "a", "contrast": "ceT1", **{key: str(path) for key, path in files.items()}}
+    figures = measure(case, Structures({"cochlea": 1}))
+    assert (figures.cochlea_pieces, figures.remarks) == (2, ())
+    assert math.isnan(figures.vs_mm3)
+    assert math.isnan(figures.vs_pieces)
 
 
 def test_a_speck_is_no_piece(tmp_path):
