@@ -99,6 +99,32 @@ def phantom_check(
         sys.exit("\n".join(f"not as published: {line}" for line in report.failures))
 
 
+def check(dataset_dir: str, structures: dict[str, int] | None = None, output_dir: str | None = None) -> None:
+    """Look at every scan and label of a folder before anything is trained on it. Research use only.
+
+    As training and inference read them: what cannot be used, and why; the same scan twice; a patient on both sides of
+    training and testing; grids, axes, intensities, volumes beside published ones. Exit code 1 when a file cannot be
+    used.
+
+    Args:
+        dataset_dir: a folder of crossMoDA, see `adapt --help`; or any folder of scans, NIfTI or DICOM.
+        structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
+            VS 1, cochlea 2.
+        output_dir: gets the table as check.csv and as the page check.html.
+    """
+    from tanq_monai.check import check_dataset
+    from tanq_monai.check.output import prepare_output, write_check
+    from tanq_monai.check.tables import as_text
+    from tanq_monai.structures import STRUCTURES, Structures
+
+    folder = None if output_dir is None else prepare_output(output_dir, dataset_dir)
+    found = check_dataset(dataset_dir, Structures(structures or STRUCTURES))
+    _print(as_text(found).splitlines())
+    if folder is not None:
+        write_check(found, folder)
+    found.raise_problems()
+
+
 def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> None:
     """Watch the shipped weights and their adaptation, without an hrT2 label, in a hospital of virtual patients.
 
@@ -314,6 +340,7 @@ def _print(lines: Sequence[str]) -> None:
 COMMANDS: dict[str, Command] = {
     "phantom": phantom,
     "phantom-check": phantom_check,
+    "check": check,
     "demo": demo,
     "adapt": adapt,
     "import-nnunet": import_nnunet,

@@ -32,6 +32,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, where: str | Path, problem: str, remedy: str) -> None:
+        self.where, self.problem, self.remedy = str(where), problem, remedy
         super().__init__(printable(f"{where}: {problem}; {remedy}"))
 
 

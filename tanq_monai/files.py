@@ -94,25 +94,38 @@ def check_renewable(paths: Iterable[str | Path], record: str = WRITTEN) -> None:
     remedy, files = "take it away, or choose another place", [*map(Path, paths)]
     for folder in {file.parent for file in files}:
         _digests_in(folder / record)
-    foreign = [path for path in files if path.exists() and not is_written(path, record)]
+    foreign = list(unwritten((path for path in files if path.exists()), record))
     if foreign:
         problem = "is there already, and not as an earlier run wrote it"
         raise InputErrors(InputError(path, problem, remedy) for path in foreign)
 
 
 def is_written(path: Path, record: str = WRITTEN) -> bool:
-    """Whether a file is, byte for byte, what :func:`renewing` wrote."""
-    if not path.is_file():
-        return False
-    own = {line[:64] for line in _digests_in(path.parent / record) if line[66:] == path.name}
-    return bool(own) and sha256_of(path) in own
+    """Whether a file is, byte for byte, what :func:`renewing` wrote. Of many files ask :func:`unwritten`."""
+    return not any(unwritten([path], record))
 
 
-def _digests_in(path: Path) -> list[str]:
+def unwritten(paths: Iterable[Path], record: str = WRITTEN) -> Iterator[Path]:
+    """Those that are not, byte for byte, what :func:`renewing` wrote; the record of each folder is read once."""
+    digests: dict[Path, dict[str, set[str]]] = {}
+    for path in paths:
+        if path.parent not in digests:
+            digests[path.parent] = _digests_in(path.parent / record)
+        own = digests[path.parent].get(path.name)
+        if not own or not path.is_file() or sha256_of(path) not in own:
+            yield path
+
+
+def _digests_in(path: Path) -> dict[str, set[str]]:
+    """The digests that every file has been written with, by its name."""
+    digests: dict[str, set[str]] = {}
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape").split("\n") if path.exists() else []
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n") if path.exists() else []
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "take it away, or choose another place") from error
+    for line in lines:
+        digests.setdefault(line[66:], set()).add(line[:64])
+    return digests
 
 
 def check_output_file(path: str | Path, *inputs: str | Path | None) -> Path:

@@ -32,10 +32,11 @@ ALLOWED = {
     "translation": KNOWN | {"segmentation"},
     "trainers": KNOWN | {"translation"},
     "report": KNOWN | {"evaluation"},
+    "check": READING | {"report"},
     "deploy": KNOWN | {"translation", "segmentation", "report", "steps", "precision"},
     "adaptation": KNOWN | {"steps", "segmentation"},
     "demo": KNOWN | {"translation", "trainers", "segmentation", "steps", "report", "adaptation"},
-    "cli": KNOWN | {"evaluation", "trainers", "segmentation", "report", "adaptation", "demo", "deploy"},
+    "cli": KNOWN | {"evaluation", "trainers", "segmentation", "report", "adaptation", "demo", "deploy", "check"},
     "__main__": frozenset({"errors", "cli"}),
     "__init__": frozenset(),
 }
@@ -101,7 +102,18 @@ def test_every_part_of_the_package_is_named_in_the_rule():
 
 @pytest.mark.parametrize(
     "layer",
-    [*sorted(BASE), "scans", "anatomy", *sorted(PARTS), "segmentation", "translation", "trainers", "report", "demo"],
+    [
+        *sorted(BASE),
+        "scans",
+        "anatomy",
+        *sorted(PARTS),
+        "segmentation",
+        "translation",
+        "trainers",
+        "report",
+        "check",
+        "demo",
+    ],
 )
 def test_no_part_is_allowed_to_reach_itself_in_a_circle(layer):
     reached, queue = set(), list(ALLOWED[layer])

@@ -9,46 +9,13 @@ from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir
 from tanq_monai.scans.folder import LabelFiles
+from tanq_monai.scans.layout import Scans, find_scans
 from tanq_monai.segmentation.plan.plans import check_same_labels, read_structures
 from tanq_monai.steps import Step, bundle_step, run_steps
 from tanq_monai.structures import STRUCTURES, Structures
 
 TRAINED_VIEWS = ("tanq", "cyclegan")
 TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
-# Names of the folders in crossMoDA 2022 and 2023, and in 2021.
-LAYOUTS = (
-    ("training_source", "training_target", "validation"),
-    ("source_training", "target_training", "target_validation"),
-)
-
-
-@dataclass(frozen=True)
-class Scans:
-    """Folders of a data set.
-
-    Attributes:
-        source: ceT1 with labels.
-        target: hrT2 without labels, trained on.
-        test: hrT2 that nothing is trained on; None where there is none.
-    """
-
-    source: Path
-    target: Path
-    test: Path | None = None
-
-
-def find_scans(folder: str | Path) -> Scans:
-    """The folders of crossMoDA 2021, 2022 or 2023.
-
-    Raises:
-        InputError: when they are not there.
-    """
-    root = Path(folder).resolve()
-    for source, target, test in LAYOUTS:
-        if (root / source).is_dir() and (root / target).is_dir():
-            return Scans(root / source, root / target, root / test if (root / test).is_dir() else None)
-    wanted = " or ".join(f"{source} and {target}" for source, target, _ in LAYOUTS)
-    raise InputError(root, "has not the folders of crossMoDA", f"give one with {wanted}")
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
 
-from tanq_monai.anatomy.components import Component, apart, are_opposite, tilt
-from tanq_monai.anatomy.measured import Anatomy, Structure
+import numpy as np
+from numpy.typing import NDArray
+
+from tanq_monai.anatomy.components import Component, Mask, Vector, apart, are_opposite, tilt
+from tanq_monai.anatomy.measured import Anatomy, Structure, find_anatomy
 from tanq_monai.anatomy.published import published
 from tanq_monai.errors import InputError
+from tanq_monai.structures import Structures
 
 Interval = Sequence[float]
 _ALONE = 0.5
@@ -117,6 +121,27 @@ def judge(anatomy: Anatomy) -> list[Judgement]:
     """VS and the cochlea of either ear beside the published volumes; a fragment is none."""
     organs = {"VS": anatomy.vs, "right cochlea": anatomy.right, "left cochlea": anatomy.left}
     return [_judgement(organ, structure) for organ, structure in organs.items()]
+
+
+def judge_labels(labels: NDArray[np.uint8], affine: Vector, structures: Structures) -> list[Judgement]:
+    """VS, all its parts together, and each cochlea beside the published volumes; nothing of what is no structure.
+
+    Args:
+        labels: (I, J, K), label values.
+        affine: (4, 4), voxel index to RAS, mm.
+        structures: names and label values; those whose name begins with VS are parts of one VS.
+    """
+    found = judge(find_anatomy(*organ_masks(labels, structures), affine))
+    return [one for one in found if any(name.startswith(one.organ.rpartition(" ")[2]) for name in structures)]
+
+
+def organ_masks(labels: NDArray[np.uint8], structures: Structures) -> tuple[Mask, Mask]:
+    """Voxels (I, J, K) of the VS, all its parts, and of the cochleae, by the names; none of an organ without a name."""
+    vs, cochlea = (
+        np.isin(labels, [value for name, value in structures.items() if name.startswith(organ)])
+        for organ in ("VS", "cochlea")
+    )
+    return vs, cochlea
 
 
 def within(value: float, interval: Interval) -> bool:

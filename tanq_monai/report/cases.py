@@ -7,15 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from tanq_monai.anatomy.measured import find_anatomy
-from tanq_monai.anatomy.plausibility import Judgement, judge
+from tanq_monai.anatomy.plausibility import Judgement, judge_labels
 from tanq_monai.errors import InputError
 from tanq_monai.evaluation.scoring import Score, Truth, score_labels
 from tanq_monai.report.axial import Volume, turned_to_lps
 from tanq_monai.report.stack import Stack, make_stack
 from tanq_monai.scans.folder import Case, LabelFiles
 from tanq_monai.scans.grid import Grid
-from tanq_monai.scans.labels import LabelMap, read_labels, read_share
+from tanq_monai.scans.labels import read_labels, read_share
 from tanq_monai.scans.naming import CONFIDENCE_ENDING
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.structures import ScoredStructures, Structures
@@ -115,22 +114,7 @@ def report_case(case: Case, predictions: LabelFiles, truths: LabelFiles | None, 
     sure = _confidence(predictions.folder / f"{name}{CONFIDENCE_ENDING}", volume.grid)
     figures = _figures(found, structures, sure, scores)
     stack = make_stack(scan, found, true, structures)
-    return ReportedCase(name, figures, judgements_of(labels, structures), scores, stack)
-
-
-def judgements_of(labels: LabelMap, structures: Structures) -> list[Judgement]:
-    """VS, all its parts together, and each cochlea beside the published volumes; nothing of what is no structure.
-
-    Args:
-        labels: the prediction.
-        structures: names and label values; those whose name begins with VS are parts of one VS.
-    """
-    vs, cochlea = (
-        np.isin(labels.labels, [value for name, value in structures.items() if name.startswith(organ)])
-        for organ in ("VS", "cochlea")
-    )
-    found = judge(find_anatomy(vs, cochlea, labels.affine))
-    return [one for one in found if any(name.startswith(one.organ.rpartition(" ")[2]) for name in structures)]
+    return ReportedCase(name, figures, judge_labels(labels.labels, labels.affine, structures), scores, stack)
 
 
 def sorted_by_truth(cases: Sequence[ReportedCase]) -> list[ReportedCase]:

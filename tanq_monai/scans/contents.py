@@ -1,11 +1,11 @@
 """What lies in a folder: the scans in it, and what looks like one and is not taken, which is told file by file."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
 from tanq_monai.errors import InputError
-from tanq_monai.files import is_written
+from tanq_monai.files import unwritten
 from tanq_monai.scans.dicom import is_dicom
 from tanq_monai.scans.naming import CHANNEL, ENDING, ENDINGS, KNOWN, LABEL, RESULTS, is_nifti, suffix_of
 from tanq_monai.scans.raw_dataset import IMAGES, image_paths, is_raw_dataset
@@ -55,19 +55,18 @@ def images_in(folder: Path, suffixes: Collection[str]) -> tuple[list[Path], list
         return image_paths(folder), left_out(files_in(folder / IMAGES), CHANNEL, (CHANNEL,))
     niftis = [path for path in paths if is_nifti(path)]
     if _is_series(folder):
-        if not all(map(is_written, niftis)):
+        if any(unwritten(niftis)):
             raise InputError(folder, "holds a DICOM series beside NIfTI files", "give the series a folder of its own")
         return [folder], []
     images = [path for path in niftis if suffix_of(path) in suffixes]
     mistakes = left_out(paths, next(iter(suffixes)))
+    above = {path.name for path in niftis}
     for path in filter(Path.is_dir, paths):
         try:
             if _is_series(path):
                 images.append(path)
-            elif any(not is_nifti(one) and is_dicom(one) for one in _below(path)):
+            elif any(not is_nifti(one) and is_dicom(one) for one in _below(path)) or _has_files(path, suffixes, above):
                 mistakes.append(_told_below(path, "scans"))
-            else:
-                mistakes += left_below([path], suffixes, niftis, "scans")
         except InputError as error:
             mistakes.append(error)
     return images, mistakes
@@ -108,19 +107,19 @@ def left_below(
         called: what the files are.
     """
     above = {path.name for path in beside}
-    return [
-        _told_below(folder, called)
-        for folder in filter(Path.is_dir, paths)
-        if any(
-            is_nifti(path) and suffix_of(path) in suffixes and path.name not in above and not is_written(path)
-            for path in _below(folder)
-        )
-    ]
+    folders = filter(Path.is_dir, paths)
+    return [_told_below(folder, called) for folder in folders if _has_files(folder, suffixes, above)]
 
 
 def _is_unread(name: str, known: Collection[str]) -> bool:
     named = any(f"_{suffix.lower()}." in name for suffix in known)
     return name.endswith(_UNREAD) or (named and name.endswith(_PERHAPS) and not name.endswith(ENDINGS))
+
+
+def _has_files(folder: Path, suffixes: Collection[str], above: Container[str]) -> bool:
+    """Whether files lie below a folder that would be read if they lay beside it, see :func:`left_below`."""
+    named = (path for path in _below(folder) if is_nifti(path) and suffix_of(path) in suffixes)
+    return any(unwritten(path for path in named if path.name not in above))
 
 
 def _told_below(folder: Path, called: str) -> InputError:

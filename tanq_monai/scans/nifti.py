@@ -82,11 +82,16 @@ def check_affine(path: Path, affine: NDArray[np.floating], shape: tuple[int, ...
     extent = edges * shape
     if extent.max() > MAX_EXTENT:
         raise InputError(path, f"spans {_product(extent)} mm", _IN_MM)
-    axes = affine[:3, :3] / edges
-    cosine = np.abs(axes.T @ axes - np.eye(3)).max()
+    cosine = cosine_of_axes(affine)
     if cosine > _MAX_COSINE:
         problem = f"has axes that are not at right angles (the cosine of two is {cosine:.2f})"
         raise InputError(path, problem, "resample it to a grid without shear")
+
+
+def cosine_of_axes(affine: NDArray[np.floating]) -> float:
+    """The largest cosine of two axes of an affine (4, 4), 0 where all are at right angles: how sheared a grid is."""
+    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
 
 @contextlib.contextmanager
