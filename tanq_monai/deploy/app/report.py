@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from tanq_monai.deploy.app.findings import find
+from tanq_monai.anatomy.findings import find
 from tanq_monai.files import replacing, write_json, write_text
 from tanq_monai.report.axial import turned_to_lps
 from tanq_monai.report.contours import colours_of
