@@ -19,9 +19,7 @@ _CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]) - 0.5
 Findings = dict[str, Any]
 
 
-def find(
-    labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures = STRUCTURES
-) -> Findings:
+def find(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures = STRUCTURES) -> Findings:
     """VS, and the cochlea of either side: whether found, volume in ml, extents in mm; and what is unusual about them.
 
     All figures of the VS are of its largest piece; others are doubted, for no line from one to another is a diameter.
