@@ -61,6 +61,7 @@ def segment(
     """
     from json import dumps
 
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # which torch reads at its import; see tanq_monai.steps
     from tanq_monai.labelling import segment_scans
 
     def tell(line: str) -> None:
@@ -102,16 +103,16 @@ def translate(
     """
     from pathlib import Path
 
-    from tanq_monai.steps import bundle_step, execute
+    from tanq_monai.steps import TRANSLATOR, bundle_step, execute
     from tanq_monai.structures import STRUCTURES, Structures
 
     choices = {"dataset_dir": Path(dataset_dir).resolve(), "output_dir": Path(output_dir).resolve()}
     own = {"style": style, "structures": dict(Structures(structures or STRUCTURES)), "label_free": label_free}
     given = {name: value for name, value in own.items() if value not in (None, False, dict(STRUCTURES))}
-    step = bundle_step("translate", "tanq_translation", "inference", choices | given)
+    step = bundle_step("translate", TRANSLATOR, "inference", choices | given)
     _print([f"cd {shlex.quote(str(step.folder))} && {step.command}"])
     if code := execute(step):
-        sys.exit(code)
+        sys.exit(code if code > 0 else 128 - code)  # as shells tell of signals
 
 
 def phantom(
@@ -141,6 +142,10 @@ def phantom(
             pairs. hospitals: hrT2 of other vendors, fields and flaws, for any segmenter. left_out: the same of
             the vendor that hospitals leaves out.
         intra_extrameatal: labels as in crossMoDA 2023: 1 intrameatal and 2 extrameatal VS, 3 cochlea; same scans.
+
+    Examples:
+        tanq-monai phantom --output-dir data --num-source 20 --num-target 20 --num-test 8 --size small
+        tanq-monai phantom --output-dir hospitals --num-source 0 --num-test 50 --protocols hospitals --size varied
     """
     from tanq_monai.phantom import write_dataset
 
@@ -178,6 +183,10 @@ def phantom_check(
         size: of the virtual scans; smaller ones than crop have too coarse voxels to pass.
         output_dir: gets the tables as phantom_check.md and every scan's figures as phantom_check.csv.
         workers: threads; default one per core.
+
+    Examples:
+        tanq-monai phantom-check --num-patients 10
+        tanq-monai phantom-check --folder scans
     """
     from tanq_monai.phantom.check import check_folder, check_phantom, make_folder
 
@@ -202,6 +211,10 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
             sizes than tiny demo_SIZE.
         size: tiny (minutes) or small (more and larger scans, twice the training).
         seed: of the virtual patients and of all trainings.
+
+    Examples:
+        tanq-monai demo
+        tanq-monai demo --size small
     """
     from tanq_monai.demo.pipeline import closed_gap, run_demo
 
@@ -233,6 +246,10 @@ def evaluate(
         structures: names and label values, several for a union. Default: {"VS": 1, "cochlea": 2}.
         assd: directed, the mean of the two directed means; or pooled, the mean over both surfaces.
         seed: of the bootstrap intervals.
+
+    Examples:
+        tanq-monai evaluate --pred labels --truth truth --output-dir scores
+        tanq-monai evaluate --pred labels --truth truth --against others
     """
     from tanq_monai.evaluation.folder import evaluate_folder
     from tanq_monai.structures import STRUCTURES, ScoredStructures
@@ -272,6 +289,10 @@ def adapt(
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
         styles: parts of file names that tell looks of hrT2 apart (sites, sequences), e.g. '["ldn", "etz"]'.
+
+    Examples:
+        tanq-monai adapt --dataset-dir data --output-dir run --size quick
+        tanq-monai adapt --dataset-dir data --output-dir run --truth-dir labels --styles '["ldn", "etz"]'
     """
     from tanq_monai.adaptation import run_adaptation
     from tanq_monai.structures import STRUCTURES, Structures
@@ -298,6 +319,9 @@ def import_nnunet(
         output_dir: the new bundle.
         structures: names and label values that it must have, e.g. '{"VS": 1, "cochlea": 2}', which is the default.
         orientation: where the axes of its training scans point, as nibabel's nib-ls tells; crossMoDA's to LPS.
+
+    Examples:
+        tanq-monai import-nnunet --results Dataset001_VS/nnUNetTrainer__nnUNetPlans__2d --output-dir bundle
     """
     from tanq_monai.segmentation.training.import_nnunet import import_nnunet as make_bundle
     from tanq_monai.structures import STRUCTURES, Structures
@@ -317,6 +341,9 @@ def export_onnx(bundle: str, output: str | None = None) -> None:
     Args:
         bundle: folder of tanq_translation or vs_cochlea_seg, with models/model.pt.
         output: the file. Default: models/model.onnx of the bundle.
+
+    Examples:
+        tanq-monai export-onnx --bundle bundles/vs_cochlea_seg
     """
     from tanq_monai.deploy.export import export_onnx as export
 
@@ -345,6 +372,10 @@ def report(
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
         title: of the page.
+
+    Examples:
+        tanq-monai report --scans scans --pred labels --output report.html
+        tanq-monai report --scans scans --pred labels --truth truth --output report.html
     """
     from tanq_monai.report import write_report
     from tanq_monai.structures import STRUCTURES, Structures
@@ -375,6 +406,9 @@ def fetch(
         output_dir: gets the folder NAME_vVERSION, from which the bundle runs.
         trust: SHA-256 of a zip that you have read, as `audit` tells it: that one is taken, and no other, although it
             brings configs or code of its own, and with its TorchScript.
+
+    Examples:
+        tanq-monai fetch vs_cochlea_seg --zoo https://example.org/zoo
     """
     from tanq_monai.deploy.zoo.fetch import fetch_bundle
 
@@ -386,6 +420,9 @@ def audit(bundle: str) -> None:
 
     Args:
         bundle: its folder, or its zip file.
+
+    Examples:
+        tanq-monai audit bundles/vs_cochlea_seg_v0.1.0
     """
     from tanq_monai.deploy.zoo.audit import audit_bundle
 

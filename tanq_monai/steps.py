@@ -39,7 +39,7 @@ ENVIRONMENT = {
 _PACKAGE = Path(tanq_monai.__file__).resolve().parent
 # Both bundles: a wheel carries them inside the package, in a clone they lie beside it.
 BUNDLES = (_PACKAGE if (_PACKAGE / "bundles").is_dir() else _PACKAGE.parent) / "bundles"
-BUNDLE_NAMES = ("tanq_translation", "vs_cochlea_seg")  # in a clone, fetched ones may lie beside them
+TRANSLATOR, SEGMENTER = BUNDLE_NAMES = ("tanq_translation", "vs_cochlea_seg")  # fetched ones may lie beside them
 
 PATIENCE = 10.0  # seconds that a step has to clean up when it is ended
 

@@ -9,11 +9,10 @@ from tanq_monai.adaptation.settings import Settings, settings_of
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir
 from tanq_monai.scans.folder import LabelFiles
-from tanq_monai.steps import Step, bundle_step, run_steps
+from tanq_monai.steps import SEGMENTER, TRANSLATOR, Step, bundle_step, run_steps
 from tanq_monai.structures import STRUCTURES, Structures
 
 TRAINED_VIEWS = ("tanq", "cyclegan")
-TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
 # Names of the folders in crossMoDA 2022 and 2023, and in 2021.
 LAYOUTS = (
     ("training_source", "training_target", "validation"),

@@ -36,7 +36,7 @@ def link_scans(scans: Iterable[GatheredScan], folder: Path, suffix: str) -> dict
             _link(scan.place, link)
         else:
             link = folder / name
-            for path, name in zip(scan.files, _own_names(scan.files), strict=True):
+            for path, name in zip(scan.files, _file_names(scan.files), strict=True):
                 _link(path, link / name)
         places[link] = scan.place
     return places
@@ -61,7 +61,7 @@ def _ending(path: Path) -> str:
     return path.name[path.name.lower().rindex(".nii") :]
 
 
-def _own_names(files: tuple[Path, ...]) -> list[str]:
+def _file_names(files: tuple[Path, ...]) -> list[str]:
     """Names of the files, numbered where two have the same in several folders."""
     names = [file.name for file in files]
     return names if len({*names}) == len(names) else [f"{number:05}_{name}" for number, name in enumerate(names)]

@@ -17,9 +17,10 @@ from tanq_monai.report import write_report
 from tanq_monai.scans.gathering import gather_scans
 from tanq_monai.scans.naming import LABEL_ENDING, TARGET_DOMAIN, case_of
 from tanq_monai.segmentation.inference.ensemble import read_ensemble
-from tanq_monai.steps import BUNDLES, bundle_step
+from tanq_monai.steps import BUNDLES, SEGMENTER, bundle_step
+from tanq_monai.structures import Structures
 
-SEGMENTER, CONFIG = "vs_cochlea_seg", "ensemble"  # which runs one model as well
+CONFIG = "ensemble"  # which runs one model as well
 CONTRAST, SUFFIX = "hrT2", TARGET_DOMAIN[0]
 LINKS, TABLE, PAGE = "linked_scans", "volumes.csv", "segmentations.html"
 
@@ -119,12 +120,16 @@ def segment_scans(
     if not done.labelled:
         raise InputErrors("\n".join(done.problems))
     write_table(done.labelled, done.table)
+    _write_page(done, links, structures)
+    return done
+
+
+def _write_page(done: Segmentation, links: Mapping[Path, Path], structures: Structures) -> None:
     cases = {one.case for one in done.labelled}
     for link in [link for link in links if case_of(link) not in cases]:
         unlink_scan(link)  # so that the page tells of it once
-    title = f"VS and cochlea, {folder.name}"
+    folder, title = done.folder, f"VS and cochlea, {done.folder.name}"
     write_report(folder / LINKS, folder, done.page, structures=structures, title=title, problems=done.problems)
-    return done
 
 
 def _progress(labelled: Sequence[Labelled], scans: int) -> str:
