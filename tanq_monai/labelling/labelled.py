@@ -49,7 +49,9 @@ class Labelled:
         vs, ears = self.findings["VS"], self.findings["cochlea"]
         side = f" {vs['side']}" if vs.get("side") else ""
         tumor = f"VS{side} {vs['volume_ml']:.3f} ml, {vs['axial_diameter_mm']:.1f} mm" if vs["found"] else "no VS"
-        cochleae = [f"{name} {ear['volume_ml']:.3f} ml" if ear["found"] else f"no {name}" for name, ear in ears.items()]
+        cochleae = [
+            f"{name} {ear['volume_ml']:.3f} ml" if ear["found"] else f"{name} not found" for name, ear in ears.items()
+        ]
         told = [f"{self.case}: {tumor}; cochlea {', '.join(cochleae)}", *self.remarks]
         return "; ".join(told)
 

@@ -49,7 +49,9 @@ def test_what_is_missing_is_told_in_words(tmp_path):
     one = measured(tmp_path, boxes(vs=False, left=False))
     assert one.remarks[0] == "one cochlea was found, not two"
     assert [remark.split(" (")[0] for remark in one.remarks[1:]] == ["VS missing", "left cochlea missing"]
-    assert str(one).startswith("a: no VS; cochlea right 0.049 ml, no left; one cochlea was found, not two; VS missing")
+    assert str(one).startswith(
+        "a: no VS; cochlea right 0.049 ml, left not found; one cochlea was found, not two; VS missing"
+    )
     assert (one.row["vs_ml"], one.row["vs_side"], one.row["vs_axial_diameter_mm"]) == (0.0, "", "")
 
 
