@@ -1,22 +1,118 @@
-"""The command line: ``python -m tanq_monai <command>``. Research use only; not a medical device."""
+"""The command line: ``tanq-monai COMMAND``, or ``python -m tanq_monai COMMAND``.
 
-import inspect
+Research use only; not a medical device.
+"""
+
 import os
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Literal
 
 import fire
-from fire.decorators import SetParseFns
 
-from tanq_monai.choices.config import checked, did_you_mean
-from tanq_monai.choices.kinds import Flag
-from tanq_monai.choices.table import CHOICES, OPTIONS
+from tanq_monai import RESEARCH_ONLY, __version__, manual
+from tanq_monai.choices.config import did_you_mean
 from tanq_monai.errors import InputError, InputErrors, print_mistakes_in_one_line
+from tanq_monai.words import Command, plain_words, typed
 
-Command = Callable[..., object]
+
+def segment(
+    *scans: str,
+    output_dir: str,
+    ensemble_dir: str | None = None,
+    ears_first: bool = True,
+    threads: int | None = None,
+    device: str | None = None,
+    json: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Label VS and cochleae on hrT2 scans: labels, a table of volumes, and a page to look through them.
+
+    Writes CASE_Label.nii.gz (0 background, 1 VS, 2 cochlea) on the grid of every scan; volumes.csv with volumes in ml,
+    the side of the VS, its longest line in an axial slice in mm, and what speaks against the label in words;
+    segmentations.html, the least plausible label first; and linked_scans, links to the scans under the names of their
+    cases. A line is printed for every scan that is done, and before them the command of MONAI's that gives the same
+    labels.
+
+    Scans that cannot be used are named in the end, in one line each; the others are done all the same. DICOM series of
+    other contrasts are passed over.
+
+    The shipped weights were trained on virtual patients: research use only.
+
+    Args:
+        scans: hrT2 scans: NIfTI files of any name, folders of DICOM series, or folders of folders with both; there
+            NIfTI files are taken that are called CASE_hrT2.nii.gz or CASE_T2.nii.gz.
+        output_dir: gets everything; results of an earlier run are replaced, nothing else is.
+        ensemble_dir: a trained model, or several with their ensemble.json. Default: the shipped model.
+        ears_first: keep two cochleae as far apart as patients' are and one VS near them; false: all that the network
+            labels.
+        threads: that compute. Default: one for every core.
+        device: cpu, cuda or cuda:1. Default: cuda where it is there.
+        json: print one JSON object about everything instead, and the lines to the standard error.
+        quiet: print no lines.
+
+    Examples:
+        tanq-monai segment scan.nii.gz --output-dir out
+        tanq-monai segment monday/ tuesday/ --output-dir out
+        tanq-monai segment study_of_dicom/ -o out --json > out.json
+        tanq-monai segment scans/ -o out --ensemble-dir run/self_training/models
+    """
+    from json import dumps
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # which torch reads at its import; see tanq_monai.steps
+    from tanq_monai.labelling import segment_scans
+
+    def tell(line: str) -> None:
+        if json and not quiet:
+            sys.stderr.write(f"{line}\n")
+        elif not quiet:
+            _print([line])
+
+    done = segment_scans(
+        scans, output_dir, tell, ensemble_dir=ensemble_dir, ears_first=ears_first, threads=threads, device=device
+    )
+    tell(f"{RESEARCH_ONLY} Volumes: {done.table}, to look through: {done.page}")
+    if json:
+        _print([dumps(done.described(), indent=2)])
+    if done.problems:
+        raise InputErrors("\n".join(done.problems))
+
+
+def translate(
+    dataset_dir: str,
+    output_dir: str,
+    style: str | None = None,
+    label_free: bool = False,
+    structures: dict[str, int] | None = None,
+) -> None:
+    """Translate ceT1 scans to pseudo-hrT2, NIfTI on the grid of every scan, with the shipped translator.
+
+    The command of MONAI's that does it is printed first. Research use only.
+
+    Args:
+        dataset_dir: folder of CASE_ceT1.nii.gz with CASE_Label.nii.gz.
+        output_dir: gets the translations, float32 in [0, 1], and 0 outside the slab round the structures.
+        style: the look of hrT2: ldn as London's, etz as Tilburg's. Default: the one in the name of every scan.
+        label_free: go by the structures that the translator sees instead of labels; takes twice as long.
+        structures: names and label values. Default: VS 1, cochlea 2.
+
+    Examples:
+        tanq-monai translate --dataset-dir training_source --output-dir pseudo --style ldn
+    """
+    from pathlib import Path
+
+    from tanq_monai.steps import TRANSLATOR, bundle_step, execute
+    from tanq_monai.structures import STRUCTURES, Structures
+
+    choices = {"dataset_dir": Path(dataset_dir).resolve(), "output_dir": Path(output_dir).resolve()}
+    own = {"style": style, "structures": dict(Structures(structures or STRUCTURES)), "label_free": label_free}
+    given = {name: value for name, value in own.items() if value not in (None, False, dict(STRUCTURES))}
+    step = bundle_step("translate", TRANSLATOR, "inference", choices | given)
+    _print([f"cd {shlex.quote(str(step.folder))} && {step.command}"])
+    if code := execute(step):
+        sys.exit(code if code > 0 else 128 - code)  # as shells tell of signals
 
 
 def phantom(
@@ -46,6 +142,10 @@ def phantom(
             pairs. hospitals: hrT2 of other vendors, fields and flaws, for any segmenter. left_out: the same of
             the vendor that hospitals leaves out.
         intra_extrameatal: labels as in crossMoDA 2023: 1 intrameatal and 2 extrameatal VS, 3 cochlea; same scans.
+
+    Examples:
+        tanq-monai phantom --output-dir data --num-source 20 --num-target 20 --num-test 8 --size small
+        tanq-monai phantom --output-dir hospitals --num-source 0 --num-test 50 --protocols hospitals --size varied
     """
     from tanq_monai.phantom import write_dataset
 
@@ -83,6 +183,10 @@ def phantom_check(
         size: of the virtual scans; smaller ones than crop have too coarse voxels to pass.
         output_dir: gets the tables as phantom_check.md and every scan's figures as phantom_check.csv.
         workers: threads; default one per core.
+
+    Examples:
+        tanq-monai phantom-check --num-patients 10
+        tanq-monai phantom-check --folder scans
     """
     from tanq_monai.phantom.check import check_folder, check_phantom, make_folder
 
@@ -133,6 +237,10 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
             sizes than tiny demo_SIZE.
         size: tiny (minutes) or small (more and larger scans, twice the training).
         seed: of the virtual patients and of all trainings.
+
+    Examples:
+        tanq-monai demo
+        tanq-monai demo --size small
     """
     from tanq_monai.demo.pipeline import closed_gap, run_demo
 
@@ -164,6 +272,10 @@ def evaluate(
         structures: names and label values, several for a union. Default: {"VS": 1, "cochlea": 2}.
         assd: directed, the mean of the two directed means; or pooled, the mean over both surfaces.
         seed: of the bootstrap intervals.
+
+    Examples:
+        tanq-monai evaluate --pred labels --truth truth --output-dir scores
+        tanq-monai evaluate --pred labels --truth truth --against others
     """
     from tanq_monai.evaluation.folder import evaluate_folder
     from tanq_monai.structures import STRUCTURES, ScoredStructures
@@ -204,6 +316,10 @@ def adapt(
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
         styles: parts of file names that tell looks of hrT2 apart (sites, sequences), e.g. '["ldn", "etz"]'.
+
+    Examples:
+        tanq-monai adapt --dataset-dir data --output-dir run --size quick
+        tanq-monai adapt --dataset-dir data --output-dir run --truth-dir labels --styles '["ldn", "etz"]'
     """
     from tanq_monai.adaptation import run_adaptation
     from tanq_monai.structures import STRUCTURES, Structures
@@ -230,6 +346,9 @@ def import_nnunet(
         output_dir: the new bundle.
         structures: names and label values that it must have, e.g. '{"VS": 1, "cochlea": 2}', which is the default.
         orientation: where the axes of its training scans point, as nibabel's nib-ls tells; crossMoDA's to LPS.
+
+    Examples:
+        tanq-monai import-nnunet --results Dataset001_VS/nnUNetTrainer__nnUNetPlans__2d --output-dir bundle
     """
     from tanq_monai.segmentation.training.import_nnunet import import_nnunet as make_bundle
     from tanq_monai.structures import STRUCTURES, Structures
@@ -249,6 +368,9 @@ def export_onnx(bundle: str, output: str | None = None) -> None:
     Args:
         bundle: folder of tanq_translation or vs_cochlea_seg, with models/model.pt.
         output: the file. Default: models/model.onnx of the bundle.
+
+    Examples:
+        tanq-monai export-onnx --bundle bundles/vs_cochlea_seg
     """
     from tanq_monai.deploy.export import export_onnx as export
 
@@ -277,6 +399,10 @@ def report(
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
         title: of the page.
+
+    Examples:
+        tanq-monai report --scans scans --pred labels --output report.html
+        tanq-monai report --scans scans --pred labels --truth truth --output report.html
     """
     from tanq_monai.report import write_report
     from tanq_monai.structures import STRUCTURES, Structures
@@ -307,6 +433,9 @@ def fetch(
         output_dir: gets the folder NAME_vVERSION, from which the bundle runs.
         trust: SHA-256 of a zip that you have read, as `audit` tells it: that one is taken, and no other, although it
             brings configs or code of its own, and with its TorchScript.
+
+    Examples:
+        tanq-monai fetch vs_cochlea_seg --zoo https://example.org/zoo
     """
     from tanq_monai.deploy.zoo.fetch import fetch_bundle
 
@@ -318,6 +447,9 @@ def audit(bundle: str) -> None:
 
     Args:
         bundle: its folder, or its zip file.
+
+    Examples:
+        tanq-monai audit bundles/vs_cochlea_seg_v0.1.0
     """
     from tanq_monai.deploy.zoo.audit import audit_bundle
 
@@ -338,48 +470,20 @@ def _print(lines: Sequence[str]) -> None:
 
 
 COMMANDS: dict[str, Command] = {
-    "phantom": phantom,
-    "phantom-check": phantom_check,
+    "segment": segment,
+    "translate": translate,
     "check": check,
-    "demo": demo,
     "adapt": adapt,
-    "import-nnunet": import_nnunet,
-    "export-onnx": export_onnx,
     "evaluate": evaluate,
     "report": report,
+    "demo": demo,
+    "phantom": phantom,
+    "phantom-check": phantom_check,
+    "import-nnunet": import_nnunet,
+    "export-onnx": export_onnx,
     "fetch": fetch,
     "audit": audit,
 }
-
-
-def _check_options(words: Sequence[str]) -> None:
-    """Raise for an option that the command does not have, of which fire tells only when the command has run.
-
-    And for one without its value, in whose place fire puts True, which may be the name of a folder.
-    """
-    if not words or words[0] not in COMMANDS:
-        return
-    parameters = inspect.signature(COMMANDS[words[0]]).parameters
-    known = {name.replace("_", "-") for name in parameters} | {"help"}
-    valued = {name.replace("_", "-") for name in parameters if not isinstance((CHOICES | OPTIONS)[name].kind, Flag)}
-    for word, following in pairwise([*words[1:], "--"]):
-        name, equals, _ = word.removeprefix("--").replace("_", "-").partition("=")
-        if word.startswith("--") and name and name.removeprefix("no") not in known and name not in known:
-            raise InputError(f"--{name}", f"is no option of {words[0]}", did_you_mean(name, known, "--"))
-        if word.startswith("--") and name in valued and not equals and following.startswith("--"):
-            raise InputError(word, "has no value", f"write {word} and its value, or leave it out")
-
-
-def _typed(command: Command) -> Command:
-    """``command``, whose words fire hands over as they are meant by the table of choices."""
-    parameters = inspect.signature(command).parameters.items()
-    parsers = {name: partial(_meant, name, parameter.default is None) for name, parameter in parameters}
-    typed: Command = SetParseFns(**parsers)(command)
-    return typed
-
-
-def _meant(name: str, may_be_null: bool, word: str) -> object:
-    return checked(name, word, word, (name,) if may_be_null else (), f"--{name.replace('_', '-')}")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -390,5 +494,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     print_mistakes_in_one_line()
     words = sys.argv[1:] if argv is None else list(argv)
-    _check_options(words)
-    fire.Fire({name: _typed(command) for name, command in COMMANDS.items()}, command=words, name="tanq_monai")
+    command, helps = words[0] if words else "", {"--help", "-h"}
+    if command == "--version":
+        _print([f"{manual.PROGRAM} {__version__}"])
+    elif not command or command in helps:
+        _print(manual.overview(COMMANDS, RESEARCH_ONLY))
+    elif command not in COMMANDS:
+        raise InputError(command, "is no command", did_you_mean(command, COMMANDS))
+    elif helps & {*words}:
+        _print(manual.page(command, COMMANDS[command], RESEARCH_ONLY))
+    else:
+        plain = [command, *plain_words(command, COMMANDS[command], words[1:])]
+        fire.Fire({name: typed(one) for name, one in COMMANDS.items()}, command=plain, name=manual.PROGRAM)

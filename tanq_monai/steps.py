@@ -36,8 +36,10 @@ ENVIRONMENT = {
     "OMP_WAIT_POLICY": "PASSIVE",
     "PYTHONWARNINGS": "ignore::UserWarning:monai.bundle.scripts",
 } | os.environ
-BUNDLES = Path(tanq_monai.__file__).resolve().parents[1] / "bundles"
-BUNDLE_NAMES = ("tanq_translation", "vs_cochlea_seg")  # in a clone, fetched ones may lie beside them
+_PACKAGE = Path(tanq_monai.__file__).resolve().parent
+# Both bundles: a wheel carries them inside the package, in a clone they lie beside it.
+BUNDLES = (_PACKAGE if (_PACKAGE / "bundles").is_dir() else _PACKAGE.parent) / "bundles"
+TRANSLATOR, SEGMENTER = BUNDLE_NAMES = ("tanq_translation", "vs_cochlea_seg")  # fetched ones may lie beside them
 
 PATIENCE = 10.0  # seconds that a step has to clean up when it is ended
 
@@ -89,7 +91,7 @@ def bundle_step(
 
     Args:
         name: of the step.
-        bundle: its folder, or its name in the clone that this package belongs to.
+        bundle: its folder, or the name of one that this package brings along.
         config: without ``configs/`` and ``.yaml``; or one and what is laid over it.
         choices: by name.
         reads: as of a :class:`Step`.
@@ -101,7 +103,7 @@ def bundle_step(
     """
     folder = BUNDLES / bundle
     if not folder.is_dir():
-        raise InputError(folder, "is not there", "run it from a clone of the repository")
+        raise InputError(folder, "is not there", "install tanq-monai again, or give the folder of a bundle")
     configs = [f"configs/{name}.yaml" for name in ([config] if isinstance(config, str) else config)]
     check_choices([folder / file for file in configs], choices)
     config_file = configs[0] if len(configs) == 1 else configs

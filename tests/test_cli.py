@@ -103,10 +103,20 @@ def test_a_flag_is_what_its_word_says(monkeypatch, words, meant):
     assert (given["intra_extrameatal"], given["workers"]) == (meant, None)
 
 
-def test_a_command_without_its_options_tells_which_it_needs():
-    done = run_command("evaluate")
-    assert done.returncode == 2
-    assert "received no value for the required argument: pred" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "needs"),
+    [
+        (("evaluate",), "evaluate: needs --pred PRED; see tanq-monai evaluate --help"),
+        (("evaluate", "PRED"), "evaluate: needs --truth TRUTH; see tanq-monai evaluate --help"),
+        (("segment", "-o", "out"), "segment: needs SCAN...; see tanq-monai segment --help"),
+        (("segment", "scan.nii.gz", "--json"), "segment: needs --output-dir OUTPUT-DIR; see tanq-monai segment --help"),
+        (("segmnt",), "segmnt: is no command; did you mean segment?"),
+        (("report", "-t", "x"), "-t: may be --title or --truth; write it in full"),
+        (("report", "-x", "x"), "-x: is no option of report; write it in full"),
+    ],
+)
+def test_what_a_command_needs_and_what_it_is_called_is_told(words, needs):
+    assert mistakes(run_command(*words)) == [f"error: {needs}"]
 
 
 @pytest.mark.parametrize("words", [("--pred", "p", "--truth"), ("--truth", "--pred", "p")])

@@ -34,9 +34,25 @@ ALLOWED = {
     "report": KNOWN | {"evaluation"},
     "check": READING | {"report"},
     "deploy": KNOWN | {"translation", "segmentation", "report", "steps", "precision"},
+    "labelling": KNOWN | {"steps", "segmentation", "report"},
     "adaptation": KNOWN | {"steps", "segmentation"},
     "demo": KNOWN | {"translation", "trainers", "segmentation", "steps", "report", "adaptation"},
-    "cli": KNOWN | {"evaluation", "trainers", "segmentation", "report", "adaptation", "demo", "deploy", "check"},
+    "cli": KNOWN
+    | {
+        "evaluation",
+        "trainers",
+        "segmentation",
+        "report",
+        "labelling",
+        "adaptation",
+        "demo",
+        "deploy",
+        "steps",
+        "check",
+    }
+    | {"manual", "words"},
+    "manual": frozenset(),
+    "words": frozenset({"choices", "errors", "manual"}),
     "__main__": frozenset({"errors", "cli"}),
     "__init__": frozenset(),
 }

@@ -73,6 +73,7 @@ CALLS += [
     for code in inline_code((ROOT / document).read_text())
     if "-m tanq_monai " in code
 ]
+CALLS += [command.words for command in COMMANDS if command.words[0] == cli.manual.PROGRAM]
 CALLS += [tuple(line.split()) for line in (ROOT / "Makefile").read_text().splitlines() if "-m tanq_monai " in line]
 
 
@@ -121,7 +122,7 @@ def test_options_named_in_the_text_belong_to_a_config_or_the_command_line(docume
     snippets += [block for block in blocks(text) if block.startswith("--")]
     options = [option for code in snippets for option in OPTION.findall(code)]
     parameters = {name for function in cli.COMMANDS.values() for name in inspect.signature(function).parameters}
-    typed = {name.replace("_", "-") for name in parameters}
+    typed = {name.replace("_", "-") for name in parameters} | {"help", "version"}
     assert options
     unknown = [o for o in options if o not in MONAIS_OWN and not any(holds(config, o) for config in configs)]
     assert [option for option in unknown if option not in typed] == []
@@ -129,7 +130,8 @@ def test_options_named_in_the_text_belong_to_a_config_or_the_command_line(docume
 
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)
 def test_options_of_the_command_line_are_parameters_of_its_functions(words):
-    name, *rest = words[words.index("tanq_monai") + 1 :]
+    program = "tanq_monai" if "tanq_monai" in words else cli.manual.PROGRAM
+    name, *rest = words[words.index(program) + 1 :]
     function = cli.COMMANDS[name]
     assert function.__module__ == cli.__name__
     options = {word[2:].replace("-", "_") for word in rest if word.startswith("--")}

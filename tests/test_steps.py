@@ -153,7 +153,7 @@ def test_a_choice_that_the_config_does_not_have_or_allow_is_told_before_the_step
 
 
 def test_a_bundle_that_is_not_beside_the_package_is_told():
-    with pytest.raises(InputError, match="nowhere: is not there; run it from a clone of the repository"):
+    with pytest.raises(InputError, match="nowhere: is not there; install tanq-monai again"):
         bundle_step("train", "nowhere", "train", {})
 
 

@@ -11,11 +11,10 @@ from tanq_monai.files import check_output_dir
 from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.layout import Scans, find_scans
 from tanq_monai.segmentation.plan.plans import check_same_labels, read_structures
-from tanq_monai.steps import Step, bundle_step, run_steps
+from tanq_monai.steps import SEGMENTER, TRANSLATOR, Step, bundle_step, run_steps
 from tanq_monai.structures import STRUCTURES, Structures
 
 TRAINED_VIEWS = ("tanq", "cyclegan")
-TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ CHOICES: dict[str, Choice] = {
 OPTIONS: dict[str, Choice] = {
     **dict.fromkeys(("model", "image", "label"), Choice(Place(), "a file, see --help")),
     "provider": Choice(Word(("auto", "cpu", "cuda", "tensorrt")), "of ONNX Runtime"),
-    **dict.fromkeys(("folder", "scans", "pred", "truth", "against"), Choice(Place(), "a folder")),
+    **dict.fromkeys(("folder", "scans", "pred", "truth", "against"), Choice(Place(), "a folder, see --help")),
     **dict.fromkeys(("results", "bundle", "output", "zoo"), Choice(Place(), "a place")),
     **dict.fromkeys(("name", "title", "version", "size", "trust"), Choice(Text(), "a word, see --help")),
     **dict.fromkeys(("num_source", "num_target", "num_test", "paired"), Choice(Whole(0, 100_000), "how many")),
@@ -183,5 +183,5 @@ OPTIONS: dict[str, Choice] = {
     "num_patients": Choice(Whole(1, 100_000), "how many"),
     "workers": Choice(Whole(1, _AT_MOST), "at a time"),
     "protocols": Choice(Word(("sites", "random", "hospitals", "left_out")), "how virtual patients are scanned"),
-    "intra_extrameatal": Choice(Flag(), "whether"),
+    **dict.fromkeys(("intra_extrameatal", "json", "quiet"), Choice(Flag(), "whether")),
 }

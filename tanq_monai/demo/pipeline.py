@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tanq_monai.adaptation import SEGMENTER, Adaptation, Scans
+from tanq_monai.adaptation import Adaptation, Scans
 from tanq_monai.adaptation.settings import QUICK, SHIPPED, SIZES, Settings
 from tanq_monai.demo.album import LABELS, draw_album
 from tanq_monai.demo.report import ADAPTED, INTERVAL, SHIPPED_AS_THEY_ARE, SUPERVISED_BOUND, gap_closed, write_report
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir, renewing
 from tanq_monai.metrics.statistics import bootstrap_interval
-from tanq_monai.steps import Step, StepRunner, bundle_step
+from tanq_monai.steps import SEGMENTER, Step, StepRunner, bundle_step
 
 DEMO_SIZES = {
     "tiny": replace(

@@ -29,6 +29,7 @@ def write_report(
     truth_dir: str | Path | None = None,
     structures: Structures = STRUCTURES,
     title: str | None = None,
+    problems: Sequence[str] = (),
 ) -> None:
     """Write one self-contained HTML file about the predictions, the worst case first.
 
@@ -41,6 +42,7 @@ def write_report(
         truth_dir: holds ``{case}_Label.nii.gz``. Without it, volumes beside those of patients decide the order.
         structures: names and label values.
         title: of the page; default: the last two parts of ``prediction_dir``.
+        problems: lines about scans that lie elsewhere and are not shown, either.
 
     Raises:
         InputErrors: after writing, when a case could not be shown.
@@ -53,28 +55,28 @@ def write_report(
     check_renewable([output])
     predictions, truths = LabelFiles(prediction_dir), None if truth_dir is None else LabelFiles(truth_dir)
     found = find_images(scan_dir)
-    problems, cases = [*found.problems, *(() if truths is None else truths.problems)], []
+    own, cases = [*found.problems, *(() if truths is None else truths.problems)], []
     for case in found.cases:
         try:
             cases.append(report_case(case, predictions, truths, structures))
         except InputError as problem:
-            problems.append(problem)
+            own.append(problem)
     if not cases:
         if not {case["case"] for case in found.cases} & set(predictions.cases):
             told = f"holds the prediction of none of the {len(found.cases)} scans in {scan_dir}"
             raise InputError(predictions.folder, told, f"give the folder with their CASE{LABEL_ENDING}")
-        raise InputErrors(problems)
+        raise InputErrors(own)
     title = title or f"Segmentations in {'/'.join(predictions.folder.resolve().parts[-2:])}"
-    _write(output, title, cases, problems, structures)
-    if problems:
-        raise InputErrors(problems)
+    _write(output, title, cases, [*problems, *map(str, own)], structures)
+    if own:
+        raise InputErrors(own)
 
 
 def _write(
     output: Path,
     title: str,
     cases: Sequence[ReportedCase],
-    problems: Sequence[InputError | InputErrors],
+    problems: Sequence[str],
     names: Iterable[str],
 ) -> None:
     with_truth = bool(cases[0].scores)
@@ -85,7 +87,7 @@ def _write(
         "style": resource("viewer.css"),
         "script": resource("viewer.js"),
         "cases": ordered,
-        "problems": [str(problem) for problem in problems],
+        "problems": problems,
         "summary": _summary(scores) if with_truth else [],
         "with_truth": with_truth,
         "with_confidence": any(not math.isnan(figure.confidence) for case in cases for figure in case.figures),

@@ -59,7 +59,12 @@ def read_header(path: Path, pixels: bool = False) -> "Dataset":
 
 
 def list_series(folder: Path, pixels: bool = False) -> dict[str, list[tuple[Path, "Dataset"]]]:
-    """Files and headers of the images in and below a folder, by the UID of their series.
+    """Files and headers of the images in and below a folder, see :func:`series_among`."""
+    return series_among(sorted(folder.rglob("*")), pixels)
+
+
+def series_among(paths: Iterable[Path], pixels: bool = False) -> dict[str, list[tuple[Path, "Dataset"]]]:
+    """Files and headers of the images among files and folders, by the UID of their series.
 
     What lies beside them, a DICOMDIR, reports, presentation states, is passed over.
 
@@ -69,7 +74,7 @@ def list_series(folder: Path, pixels: bool = False) -> dict[str, list[tuple[Path
     """
     series: dict[str, list[tuple[Path, Dataset]]] = {}
     others = []
-    for path in sorted(folder.rglob("*")):
+    for path in paths:
         if not is_dicom(path):
             others.append(path)
             continue
@@ -104,8 +109,23 @@ def slices_of(folder: Path, contrast: str | None = None, pixels: bool = False) -
         raise InputError(folder, f"holds {len(series)} DICOM series", "give every series a folder of its own")
     slices = in_order(next(iter(series.values()), []), folder)
     if contrast is not None:
-        _check_contrast(slices[0].header, contrast, folder)
+        check_header(slices[0].header, contrast, folder)
     return slices
+
+
+def check_header(header: "Dataset", contrast: str, folder: Path) -> None:
+    """Raise when what the header of a series says speaks against ``contrast``.
+
+    Raises:
+        InputError: when it does, see :func:`tanq_monai.scans.contrast.check_contrast`; when PyYAML is not installed.
+    """
+    try:
+        from tanq_monai.scans.contrast import check_contrast
+
+        check_contrast(header, contrast, folder)
+    except ImportError as error:
+        problem = "is DICOM, whose contrast is told by rules in YAML, and PyYAML is not installed"
+        raise InputError(folder, problem, "install PyYAML") from error
 
 
 def in_order(files: Iterable[tuple[Path, "Dataset"]], folder: Path) -> list[Slice]:
@@ -191,16 +211,6 @@ def _begins_with_tag(head: bytes) -> bool:
         return False
     explicit = head[4:6].isalpha() and head[4:6].isupper()
     return explicit or int.from_bytes(head[4:8], "little") <= 64
-
-
-def _check_contrast(header: "Dataset", contrast: str, folder: Path) -> None:
-    try:
-        from tanq_monai.scans.contrast import check_contrast
-
-        check_contrast(header, contrast, folder)
-    except ImportError as error:
-        problem = "is DICOM, whose contrast is told by rules in YAML, and PyYAML is not installed"
-        raise InputError(folder, problem, "install PyYAML") from error
 
 
 def _decoded(one: Slice) -> NDArray[Any]:

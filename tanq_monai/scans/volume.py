@@ -3,6 +3,7 @@
 Neither torch nor MONAI is imported: the runtime without them reads by this, too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError
 from tanq_monai.scans.dicom import affine_of, is_dicom, slices_of, voxels_of
+from tanq_monai.scans.dicom_slices import Slice
 from tanq_monai.scans.grid import Affine, Grid, grid_of, in_scanner
 from tanq_monai.scans.naming import check_name
 from tanq_monai.scans.nifti import check_affine, open_nifti, read_voxels
@@ -76,10 +78,22 @@ def read_grid(path: str | Path, contrast: str | None = None) -> Grid:
     path = Path(path)
     if not path.is_dir():
         return grid_of(_open(path, contrast))
-    slices = slices_of(path, contrast)
+    return series_grid(slices_of(path, contrast), path)
+
+
+def series_grid(slices: Sequence[Slice], folder: Path) -> Grid:
+    """The grid of slices in their order.
+
+    Args:
+        slices: of a series.
+        folder: that it lies in, for the message.
+
+    Raises:
+        InputError: when no head can lie there.
+    """
     rows, columns = slices[0].size
     grid = in_scanner((columns, rows, len(slices)), affine_of(slices))
-    check_affine(path, grid.affine, grid.shape)
+    check_affine(folder, grid.affine, grid.shape)
     return grid
 
 

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from tanq_monai.deploy.app.findings import find
+from tanq_monai import RESEARCH_ONLY
+from tanq_monai.anatomy.findings import find
 from tanq_monai.files import replacing, write_json, write_text
 from tanq_monai.report.axial import turned_to_lps
 from tanq_monai.report.contours import colours_of
 from tanq_monai.report.stack import make_stack
 from tanq_monai.structures import STRUCTURES
 
-RESEARCH_ONLY = "Research use only. Not a medical device, not for diagnosis or treatment."
 _TOLD = ("PatientID", "StudyInstanceUID", "StudyDate", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription")
 
 

@@ -60,7 +60,7 @@ def import_nnunet(
     if bundle.exists():
         raise InputError(bundle, "is there already", "give a new folder")
     if not TEMPLATE.is_dir():
-        raise InputError(TEMPLATE, "is not there", "run it from a clone of the repository")
+        raise InputError(TEMPLATE, "is not there", "install tanq-monai again")
     configuration = results.name.rpartition("__")[2]
     _check_labels(results / "dataset.json", structures)
     checkpoints = {path.parent.name.removeprefix("fold_"): path for path in _checkpoints(results)}

@@ -12,15 +12,14 @@ from tanq_monai.anatomy.components import Mask, find_components
 from tanq_monai.anatomy.measured import Structure, find_anatomy, structure_masks
 from tanq_monai.anatomy.plausibility import judge
 from tanq_monai.anatomy.published import published
-from tanq_monai.metrics.surface_distance import voxel_spacing
-from tanq_monai.structures import STRUCTURES
+from tanq_monai.structures import STRUCTURES, Structures
 
 _CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]) - 0.5
 
 Findings = dict[str, Any]
 
 
-def find(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> Findings:
+def find(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures = STRUCTURES) -> Findings:
     """VS, and the cochlea of either side: whether found, volume in ml, extents in mm; and what is unusual about them.
 
     All figures of the VS are of its largest piece; others are doubted, for no line from one to another is a diameter.
@@ -28,10 +27,14 @@ def find(labels: NDArray[np.uint8], affine: NDArray[np.float64]) -> Findings:
     axial diameter is the longest straight line between two points of VS in one axial slice, pixel edges included.
 
     Args:
-        labels: (I, J, K): 0 background, 1 VS, 2 cochlea.
+        labels: (I, J, K), 0 is background.
         affine: (4, 4), voxel index to RAS, mm.
+        structures: names and label values; several parts of a VS are measured as one.
+
+    Raises:
+        InputError: when the structures are other ones than a VS, or its parts, and the cochlea.
     """
-    vs_mask, cochlea_mask = structure_masks(labels, STRUCTURES.roles())
+    vs_mask, cochlea_mask = structure_masks(labels, structures.roles())
     vs_mask, doubts = _largest_piece(vs_mask, affine)
     anatomy = find_anatomy(vs_mask, cochlea_mask, affine)
     judgements = judge(anatomy)
@@ -64,7 +67,7 @@ def axial_diameter(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> floa
     """The longest line within one axial slice from edge to edge of ``mask`` (I, J, K), mm; 0 without any voxel."""
     up = int(np.flatnonzero(nib.orientations.io_orientation(affine)[:, 0] == 2)[0])
     slices = np.moveaxis(mask, up, 0)
-    spacing = np.delete(voxel_spacing(affine), up)
+    spacing = np.delete(np.linalg.norm(affine[:3, :3], axis=0), up)
     longest = 0.0
     for plane in slices[slices.any(axis=(1, 2))]:
         corners = ((np.argwhere(plane)[:, None] + _CORNERS) * spacing).reshape(-1, 2)

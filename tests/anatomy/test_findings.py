@@ -1,16 +1,15 @@
-"""Volumes and extents of labels of known size, and the report that tells them."""
+"""Volumes and extents of labels of known size."""
 
 import itertools
-import json
 import math
 
 import nibabel as nib
 import numpy as np
 import pytest
-from pydicom.dataset import Dataset
 
-from tanq_monai.deploy.app.findings import axial_diameter, find
-from tanq_monai.deploy.app.report import describe, write_report
+from tanq_monai.anatomy.findings import axial_diameter, find
+from tanq_monai.errors import InputError
+from tanq_monai.structures import Structures
 
 SPACING = np.array([0.5, 0.6, 1.5])
 AFFINE = np.diag([*(SPACING * (-1, -1, 1)), 1.0])  # LPS
@@ -107,20 +106,14 @@ def test_the_axial_diameter_is_the_longest_line_of_a_slice_between_corners_of_it
     assert axial_diameter(np.zeros((3, 3, 3), bool), AFFINE) == 0
 
 
-@pytest.mark.parametrize("made", [labels(), labels(False, False, False)], ids=["all", "nothing"])
-def test_the_page_tells_the_numbers_and_for_what_they_may_be_used(tmp_path, made):
-    header = Dataset()
-    header.PatientID, header.SeriesDescription = "<b>7</b>", "t2 ciss"
-    description = describe(made, AFFINE, header, "the user", "vs_cochlea_seg 9.9")
-    image = np.random.default_rng(0).uniform(0, 100, SHAPE)
-    write_report(tmp_path, image, made, AFFINE, description)
-    page = (tmp_path / "report.html").read_text()
-    assert json.loads((tmp_path / "report.json").read_text()) == description
-    assert "Research use only. Not a medical device" in page
-    assert "vs_cochlea_seg 9.9" in page and "t2 ciss" in page
-    assert "<b>7</b>" not in page and "&lt;b&gt;7" in page
-    told = [doubt for doubt in description["doubts"] if "missing" in doubt]
-    assert page.count("not found") == page.count("colspan") == page.count(" missing (usual") == len(told)
-    if made.any():
-        assert "<td>2.160<td>20.0<td>12.0<td>7.5" in page
-        assert page.count('d="M') >= 2  # outlines of VS and cochlea
+def test_parts_of_a_vs_are_measured_as_one():
+    whole, parts = labels(), labels()
+    parts[parts == 2] = 3
+    parts[60:][parts[60:] == 1] = 2
+    named = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+    assert find(parts, AFFINE, named) == find(whole, AFFINE)
+
+
+def test_structures_without_a_cochlea_are_refused():
+    with pytest.raises(InputError, match="structures: are VS, nerve; name one cochlea"):
+        find(labels(), AFFINE, Structures({"VS": 1, "nerve": 2}))

@@ -1,0 +1,75 @@
+"""A folder of links to scans, called as a bundle's inference and the report look for them."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from tanq_monai.errors import InputError
+from tanq_monai.files import replacing
+from tanq_monai.scans.gathering import GatheredScan
+from tanq_monai.scans.naming import is_nifti
+
+
+def link_scans(scans: Iterable[GatheredScan], folder: Path, suffix: str) -> dict[Path, Path]:
+    """Fill ``folder`` with links to the scans: ``{case}_{suffix}.nii.gz``, or a folder of links for a series.
+
+    Links of an earlier run are taken away first. Where the system makes no links, files are copied.
+
+    Args:
+        scans: with names of their own.
+        folder: of the links, and nothing else.
+        suffix: of the contrast.
+
+    Returns:
+        Where each link leads: to a NIfTI file, or the folder of a series.
+
+    Raises:
+        InputError: when the folder holds what is no link, or cannot be written.
+    """
+    _clear(folder)
+    places = {}
+    for scan in scans:
+        name = f"{scan.case}_{suffix}"
+        if is_nifti(scan.place):
+            link = folder / f"{name}{_ending(scan.place)}"
+            _link(scan.place, link)
+        else:
+            link = folder / name
+            for path, name in zip(scan.files, _file_names(scan.files), strict=True):
+                _link(path, link / name)
+        places[link] = scan.place
+    return places
+
+
+def unlink_scan(link: Path) -> None:
+    """Take a link, or the links of a series, away."""
+    shutil.rmtree(link) if link.is_dir() else link.unlink()
+
+
+def _clear(folder: Path) -> None:
+    paths = [*folder.rglob("*")] if folder.is_dir() else []
+    foreign = [path for path in paths if not (path.is_symlink() or path.is_dir())]
+    if foreign or (folder.exists() and not folder.is_dir()):
+        where = foreign[0] if foreign else folder
+        raise InputError(where, "lies where links to the scans belong", f"take {folder} away, or choose another place")
+    for path in folder.iterdir() if folder.is_dir() else ():
+        unlink_scan(path)
+
+
+def _ending(path: Path) -> str:
+    return path.name[path.name.lower().rindex(".nii") :]
+
+
+def _file_names(files: tuple[Path, ...]) -> list[str]:
+    """Names of the files, numbered where two have the same in several folders."""
+    names = [file.name for file in files]
+    return names if len({*names}) == len(names) else [f"{number:05}_{name}" for number, name in enumerate(names)]
+
+
+def _link(path: Path, link: Path) -> None:
+    with replacing(link) as temporary:
+        try:
+            os.symlink(path.resolve(), temporary)
+        except OSError:
+            shutil.copyfile(path, temporary)

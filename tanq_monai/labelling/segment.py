@@ -1,0 +1,153 @@
+"""Scans in, labels and what is told of them out; underneath runs the inference of ``vs_cochlea_seg``."""
+
+import os
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tanq_monai
+from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.files import check_output_dir, check_renewable
+from tanq_monai.labelling.inference import run_inference
+from tanq_monai.labelling.labelled import Labelled, measure, write_table
+from tanq_monai.labelling.links import link_scans, unlink_scan
+from tanq_monai.report import write_report
+from tanq_monai.scans.gathering import gather_scans
+from tanq_monai.scans.naming import LABEL_ENDING, TARGET_DOMAIN, case_of
+from tanq_monai.segmentation.inference.ensemble import read_ensemble
+from tanq_monai.steps import BUNDLES, SEGMENTER, bundle_step
+from tanq_monai.structures import Structures
+
+CONFIG = "ensemble"  # which runs one model as well
+CONTRAST, SUFFIX = "hrT2", TARGET_DOMAIN[0]
+LINKS, TABLE, PAGE = "linked_scans", "volumes.csv", "segmentations.html"
+
+
+@dataclass
+class Segmentation:
+    """What :func:`segment_scans` did.
+
+    Attributes:
+        folder: of the labels, the table and the page.
+        command: of MONAI's, that gives the same labels.
+        labelled: the scans, in the order in which they were done.
+        problems: lines about what looks like a scan and could not be used.
+        passed_over: lines about series of other contrasts.
+    """
+
+    folder: Path
+    command: str
+    labelled: list[Labelled] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+    @property
+    def table(self) -> Path:
+        """Volumes and sizes, one row a scan."""
+        return self.folder / TABLE
+
+    @property
+    def page(self) -> Path:
+        """To look through the labels."""
+        return self.folder / PAGE
+
+    def described(self) -> dict[str, Any]:
+        """For machines: paths, ml, mm and words."""
+        return {
+            "warning": tanq_monai.RESEARCH_ONLY,
+            "version": tanq_monai.__version__,
+            "command": self.command,
+            "table": str(self.table),
+            "page": str(self.page),
+            "scans": [one.described() for one in self.labelled],
+            "problems": self.problems,
+            "passed_over": self.passed_over,
+        }
+
+
+def segment_scans(
+    places: Sequence[str | Path],
+    output_dir: str | Path,
+    tell: Callable[[str], None],
+    ensemble_dir: str | Path | None = None,
+    ears_first: bool = True,
+    **choices: Any,
+) -> Segmentation:
+    """Label every hrT2 scan in files and folders, measure the labels, and write a page to look through them.
+
+    Args:
+        places: see :func:`tanq_monai.scans.gathering.gather_scans`.
+        output_dir: gets ``{case}_Label.nii.gz`` on the grids of the scans, the table and the page; and
+            ``linked_scans``, the folder that MONAI's command is given.
+        tell: is called with every line for a user.
+        ensemble_dir: a trained model, or several with their ``ensemble.json``. Default: the shipped one.
+        ears_first: keep two cochleae as far apart as patients' are and one VS near them, and nothing else.
+        **choices: further ones of ``ensemble.yaml``, such as ``threads``; None leaves the config's own.
+
+    Raises:
+        InputErrors: when no scan can be used.
+        InputError: when the models or the folder cannot be used.
+    """
+    models = Path(ensemble_dir or BUNDLES / SEGMENTER / "models").resolve()
+    structures = read_ensemble(models).structures
+    structures.roles()  # of others nothing could be measured
+    folder = check_output_dir(output_dir).resolve()
+    found = gather_scans(places, CONTRAST, leave_out=folder)
+    if not found.scans:
+        raise InputErrors([*found.passed_over, *found.problems])
+    check_renewable([folder / TABLE, folder / PAGE])
+    links = link_scans(found.scans, folder / LINKS, SUFFIX)
+    given = {"dataset_dir": folder / LINKS, "output_dir": folder, "ensemble_dir": models, "ears_first": ears_first}
+    given |= {name: value for name, value in choices.items() if value is not None}
+    step = bundle_step("segment", SEGMENTER, CONFIG, given)
+    done = Segmentation(folder, f"cd {shlex.quote(str(step.folder))} && {step.command}")
+    done.problems, done.passed_over = _lines(found.problems), _lines(found.passed_over)
+    tell(done.command)
+    for line in done.passed_over:
+        tell(f"passed over: {line}")
+
+    def on_result(link: Path, seconds: float) -> None:
+        case = case_of(link)
+        label = folder / f"{case}{LABEL_ENDING}"
+        done.labelled.append(measure(case, links[link], label, structures, ears_first, seconds))
+        tell(_progress(done.labelled, len(links)))
+
+    plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+    unread = run_inference(BUNDLES / SEGMENTER, CONFIG, plain, on_result)
+    done.problems += [_as_named(line, links) for line in _lines(unread)]
+    if not done.labelled:
+        raise InputErrors("\n".join(done.problems))
+    write_table(done.labelled, done.table)
+    _write_page(done, links, structures)
+    return done
+
+
+def _write_page(done: Segmentation, links: Mapping[Path, Path], structures: Structures) -> None:
+    cases = {one.case for one in done.labelled}
+    for link in [link for link in links if case_of(link) not in cases]:
+        unlink_scan(link)  # so that the page tells of it once
+    folder, title = done.folder, f"VS and cochlea, {done.folder.name}"
+    write_report(folder / LINKS, folder, done.page, structures=structures, title=title, problems=done.problems)
+
+
+def _progress(labelled: Sequence[Labelled], scans: int) -> str:
+    """The last of the labelled scans, how many there are, and how long the others may take."""
+    mean = sum(one.seconds for one in labelled) / len(labelled)
+    left = mean * (scans - len(labelled))
+    seconds = f"{labelled[-1].seconds:.0f} s" + (f", about {left:.0f} s left" if left else "")
+    return f"[{len(labelled)}/{scans}] {labelled[-1]} ({seconds})"
+
+
+def _lines(problems: Sequence[InputError | InputErrors]) -> list[str]:
+    """Each once."""
+    return list(dict.fromkeys(line for problem in problems for line in str(problem).splitlines()))
+
+
+def _as_named(line: str, links: Mapping[Path, Path]) -> str:
+    """A line about a link as one about the scan that it leads to."""
+    for link, place in links.items():
+        if line.startswith((f"{link}:", f"{link}{os.sep}")):
+            return f"{place}{line.removeprefix(str(link))}"
+    return line

@@ -1,0 +1,34 @@
+"""The report of one segmented series."""
+
+import json
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+
+from tanq_monai.deploy.app.report import describe, write_report
+
+AFFINE = np.diag([-0.5, -0.6, 1.5, 1.0])
+EMPTY = np.zeros((200, 100, 24), np.uint8)
+ALL = EMPTY.copy()
+ALL[40:80, 40:60, 5:11] = 1  # 20 mm, 12 mm, 6 slices
+ALL[20:30, 30:38, 8:12] = ALL[160:170, 30:38, 8:12] = 2
+
+
+@pytest.mark.parametrize("made", [ALL, EMPTY], ids=["all", "nothing"])
+def test_the_page_tells_the_numbers_and_for_what_they_may_be_used(tmp_path, made):
+    header = Dataset()
+    header.PatientID, header.SeriesDescription = "<b>7</b>", "t2 ciss"
+    description = describe(made, AFFINE, header, "the user", "vs_cochlea_seg 9.9")
+    image = np.random.default_rng(0).uniform(0, 100, made.shape)
+    write_report(tmp_path, image, made, AFFINE, description)
+    page = (tmp_path / "report.html").read_text()
+    assert json.loads((tmp_path / "report.json").read_text()) == description
+    assert "Research use only. Not a medical device" in page
+    assert "vs_cochlea_seg 9.9" in page and "t2 ciss" in page
+    assert "<b>7</b>" not in page and "&lt;b&gt;7" in page
+    told = [doubt for doubt in description["doubts"] if "missing" in doubt]
+    assert page.count("not found") == page.count("colspan") == page.count(" missing (usual") == len(told)
+    if made.any():
+        assert "<td>2.160<td>20.0<td>12.0<td>7.5" in page
+        assert page.count('d="M') >= 2  # outlines of VS and cochlea
