@@ -113,8 +113,10 @@ def test_the_data_set_itself_is_no_place_for_the_tables(data):
     assert "holds what the results are made of" in line
 
 
-def test_a_command_without_a_folder_ends_with_exit_code_2():
-    assert run_command("check").returncode == 2
+def test_a_command_without_a_folder_is_told_in_one_line():
+    done = run_command("check")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "needs --dataset-dir DATASET-DIR" in done.stderr
 
 
 def test_virtual_patients_can_all_be_used(tiny_phantom):
