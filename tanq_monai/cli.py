@@ -215,6 +215,10 @@ def check(dataset_dir: str, structures: dict[str, int] | None = None, output_dir
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
         output_dir: gets the table as check.csv and as the page check.html.
+
+    Examples:
+        tanq-monai check --dataset-dir data
+        tanq-monai check --dataset-dir scans --output-dir checked
     """
     from tanq_monai.check import check_dataset
     from tanq_monai.check.output import prepare_output, write_check
