@@ -19,7 +19,7 @@ from tanq_monai.files import replacing, write_json
 from tanq_monai.steps import BUNDLES
 
 TRANSLATOR, SEGMENTER = "tanq_translation", "vs_cochlea_seg"
-MODEL = Path("calibrated")
+MODEL = Path("segmenter") / "models" / "2d_fold_all"
 FILES = {  # of OUT, by bundle and place in it
     TRANSLATOR: {
         **{

@@ -3,9 +3,8 @@
     python scripts/train_segmenter.py --output-dir OUT
 
 makes hrT2 of virtual patients in many hospitals, but for those of one vendor, trains a segmenter on them with exact
-labels, shifts its logits by what suits further patients of that vendor (`calibrate_segmenter.py`), and scores it on
-others of that vendor and on patients of the two sites: about two hours on two cores. A run that was stopped goes on.
-What came of it: docs/any_hospital.md; on scans of your own: `python scripts/zero_shot.py`. Then
+labels, and scores it on scans of that vendor and of the two sites: about two hours on two cores. A run that was stopped
+goes on. What came of it: docs/any_hospital.md; on scans of your own: `python scripts/zero_shot.py`. Then
 `python scripts/ship_weights.py --segmenter OUT` puts it into its bundle.
 """
 
@@ -20,9 +19,8 @@ from tanq_monai.files import check_output_dir
 from tanq_monai.steps import Step, bundle_step, run_steps
 
 BUNDLE = "vs_cochlea_seg"
-CALIBRATE = Path(__file__).with_name("calibrate_segmenter.py").resolve()
 NUM_SITES, NUM_LEFT_OUT = 24, 16  # scans to score on, of both sites and of the vendor that is left out
-TRAINED, MODEL = Path("segmenter") / "models" / "2d_fold_all", Path("calibrated")
+MODEL = Path("segmenter") / "models" / "2d_fold_all"
 
 # Pixels of .7 mm hold a cochlea, and windows of 112 mm both ears; six stages see all of such a window.
 TRAINING = {
@@ -55,7 +53,6 @@ def hospital_steps(root: Path, seed: int, num_hospitals: int) -> Iterator[Step]:
     """All commands."""
     yield _phantom("hospitals", root, seed, {"num-target": num_hospitals, "size": "varied", "protocols": "hospitals"})
     yield _phantom("left_out", root, seed + 1, {"num-test": NUM_LEFT_OUT, "size": "varied", "protocols": "left_out"})
-    yield _phantom("further", root, seed + 2, {"num-test": NUM_LEFT_OUT, "size": "varied", "protocols": "left_out"})
     yield _phantom("sites", root, seed, {"num-test": NUM_SITES, "size": "small"})
     hospitals = root / "hospitals"
     folders = {
@@ -64,9 +61,6 @@ def hospital_steps(root: Path, seed: int, num_hospitals: int) -> Iterator[Step]:
         "output_dir": root / "segmenter",
     }
     yield bundle_step("train_segmenter", BUNDLE, "train", folders | SEGMENTER | TRAINING | {"seed": seed})
-    further = {"scans": root / "further" / "validation", "truth": root / "further" / "withheld_labels" / "validation"}
-    calibration = {"model-dir": root / TRAINED, **further, "output-dir": root / MODEL}
-    yield Step("calibrate", (str(CALIBRATE), *(f"--{name}={value}" for name, value in calibration.items())))
     for name in ("left_out", "sites"):
         labels, scores = root / f"{name}_labels", root / f"{name}_scores"
         choices = {"dataset_dir": root / name / "validation", "model_dir": root / MODEL, "output_dir": labels}
