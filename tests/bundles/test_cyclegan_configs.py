@@ -128,7 +128,7 @@ def test_training_and_inference_build_the_same_generator():
 def test_the_overlays_replace_only_what_the_configs_below_have_or_they_use_themselves():
     below, overlay = _config("train"), _config("train_cyclegan")
     own = {"pool_size", "inverse_network_def", "source_discriminator_def", "generators", "discriminators", "pools"}
-    assert set(overlay) - set(below) == own | {"train#trainer"}
+    assert set(overlay) - set(below) == own | {"train#trainer", "train#companions"}
     assert set(_config("cyclegan")) <= set(_config("inference"))
     # What train.yaml's checkpoint holds besides networks and optimizers, the overlay's holds as well.
     learned = {name for name in below["state"] if name.removeprefix("optimizer_") in below["networks"]}

@@ -80,7 +80,7 @@ def test_the_folder_of_the_training_itself_is_refused(trained, tiny_phantom):
     ("override", "words"),
     [
         ({"start_from": "nowhere"}, "nowhere/model.pt: is missing"),
-        ({"start_from": None}, "start_from: "),
+        ({"start_from": None}, "start_from None: is nothing"),
         ({"width": 8}, "model.pt: does not fit the network"),
         ({"segmenter_dir": "nowhere"}, "plans.json: is missing"),
     ],
