@@ -13,7 +13,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.networks.norms import InstanceNorm, RegionAdaptiveNorm, RegionNorm
 
 SMALL = {"pixels": 48, "pixel_mm": 1.8, "width": 4, "blocks": 2, "device": "$torch.device('cpu')"}
-TRAINING = SMALL | {"start_from": None, "crop": 32, "slab_mm": 8.0, "max_epochs": 1, "batch_size": 4}
+TRAINING = SMALL | {"crop": 32, "slab_mm": 8.0, "max_epochs": 1, "batch_size": 4}
 INSTANCE = (InstanceNorm, InstanceNorm)
 # Norms of encoder and decoder, whether there is a SegDecoder, layers with attention, and which one it is.
 TRANSLATORS = {
