@@ -1,17 +1,15 @@
 """nnU-Net's own trainer, set up for one run: the source of batches, network, loss, optimizer and schedule."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import nnunetv2
-import numpy as np
 import torch
 from monai.data import Dataset
-from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
@@ -26,6 +24,7 @@ from tanq_monai.segmentation.training.batches import Batch, blur_one_way, seed_d
 from tanq_monai.segmentation.training.checkpoints import unwrapped
 from tanq_monai.segmentation.training.cpu import suit_cpu
 from tanq_monai.segmentation.training.folders import RunFolders
+from tanq_monai.segmentation.training.patches import our_patches
 from tanq_monai.segmentation.training.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
 from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.weights import load_weights
@@ -105,7 +104,7 @@ def set_up_nnunet(
     environment = {"nnUNet_n_proc_DA": "0"}  # processes that load are the business of EpochLoader
     if device.type == "cpu":
         environment["nnUNet_compile"] = "f"
-    with folders.active(**environment), _sampled_by(cases):
+    with folders.active(**environment), our_patches(cases):
         with mock.patch.object(dist, "is_initialized", lambda: False):  # nnU-Net's own ranks want CUDA
             trainer = trainer_class(plans, settings.configuration, settings.fold, dataset, device)
         trainer.device = device  # nnU-Net takes the first GPU
@@ -185,20 +184,3 @@ def _share_batches(trainer: nnUNetTrainer) -> None:
     trainer._set_batch_size_and_oversample()
     trainer.loss = trainer._build_loss()
     trainer.is_ddp = False  # else it looks for torch's wrapper round the network
-
-
-@contextlib.contextmanager
-def _sampled_by(cases: Sequence[Case]) -> Iterator[None]:
-    """nnU-Net's loaders draw every case as often as its weight says: nnU-Net can, but has no way to ask for it."""
-    weights = {identifier(case): float(case.get("weight", 1)) for case in cases}
-    if len(set(weights.values())) == 1:
-        yield
-        return
-
-    def loader(data: Any, *args: Any, sampling_probabilities: None = None, **kwargs: Any) -> nnUNetDataLoader:
-        drawn = np.array([weights[name] for name in data.identifiers])
-        drawn = drawn if drawn.any() else np.ones(len(drawn))  # the validation part of a fold may be dropped as a whole
-        return nnUNetDataLoader(data, *args, sampling_probabilities=drawn / drawn.sum(), **kwargs)
-
-    with mock.patch.object(nnunet_module, "nnUNetDataLoader", loader):
-        yield

@@ -1,0 +1,60 @@
+"""Where in a scan nnU-Net's patches lie, and how often a case is drawn."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module
+
+from tanq_monai.scans.raw_dataset import identifier
+from tanq_monai.segmentation.training.preparation import Case
+
+Corner = list[int]
+
+
+class PatchLoader(nnUNetDataLoader):  # type: ignore[misc]
+    """nnU-Net's loader whose patches hold a structure anywhere, not in their middle.
+
+    nnU-Net puts a voxel of the structure into the middle of every patch that must hold one. A network that sees whole
+    patches learns the place: in the windows of an unknown hospital it paints a VS in every middle, and misses those
+    away from it. Here the voxel lies anywhere in the patch with the same probability, and patches stay within the scan
+    as the windows of inference do. Augmentation turns patches, so that some lose a structure at their corner.
+    """
+
+    def get_bbox(
+        self, data_shape: np.ndarray, force_fg: bool, class_locations: dict[Any, Any] | None, *args: Any, **kwargs: Any
+    ) -> tuple[Corner, Corner]:
+        """Lower and upper corner of a patch, voxels of the preprocessed scan; the upper one is not part of it."""
+        lower, _ = super().get_bbox(data_shape, force_fg, class_locations, *args, **kwargs)
+        sizes = list(zip(data_shape, self.patch_size, self.final_patch_size, lower, strict=True))
+        if force_fg and any(len(voxels) for voxels in (class_locations or {}).values()):
+            lower = [self._moved(*size) for size in sizes]
+        return lower, [start + patch for start, patch in zip(lower, self.patch_size, strict=True)]
+
+    @staticmethod
+    def _moved(scan: int, patch: int, seen: int, start: int) -> int:
+        """Along one axis: sizes of scan, patch and the part of it that the network sees; a new start."""
+        reach = (seen - 1) // 2
+        margin = max(patch - seen, patch - scan)  # of zeros around the scan, for both sides together
+        moved = start + int(np.random.randint(-reach, reach + 1))  # noqa: NPY002 - seeded by EpochLoader
+        return min(max(moved, -margin // 2), scan + margin // 2 + margin % 2 - patch)
+
+
+@contextlib.contextmanager
+def our_patches(cases: Sequence[Case]) -> Iterator[None]:
+    """nnU-Net's trainers take patches by :class:`PatchLoader`, and draw every case as often as its weight says."""
+    weights = {identifier(case): float(case.get("weight", 1)) for case in cases}
+
+    def loader(data: Any, *args: Any, sampling_probabilities: None = None, **kwargs: Any) -> PatchLoader:
+        drawn = np.array([weights[name] for name in data.identifiers])
+        if (
+            len(set(weights.values())) == 1 or not drawn.any()
+        ):  # the validation part of a fold may be dropped as a whole
+            return PatchLoader(data, *args, **kwargs)
+        return PatchLoader(data, *args, sampling_probabilities=drawn / drawn.sum(), **kwargs)
+
+    with mock.patch.object(nnunet_module, "nnUNetDataLoader", loader):
+        yield
