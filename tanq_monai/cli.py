@@ -124,7 +124,7 @@ def phantom(
     seed: int = 0,
     paired: int = 0,
     workers: int | None = None,
-    protocols: Literal["sites", "random", "hospitals", "left_out"] = "sites",
+    protocols: Literal["sites", "hospitals", "left_out"] = "sites",
     intra_extrameatal: bool = False,
 ) -> None:
     """Write a data set of virtual patients in the layout of crossMoDA 2022.
@@ -138,9 +138,8 @@ def phantom(
         seed: the same seed gives the same bytes.
         paired: patients with ceT1 and hrT2 on one grid, for comparing the two voxel by voxel.
         workers: patients at a time, each with less than 0.5 GB at full size. Default: one per core.
-        protocols: sites: as London and Tilburg scan. random: their sequences with other settings, for pretraining on
-            pairs. hospitals: hrT2 of other vendors, fields and flaws, for any segmenter. left_out: the same of
-            the vendor that hospitals leaves out.
+        protocols: sites: as London and Tilburg scan. hospitals: hrT2 of other vendors, fields and flaws, for any
+            segmenter. left_out: the same of the vendor that hospitals leaves out.
         intra_extrameatal: labels as in crossMoDA 2023: 1 intrameatal and 2 extrameatal VS, 3 cochlea; same scans.
 
     Examples:

@@ -40,7 +40,7 @@ def started_from(network: nn.Module, folder: str | Path | None, name: str, requi
         network: a generator, a discriminator or a projector.
         folder: of the models; None: ``network`` stays as it is.
         name: of the file in it.
-        required: else ``network`` stays as it is where there is no such file: a pretraining has a generator alone.
+        required: else ``network`` stays as it is where there is no such file: earlier trainings kept a generator alone.
 
     Raises:
         InputError: as in :func:`load_weights`.

@@ -141,7 +141,6 @@ CHOICES: dict[str, Choice] = {
     "validation_slices": Choice(_SIZE, "slices of each domain"),
     "pool_size": Choice(_COUNT, "earlier translations that a discriminator is shown"),
     "weights": Choice(Component(), "of the terms of the loss"),
-    "variation": Choice(Component(), "of the look of ceT1"),
     "feedback_weight": Choice(Number(least=0), "of the segmenter's loss"),
     "tracking_uri": Choice(Text(), "where MLflow keeps the runs"),
     "experiment_name": Choice(Text(), "of MLflow"),
@@ -182,6 +181,6 @@ OPTIONS: dict[str, Choice] = {
     "orientation": Choice(Orientation(), "where the axes of the training scans point"),
     "num_patients": Choice(Whole(1, 100_000), "how many"),
     "workers": Choice(Whole(1, _AT_MOST), "at a time"),
-    "protocols": Choice(Word(("sites", "random", "hospitals", "left_out")), "how virtual patients are scanned"),
+    "protocols": Choice(Word(("sites", "hospitals", "left_out")), "how virtual patients are scanned"),
     **dict.fromkeys(("intra_extrameatal", "json", "quiet"), Choice(Flag(), "whether")),
 }

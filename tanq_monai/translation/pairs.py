@@ -1,21 +1,14 @@
-"""Slices of patients who have both contrasts, for supervised pretraining. The phantom makes such pairs.
+"""Slices of patients who have both contrasts, to validate translators on. The phantom makes such pairs.
 
 Axes: channels (ceT1, label map, hrT2), H x W pixels.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.data import Dataset
 
-from tanq_monai.choices.config import check_values
-from tanq_monai.choices.kinds import Number
 from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import Case, Listing, find_labelled
 from tanq_monai.scans.grid import Grid
@@ -24,10 +17,9 @@ from tanq_monai.scans.naming import ENDING, TARGET_DOMAIN
 from tanq_monai.scans.volume import Volume, read_grid, read_volume
 from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.translation.intensity import scale_to_unit_range
-from tanq_monai.translation.magnitude import to_magnitude
 from tanq_monai.translation.regions import to_regions
 from tanq_monai.translation.slice_grid import plan_slices
-from tanq_monai.translation.slices import STEPS, Slices, SliceStore, check_crop, crop_and_flip
+from tanq_monai.translation.slices import STEPS, SliceStore
 
 
 def find_pairs(folder: str | Path, structures: Structures = STRUCTURES) -> Listing:
@@ -72,78 +64,6 @@ class PairStore(SliceStore):
         ce_t1, hr_t2 = (scale_to_unit_range(grid.to_slices(image)) * STEPS for image in (source, target.voxels))
         regions = to_regions(grid.to_slices(label, mode="nearest"), self.region_of)
         return np.rint(np.stack([ce_t1, regions, hr_t2], axis=1)).astype(np.int16)
-
-
-@dataclass(frozen=True)
-class Variation:
-    """How much the look of ceT1 is varied, beyond what its sequences do. 0: not at all.
-
-    Attributes:
-        gamma: magnitudes in [0, 1] are raised to a power between exp(-gamma) and exp(gamma).
-        bias: they are multiplied by a smooth field between exp(-bias) and exp(bias).
-        noise: largest standard deviation of the noise added to them.
-    """
-
-    gamma: float = 0.4
-    bias: float = 0.3
-    noise: float = 0.05
-
-    def __post_init__(self) -> None:
-        """Refuse what varies nothing.
-
-        Raises:
-            InputError: for a number below 0, or none.
-        """
-        check_values(vars(self), dict.fromkeys(vars(self), Number(0, 10)))
-
-
-class PairedSlices(Dataset[dict[str, Tensor]]):
-    """Slices of both contrasts of one patient, cropped and flipped alike, the look of ceT1 varied.
-
-    Order, crops, flips and looks follow from ``seed``, epoch and index alone, as in
-    :class:`tanq_monai.translation.slices.UnpairedSlices`.
-
-    Args:
-        pairs: slices (3, H, W).
-        crop: pixels, both ways.
-        variation: of ceT1.
-        seed: of everything random.
-
-    Raises:
-        InputError: when the crop is larger than the slices, or no multiple of 4.
-    """
-
-    def __init__(self, pairs: Slices, crop: int, variation: Variation | None = None, seed: int = 0) -> None:
-        check_crop(crop, pairs[0])
-        self.pairs, self.crop, self.seed = pairs, crop, seed
-        self.variation = variation or Variation()
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, place: tuple[int, int]) -> dict[str, Tensor]:
-        """Of (epoch, index): ``image`` (2, crop, crop), ceT1 and label map; ``target_domain`` (1, crop, crop), hrT2."""
-        epoch, index = place
-        number = int(np.random.default_rng([self.seed, epoch]).permutation(len(self))[index])
-        rng = np.random.default_rng([self.seed, epoch, index])
-        slice_ = crop_and_flip(self.pairs[number], self.crop, rng)
-        source = vary(slice_[:1], self.variation, rng)
-        return {
-            "image": torch.cat([source, slice_[1:2]]),
-            "target_domain": slice_[2:],
-            "style": torch.tensor(int(self.pairs.styles[number])),
-        }
-
-
-def vary(image: Tensor, variation: Variation, rng: np.random.Generator) -> Tensor:
-    """``image`` (1, H, W) in [-1, 1] with another gamma, coil shading and noise; clipped to [-1, 1]."""
-    power = float(np.exp(rng.uniform(-variation.gamma, variation.gamma)))
-    knots = torch.from_numpy(rng.uniform(-variation.bias, variation.bias, (1, 1, 3, 3))).float()
-    sigma = float(rng.uniform(0, variation.noise))
-    noise = torch.from_numpy(rng.standard_normal(image.shape, dtype=np.float32))
-    field = F.interpolate(knots, image.shape[-2:], mode="bilinear", align_corners=True)[0].exp()
-    magnitude = to_magnitude(image) ** power * field + sigma * noise
-    return magnitude.abs().clamp(max=1) * 2 - 1  # noise of a magnitude image has no sign
 
 
 def _on_grid(volume: Volume, wanted: Grid) -> NDArray[np.generic]:

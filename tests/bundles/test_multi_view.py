@@ -367,4 +367,4 @@ def test_network_and_transforms_are_those_of_inference():
 def test_all_configs_that_read_labels_begin_with_the_same_structures():
     configs = {path.stem: yaml.safe_load(path.read_text()) for path in (BUNDLE / "configs").glob("*.yaml")}
     found = {name: config["structures"] for name, config in configs.items() if "structures" in config}
-    assert found == dict.fromkeys(["train", "pretrain", "inference", "multi_view"], STRUCTURES)
+    assert found == dict.fromkeys(["train", "inference", "multi_view"], STRUCTURES)

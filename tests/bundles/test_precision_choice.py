@@ -11,7 +11,6 @@ CONFIGS = BUNDLES / "tanq_translation" / "configs"
 USERS = {
     ("train.yaml",): "train#trainer#amp",
     ("train.yaml", "train_cyclegan.yaml"): "train#trainer#amp",
-    ("pretrain.yaml",): "train#trainer#amp",
     ("multi_view.yaml",): "multi_view#translator#amp",
 }
 

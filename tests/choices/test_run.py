@@ -98,7 +98,7 @@ def test_every_choice_refuses_a_value_of_another_type(name):
 def test_defaults_that_another_choice_makes_useless_are_left_alone():
     found = chosen("tanq_translation/train", source_dir="a", target_dir="b")  # dataset_dir
     assert (found["source_dir"], found["target_dir"]) == ("a", "b")
-    assert "width" in chosen("tanq_translation/pretrain", network_def={"_target_": "torch.nn.Identity"})
+    assert "width" in chosen("tanq_translation/inference", network_def={"_target_": "torch.nn.Identity"})
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -160,8 +160,6 @@ def test_a_part_of_a_config_is_no_choice():
         ("tanq_translation/train", {"weights#levels": -1}, "levels -1: is not a number, 0 or more"),
         ("tanq_translation/train", {"weights#classes": [1, 2]}, "classes [1, 2]: is not a list, each a number"),
         ("tanq_translation/train_cyclegan", {"weights#cycle": "a"}, "cycle a: is not a number, 0 or more"),
-        ("tanq_translation/pretrain", {"weights#gradient": -1}, "gradient -1: is not a number, 0 or more"),
-        ("tanq_translation/pretrain", {"variation#noise": -1}, "noise -1: is not a number from 0 to 10"),
         (
             "vs_cochlea_seg/train",
             {"plans_override": {"patch_size": ["a"]}},

@@ -17,11 +17,10 @@ from tanq_monai.phantom.scanner.protocols import Contrast, draw_grid, draw_proto
 from tanq_monai.phantom.scanner.random_protocols import randomized
 from tanq_monai.phantom.scanner.sequences import Protocol
 
-Protocols = Literal["sites", "random", "hospitals", "left_out"]
-PROTOCOLS: tuple[Protocols, ...] = ("sites", "random", "hospitals", "left_out")
-"""``sites``: as London and Tilburg scan. ``random``: their sequences, other settings. ``hospitals``: hrT2 of other
-vendors' sequences and fields, with flaws, findings besides the schwannoma, and in some scans tissues or shapes of no
-patient.
+Protocols = Literal["sites", "hospitals", "left_out"]
+PROTOCOLS: tuple[Protocols, ...] = ("sites", "hospitals", "left_out")
+"""``sites``: as London and Tilburg scan. ``hospitals``: hrT2 of other vendors' sequences and fields and ceT1 with other
+settings, with flaws, findings besides the schwannoma, and in some scans tissues or shapes of no patient.
 ``left_out``: the same of the one vendor that ``hospitals`` leaves out, at 3 T, with tissues of patients."""
 
 
@@ -59,13 +58,13 @@ def scan_case(case: Case, size: str, seed: int, protocols: Protocols = "sites") 
     """
     patient_seed, scan_seed = case.seeds(seed)
     patient, rng = draw_patient(patient_seed), np.random.default_rng(scan_seed)
-    hospital = protocols in ("hospitals", "left_out")
+    hospital = protocols != "sites"
     if hospital:
         patient = with_findings(patient, rng)
     if protocols == "hospitals":
         patient = varied(patient, rng)
     drawn = {contrast: draw_protocol(rng, case.site, contrast) for contrast in case.contrasts}
-    if protocols != "sites":
+    if hospital:
         drawn = {contrast: randomized(protocol, rng) for contrast, protocol in drawn.items()}
     thickness = THIN
     if hospital and "hrT2" in drawn:
