@@ -97,7 +97,7 @@ def files_of(value: str) -> list[str]:
 
 def test_every_document_that_should_hold_commands_holds_them():
     runs = [run.document for run in BUNDLE_RUNS]
-    assert runs.count("README.md") == 5
+    assert runs.count("docs/adapt.md") == 5
     assert all(runs.count(card) >= 2 for card in CARDS)
     assert len(CALLS) >= 3
 
