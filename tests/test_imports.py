@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parents[1] / "tanq_monai"
 BASE = frozenset({"errors", "files", "structures", "choices"})
 READING = BASE | {"scans", "anatomy"}  # what a user's scans and labels are, and what a label can be
 PARTS = frozenset({"networks", "losses", "metrics", "phantom"})  # import nothing of each other
-KNOWN = PARTS | READING | {"ranks", "weights"}
+KNOWN = PARTS | READING | {"ranks", "weights", "divergence"}
 ALLOWED = {
     "errors": frozenset(),
     "files": frozenset({"errors"}),
@@ -23,6 +23,7 @@ ALLOWED = {
     "steps": BASE,
     "ranks": frozenset(),
     "weights": BASE,
+    "divergence": BASE | {"ranks", "weights"},
     "structures": frozenset({"errors"}),
     "anatomy": frozenset({"errors", "structures"}),
     "scans": BASE,
