@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from tanq_monai.claims import claimed, is_claimed
 from tanq_monai.errors import REMEDIES, InputError, InputErrors
 
 WRITTEN = ".written.sha256"  # digests of results
@@ -24,35 +25,36 @@ _HIDDEN = ("requested and", "inline_container")
 def replacing(path: str | Path) -> Iterator[Path]:
     """A temporary path beside ``path``, which takes its place when the ``with`` block has ended well.
 
-    ``case_Label.nii.gz`` is written as ``.case_Label.writing-PID.nii.gz``: writers that look at the endings find the
-    same ones, readers that look for ``*_Label.nii.gz`` do not find what a killed process left. After an error the
-    temporary file is removed and ``path`` is as before. The folder is made. Of several processes that write the same
-    file, the last one's stays.
+    ``case_Label.nii.gz`` is written as ``.case_Label.writing-TOKEN.nii.gz``: writers that look at the endings find the
+    same ones, readers that look for ``*_Label.nii.gz`` do not find what a killed process left, which the next one that
+    writes there removes (:mod:`tanq_monai.claims`). After an error the temporary file is removed and ``path`` is as
+    before. The folder is made. Of several processes that write the same file, the last one's stays.
 
     Raises:
         InputError: when there is no room, or nothing may be written there.
     """
     path = Path(path)
-    endings = "".join(path.suffixes)
-    temporary = path.with_name(f".{path.name.removesuffix(endings)}.writing-{os.getpid()}{endings}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
+        with claimed(path) as temporary:
+            try:
+                yield temporary
+                os.replace(temporary, path)
+            finally:
+                with contextlib.suppress(OSError):
+                    temporary.unlink(missing_ok=True)
     except (OSError, RuntimeError) as error:
-        reason, remedy = _refusal(error, (path, temporary, *path.parents))
+        reason, remedy = _refusal(error, path)
         if not remedy:
             raise
         raise InputError(path, f"cannot be written ({reason})", remedy) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
-def _refusal(error: OSError | RuntimeError, own: tuple[Path, ...]) -> tuple[str, str]:
-    """Why one of the ``own`` files cannot be written, and what to do; no remedy when it is about something else."""
+def _refusal(error: OSError | RuntimeError, path: Path) -> tuple[str, str]:
+    """Why ``path`` cannot be written, and what to do; no remedy when the error is about something else."""
     if isinstance(error, OSError) and error.errno is not None:
-        is_own = error.filename is None or Path(error.filename) in own
+        where = path if error.filename is None else Path(error.filename)
+        is_own = where in (path, *path.parents) or (where.parent == path.parent and is_claimed(where))
         remedy = REMEDIES.get(error.errno, "choose another place" if error.errno in _NO_PLACE else "")
         return str(error.strerror), remedy if is_own else ""
     is_hidden = any(words in str(error) for words in _HIDDEN)
@@ -160,20 +162,41 @@ def filling(folder: str | Path) -> Iterator[Path]:
     folder = Path(folder)
     existed = folder.exists()
     try:
-        if existed and any(folder.iterdir()):
-            raise InputError(folder, "is not empty", "give a new folder, so that nothing of another run is mixed in")
-        temporary = folder / f".writing-{os.getpid()}"
-        temporary.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(folder, f"cannot be written to ({error.strerror})", "choose another folder") from error
-    try:
-        yield temporary
-        for path in list(temporary.iterdir()):
-            os.replace(path, folder / path.name)
+        with contextlib.ExitStack() as stack:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                temporary = stack.enter_context(aside(folder / "results"))
+                if any(not path.name.startswith(temporary.name) for path in folder.iterdir()):
+                    problem, remedy = "is not empty", "give a new folder, so that nothing of another run is mixed in"
+                    raise InputError(folder, problem, remedy)
+            except OSError as error:
+                raise InputError(folder, f"cannot be written to ({error.strerror})", "choose another folder") from error
+            yield temporary
+            for path in list(temporary.iterdir()):
+                os.replace(path, folder / path.name)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if not existed and not any(folder.iterdir()):
+        if not existed and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+
+
+@contextlib.contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A temporary folder beside ``path``, which is gone when the ``with`` block has ended: to make things in, whole.
+
+    What a killed process leaves of it, the next one that writes there removes, see :mod:`tanq_monai.claims`.
+
+    Args:
+        path: of what is to take its place there in the end; its folder is there.
+
+    Raises:
+        OSError: when it cannot be made.
+    """
+    with claimed(path) as temporary:
+        temporary.mkdir()
+        try:
+            yield temporary
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_text(text: str, path: Path) -> None:

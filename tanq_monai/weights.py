@@ -92,10 +92,18 @@ def digest(network: nn.Module) -> str:
 
 def check_finite(weights: Mapping[str, Any], file: str | Path) -> None:
     """Raise :class:`InputError` for the first of some weights, by name, that holds NaN or infinity."""
+    name = not_finite(weights)
+    if name is not None:
+        problem = f"holds {name} with NaN or infinity: its training failed, or the file is damaged"
+        raise InputError(file, problem, "train anew with a lower learning_rate, or copy it again")
+
+
+def not_finite(weights: Mapping[str, Any]) -> str | None:
+    """The name of the first of some weights that holds NaN or infinity."""
     for name, weight in weights.items():
         if isinstance(weight, torch.Tensor) and weight.is_floating_point() and not weight.isfinite().all():
-            problem = f"holds {name} with NaN or infinity: its training failed, or the file is damaged"
-            raise InputError(file, problem, "train anew with a lower learning_rate, or copy it again")
+            return name
+    return None
 
 
 def _for_styles(weight: torch.Tensor, number: int) -> torch.Tensor:

@@ -10,19 +10,21 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "tanq_monai"
 
-BASE = frozenset({"errors", "files", "structures", "choices"})
+BASE = frozenset({"errors", "claims", "files", "structures", "choices"})
 READING = BASE | {"scans", "anatomy"}  # what a user's scans and labels are, and what a label can be
 PARTS = frozenset({"networks", "losses", "metrics", "phantom"})  # import nothing of each other
-KNOWN = PARTS | READING | {"ranks", "weights"}
+KNOWN = PARTS | READING | {"ranks", "weights", "divergence"}
 ALLOWED = {
     "errors": frozenset(),
-    "files": frozenset({"errors"}),
+    "claims": frozenset(),
+    "files": frozenset({"errors", "claims"}),
     "precision": frozenset({"errors"}),
     "progress": frozenset(),
     "choices": frozenset({"errors", "structures"}),
     "steps": BASE,
     "ranks": frozenset(),
     "weights": BASE,
+    "divergence": BASE | {"ranks", "weights"},
     "structures": frozenset({"errors"}),
     "anatomy": frozenset({"errors", "structures"}),
     "scans": BASE,

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from tanq_monai.choices.kinds import Items, Number
+from tanq_monai.divergence import finite_losses
 from tanq_monai.trainers.updates import update
 
 WEIGHT = Number(least=0)
@@ -56,9 +57,22 @@ class TranslatorTrainer(SupervisedTrainer):  # type: ignore[misc]
         )
 
     def minimize(self, terms: Mapping[str, Tensor], *optimizers: Optimizer) -> dict[str, Any]:
-        """One step on the sum of ``terms``, with MONAI's events; their values by ``loss_{name}``, and ``loss``."""
+        """One step on the sum of ``terms``, with MONAI's events; their values by ``loss_{name}``, and ``loss``.
+
+        Raises:
+            InputError: as :func:`~tanq_monai.divergence.finite_losses`.
+        """
+        values = self.finite(terms)
         total = torch.stack(list(terms.values())).sum()
         self.fire_event(IterationEvents.LOSS_COMPLETED)
         update(total, *optimizers)
         self.fire_event(IterationEvents.BACKWARD_COMPLETED)
-        return {f"loss_{name}": term.item() for name, term in terms.items()} | {Keys.LOSS: total.detach()}
+        return values | {Keys.LOSS: total.detach()}
+
+    def finite(self, losses: Mapping[str, Tensor]) -> dict[str, float]:
+        """The values of some losses by ``loss_{name}``.
+
+        Raises:
+            InputError: as :func:`~tanq_monai.divergence.finite_losses`.
+        """
+        return finite_losses({f"loss_{name}": loss for name, loss in losses.items()}, self.state)

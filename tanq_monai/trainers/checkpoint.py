@@ -9,6 +9,7 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
+from tanq_monai.divergence import check_trained
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_file, replacing
 from tanq_monai.ranks import is_first_rank
@@ -81,8 +82,15 @@ class Checkpoint:
         engine.state.iteration, engine.state.epoch = iteration, iteration // epoch_length
 
     def save(self, engine: Engine) -> None:
-        """Write the state after the step that has finished."""
+        """Write the state after the step that has finished.
+
+        Raises:
+            InputError: when it holds weights of NaN: on all ranks, and the last checkpoint stays.
+        """
         self._saved_at = time.monotonic()
+        for item in self.state.values():
+            if isinstance(item, nn.Module):
+                check_trained(item.state_dict(), self.path)
         if is_first_rank():
             states = {name: item.state_dict() for name, item in self.state.items()}
             place = {"iteration": engine.state.iteration, "epoch_length": engine.state.epoch_length}
@@ -125,6 +133,8 @@ class FinalModel:
         engine.add_event_handler(Events.COMPLETED, self._write)
 
     def _write(self) -> None:
+        for network in (self.network, *self.beside.values()):
+            check_trained(network.state_dict(), self.path)
         if is_first_rank():
             write_choices(self.choices, self.path)
             for name, network in self.beside.items():

@@ -142,8 +142,8 @@ class CycleGanTrainer(TranslatorTrainer):
         discriminators.requires_grad_(True)
 
         loss = self._discriminator_loss(views, style)
+        output |= self.finite({"discriminator": loss})
         update(loss, optimizers.discriminators)
-        output["loss_discriminator"] = loss.item()
         engine.fire_event(IterationEvents.MODEL_COMPLETED)
         return output
 

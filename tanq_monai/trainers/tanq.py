@@ -140,8 +140,8 @@ class TanqTrainer(TranslatorTrainer):
         engine.fire_event(IterationEvents.FORWARD_COMPLETED)
 
         loss = self._discriminator_loss(target[:, :1], translation.detach(), style)
+        output |= self.finite({"discriminator": loss})
         update(loss, optimizers.discriminator)
-        output["loss_discriminator"] = loss.item()
 
         networks.discriminator.requires_grad_(False)
         terms = self._generator_terms(source, style, translation, identity, features, logits)

@@ -84,9 +84,6 @@ def test_started_again_it_writes_the_same_bytes_also_after_it_was_killed(predict
     refine_folder(predictions, out, RefinementRules())
     first = contents(out)
     (out / f"{GOOD}_Label.nii.gz").unlink()  # killed after the table was written
-    (out / ".refining").mkdir()
-    (out / ".refining" / ".of-a-refinement").touch()
-    (out / ".refining" / "half_Label.nii.gz").write_bytes(b"half")
     refine_folder(predictions, out, RefinementRules())
     assert contents(out) == first
 
@@ -254,15 +251,6 @@ def test_a_table_of_somebody_else_is_not_taken_for_one_of_a_refinement(predictio
     with pytest.raises(InputErrors, match=r"refinement.csv: is there already, and not as an earlier run wrote it"):
         refine_folder(predictions, out, RefinementRules())
     assert contents(out) == before
-
-
-def test_a_folder_of_somebody_else_is_not_taken_for_the_one_of_a_killed_run(predictions, tmp_path):
-    mine = tmp_path / "out" / ".refining" / "mine.txt"
-    mine.parent.mkdir(parents=True)
-    mine.write_text("mine")
-    with pytest.raises(InputError, match=r"\.refining: is there already, and no refinement made it; take it away"):
-        refine_folder(predictions, tmp_path / "out", RefinementRules())
-    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [mine]
 
 
 def test_the_value_above_the_structures_is_no_voxel_to_ignore_in_a_prediction(predictions, tmp_path):

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from tanq_monai.deploy.zoo.index import Entry, find_entry
@@ -12,6 +11,7 @@ from tanq_monai.deploy.zoo.requirements import check_requirements, read_metadata
 from tanq_monai.deploy.zoo.source import TIMEOUT, Zoo
 from tanq_monai.deploy.zoo.unpack import told_as_unusable, unpack
 from tanq_monai.errors import InputError
+from tanq_monai.files import aside, check_output_dir
 
 TORCHSCRIPT = "models/model.ts"  # a program, which no bundle needs: its weights lie beside it
 _TELL = "tell who published it"
@@ -49,13 +49,11 @@ def fetch_bundle(
         if folder.exists():
             check_record(folder, entry, entry.files.keys() - set(strange))
             return folder
-        from tanq_monai.files import check_output_dir  # takes a second
-
-        beside = check_output_dir(output_dir)
-        with tempfile.TemporaryDirectory(prefix=f".{entry.stem}.fetching-", dir=beside) as temporary:
-            archive = Path(temporary) / entry.archive
+        check_output_dir(output_dir)
+        with aside(folder) as temporary:
+            archive = temporary / entry.archive
             source.copy(archive.name, archive, entry.size, entry.sha256)
-            unpacked = unpack(archive, Path(temporary) / "unpacked")
+            unpacked = unpack(archive, temporary / "unpacked")
             _check(unpacked, entry)
             for left_out in strange:
                 (unpacked / left_out).unlink()

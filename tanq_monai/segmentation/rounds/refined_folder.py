@@ -1,6 +1,5 @@
 """A folder of predictions to a folder of refined pseudo-labels, with a table that says what was done and why."""
 
-import shutil
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.files import check_output_dir, check_renewable, renewing, write_text
+from tanq_monai.files import aside, check_output_dir, check_renewable, renewing, write_text
 from tanq_monai.scans.folder import LabelFiles
 from tanq_monai.scans.labels import read_labels, read_share
 from tanq_monai.scans.naming import AGREEMENT_ENDING, CONFIDENCE_ENDING, LABEL_ENDING
@@ -22,7 +21,6 @@ from tanq_monai.segmentation.rounds.refinement_worth import Worth, worth_of_case
 from tanq_monai.structures import STRUCTURES, Roles, Structures
 
 TABLE, WORTH = "refinement.csv", "refinement_worth.csv"
-_STAGE, _OWN = ".refining", ".of-a-refinement"  # the folder of a run, and what tells it from others
 
 
 def refine_folder(
@@ -56,16 +54,13 @@ def refine_folder(
         truths.raise_problems()
     output = check_output_dir(output_dir, prediction_dir)
     earlier = _earlier_cases(output)
-    stage = _make_stage(output)
-    try:
+    with aside(output / "labels") as stage:  # until all are there
         rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, roles, truths)
         report = RefinementReport(
             pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(RefinedStructure)]),
             pd.DataFrame([asdict(row) for row in worths]) if worths else None,
         )
         _publish(report, stage, output, earlier)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
     return report
 
 
@@ -89,17 +84,6 @@ def _find_cases(folder: Path, needs_uncertainty: bool) -> list[str]:
     if missing:
         raise InputErrors(InputError(path, "is missing", remedy) for path in missing)
     return cases
-
-
-def _make_stage(output: Path) -> Path:
-    """A new folder for the labels until all are there, in place of one that a killed run left; of nobody else's."""
-    stage = output / _STAGE
-    if stage.exists() and not (stage / _OWN).is_file():
-        raise InputError(stage, "is there already, and no refinement made it", "take it away, or choose another folder")
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
-    (stage / _OWN).touch()
-    return stage
 
 
 def _earlier_cases(output: Path) -> set[str]:

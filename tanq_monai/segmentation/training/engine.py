@@ -9,8 +9,10 @@ from ignite.engine import Events
 from monai.engines import SupervisedTrainer
 from monai.engines.utils import IterationEvents
 from monai.inferers import Inferer
+from monai.utils.enums import CommonKeys as Keys
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from tanq_monai.divergence import check_trained, finite_losses
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing, write_json
 from tanq_monai.ranks import average_gradients, is_first_rank, wait_for_ranks
@@ -69,13 +71,13 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self.nnunet = nnunet
         if amp and nnunet.device.type == "cpu":  # MONAI's amp is CUDA's
             self.inferer: Inferer = Bfloat16Inferer(self.inferer)
-        if nnunet.grad_scaler is not None:  # the one that nnU-Net's checkpoints keep
-            self.scaler = nnunet.grad_scaler
         self.model_dir = Path(model_dir)
         self.num_processes = num_processes
         self.result_dir = Path(nnunet.output_folder)
+        self.add_event_handler(Events.STARTED, NnUNetEngine._take_scaler)
         self.add_event_handler(Events.STARTED, NnUNetEngine._resume)  # after handlers that load a first model
         self.add_event_handler(Events.EPOCH_STARTED, NnUNetEngine._start_epoch)
+        self.add_event_handler(IterationEvents.LOSS_COMPLETED, NnUNetEngine._check_loss)
         self.add_event_handler(IterationEvents.BACKWARD_COMPLETED, NnUNetEngine._clip_gradients)
         self.add_event_handler(Events.EPOCH_COMPLETED, NnUNetEngine._finish_epoch)
 
@@ -83,7 +85,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         """Train the epochs that are missing, then export.
 
         Raises:
-            InputError: when the run was begun with another seed.
+            InputError: when the run was begun with another seed; when it diverges: the last checkpoint stays.
         """
         if is_first_rank():
             _write_nnunet_folder(self.nnunet)
@@ -99,6 +101,11 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             if self.nnunet.fold != "all" and not (self.result_dir / "validation" / "summary.json").exists():
                 validate(self.nnunet, self.num_processes)
             export_model(self.nnunet, self.model_dir)
+
+    def _take_scaler(self) -> None:
+        """The one that nnU-Net's checkpoints keep, in place of the new one that MONAI makes at the start of a run."""
+        if self.nnunet.grad_scaler is not None:
+            self.scaler = self.nnunet.grad_scaler
 
     def _resume(self) -> int:
         """Load the newest checkpoint; how many epochs it has seen."""
@@ -137,6 +144,9 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self.nnunet.current_epoch = self.state.epoch - 1
         self.nnunet.lr_scheduler.step(self.nnunet.current_epoch)
 
+    def _check_loss(self) -> None:
+        finite_losses({"loss": self.state.output[Keys.LOSS]}, self.state)
+
     def _clip_gradients(self) -> None:
         average_gradients(self.network.parameters())  # before unscaling, so that all ranks skip the same steps
         if self.amp and self.scaler is not None:
@@ -147,6 +157,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self._save(LATEST)
 
     def _save(self, name: str) -> None:
+        check_trained(self.network.state_dict(), self.result_dir / name)  # the same on all ranks, which end together
         if not is_first_rank():
             return
         self.nnunet.current_epoch = self.state.epoch - 1  # nnU-Net adds the 1 when it saves

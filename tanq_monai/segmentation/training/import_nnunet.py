@@ -2,14 +2,13 @@
 
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
 from tanq_monai.choices.config import check_values
 from tanq_monai.choices.kinds import Orientation
 from tanq_monai.errors import InputError
-from tanq_monai.files import write_json
+from tanq_monai.files import aside, write_json
 from tanq_monai.scans.grid import STORED
 from tanq_monai.segmentation.inference.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.plan.plans import (
@@ -65,8 +64,8 @@ def import_nnunet(
     _check_labels(results / "dataset.json", structures)
     checkpoints = {path.parent.name.removeprefix("fold_"): path for path in _checkpoints(results)}
     bundle.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{bundle.name}.", dir=bundle.parent) as temporary:
-        made = Path(temporary) / bundle.name
+    with aside(bundle) as temporary:
+        made = temporary / bundle.name
         shutil.copytree(TEMPLATE, made, ignore=shutil.ignore_patterns("models", "runs"))
         for fold, checkpoint in checkpoints.items():
             folder = made / "models" / model_name(configuration, fold)
