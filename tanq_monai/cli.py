@@ -30,7 +30,8 @@ def segment(
 ) -> None:
     """Label VS and cochleae on hrT2 scans: labels, a table of volumes, and a page to look through them.
 
-    Writes CASE_Label.nii.gz (0 background, 1 VS, 2 cochlea) on the grid of every scan; volumes.csv with volumes in ml,
+    Writes CASE_Label.nii.gz (0 background, 1 VS, 2 cochlea) on the grid of every scan; of a DICOM series also
+    CASE_RTSTRUCT.dcm, its contours as an RT Structure Set of the same study; volumes.csv with volumes in ml,
     the side of the VS, its longest line in an axial slice in mm, and what speaks against the label in words;
     segmentations.html, the least plausible label first; and linked_scans, links to the scans under the names of their
     cases. A line is printed for every scan that is done, and before them the command of MONAI's that gives the same
