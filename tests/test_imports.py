@@ -35,8 +35,9 @@ ALLOWED = {
     "trainers": KNOWN | {"translation"},
     "report": KNOWN | {"evaluation"},
     "check": READING | {"report"},
-    "deploy": KNOWN | {"translation", "segmentation", "report", "steps", "precision"},
-    "labelling": KNOWN | {"steps", "segmentation", "report"},
+    "dicom_results": READING | {"report"},
+    "deploy": KNOWN | {"translation", "segmentation", "report", "dicom_results", "steps", "precision"},
+    "labelling": KNOWN | {"steps", "segmentation", "report", "dicom_results"},
     "adaptation": KNOWN | {"steps", "segmentation"},
     "demo": KNOWN | {"translation", "trainers", "segmentation", "steps", "report", "adaptation"},
     "cli": KNOWN

@@ -64,4 +64,4 @@ def test_segmenting_is_shown_by_example():
     ],
 )
 def test_a_flag_does_not_take_the_scan_behind_it(words, plain):
-    assert plain_words("segment", cli.segment, words.split()) == plain
+    assert plain_words("segment", cli.COMMANDS["segment"], words.split()) == plain

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from tanq_monai import cli
+from tanq_monai import cli, manual
 
 ROOT = Path(__file__).parents[1]
 CARDS = {f"bundles/{bundle}/docs/README.md": bundle for bundle in ("tanq_translation", "vs_cochlea_seg")}
@@ -73,7 +73,7 @@ CALLS += [
     for code in inline_code((ROOT / document).read_text())
     if "-m tanq_monai " in code
 ]
-CALLS += [command.words for command in COMMANDS if command.words[0] == cli.manual.PROGRAM]
+CALLS += [command.words for command in COMMANDS if command.words[0] == manual.PROGRAM]
 CALLS += [tuple(line.split()) for line in (ROOT / "Makefile").read_text().splitlines() if "-m tanq_monai " in line]
 
 
@@ -130,10 +130,10 @@ def test_options_named_in_the_text_belong_to_a_config_or_the_command_line(docume
 
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)
 def test_options_of_the_command_line_are_parameters_of_its_functions(words):
-    program = "tanq_monai" if "tanq_monai" in words else cli.manual.PROGRAM
+    program = "tanq_monai" if "tanq_monai" in words else manual.PROGRAM
     name, *rest = words[words.index(program) + 1 :]
     function = cli.COMMANDS[name]
-    assert function.__module__ == cli.__name__
+    assert function.__module__.startswith(f"{cli.__name__}.")
     options = {word[2:].replace("-", "_") for word in rest if word.startswith("--")}
     assert options <= set(inspect.signature(function).parameters)
 

@@ -9,7 +9,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
 from tanq_monai.anatomy.components import Mask, find_components
-from tanq_monai.anatomy.measured import Structure, find_anatomy, structure_masks
+from tanq_monai.anatomy.measured import Structure, cochleae, find_anatomy, structure_masks
 from tanq_monai.anatomy.plausibility import judge
 from tanq_monai.anatomy.published import published
 from tanq_monai.structures import STRUCTURES, Structures
@@ -47,6 +47,18 @@ def find(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Str
         for side, ear in (("right", anatomy.right), ("left", anatomy.left))
     }
     return {"VS": vs, "cochlea": ears, "doubts": [*(one.doubt for one in judgements if one.doubt), *doubts]}
+
+
+def find_cochleae(
+    labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures = STRUCTURES
+) -> dict[str, Mask]:
+    """Voxels (I, J, K) of the ``right`` and of the ``left`` cochlea, those that :func:`find` measures.
+
+    Raises:
+        InputError: as :func:`find`.
+    """
+    vs_mask, cochlea_mask = structure_masks(labels, structures.roles())
+    return cochleae(_largest_piece(vs_mask, affine)[0], cochlea_mask, affine)
 
 
 def _largest_piece(mask: Mask, affine: NDArray[np.float64]) -> tuple[Mask, list[str]]:

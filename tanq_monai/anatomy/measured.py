@@ -88,16 +88,18 @@ def find_anatomy(vs: Mask, cochlea: Mask, affine: Vector) -> Anatomy:
         affine: (4, 4), voxel index to RAS, mm.
     """
     tumor = _measure(np.argwhere(vs), affine)
-    index = np.argwhere(cochlea)
-    if len(index) == 0:
-        return Anatomy(tumor, None, None)
-    x = index @ affine[0, :3] + affine[0, 3]
-    middle = between_ears(x)
-    if middle is not None:
-        return Anatomy(tumor, _measure(index[x > middle], affine), _measure(index[x <= middle], affine))
-    ear = _measure(index, affine)
-    is_right = _is_right(float(x.mean()), tumor, vs.shape, affine)
-    return Anatomy(tumor, ear, None) if is_right else Anatomy(tumor, None, ear)
+    right, left = _ears(np.argwhere(cochlea), tumor, vs.shape, affine)
+    return Anatomy(tumor, _measure(right, affine), _measure(left, affine))
+
+
+def cochleae(vs: Mask, cochlea: Mask, affine: Vector) -> dict[str, Mask]:
+    """Voxels (I, J, K) of the ``right`` and of the ``left`` cochlea, told apart as :func:`find_anatomy` does."""
+    masks = {}
+    ears = _ears(np.argwhere(cochlea), _measure(np.argwhere(vs), affine), vs.shape, affine)
+    for side, index in zip(("right", "left"), ears, strict=True):
+        masks[side] = np.zeros(cochlea.shape, np.bool_)
+        masks[side][tuple(index.T)] = True
+    return masks
 
 
 def geometry_figures(anatomy: Anatomy) -> dict[str, float]:
@@ -136,6 +138,19 @@ def _measure(index: NDArray[np.intp], affine: Vector) -> Structure | None:
     extent[axes] = (np.ptp(index, axis=0) + (axes != 2)) * spacing
     center = affine[:3, :3] @ index.mean(0) + affine[:3, 3]
     return Structure(len(index) * float(spacing.prod()), extent, center)
+
+
+def _ears(
+    index: NDArray[np.intp], tumor: Structure | None, shape: tuple[int, ...], affine: Vector
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Voxels (N, 3) of the right and of the left cochlea among those of both."""
+    if len(index) == 0:
+        return index, index
+    x = index @ affine[0, :3] + affine[0, 3]
+    middle = between_ears(x)
+    if middle is not None:
+        return index[x > middle], index[x <= middle]
+    return (index, index[:0]) if _is_right(float(x.mean()), tumor, shape, affine) else (index[:0], index)
 
 
 def _is_right(x: float, vs: Structure | None, shape: tuple[int, ...], affine: Vector) -> bool:

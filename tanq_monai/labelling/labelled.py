@@ -27,6 +27,7 @@ class Labelled:
         findings: see :func:`tanq_monai.anatomy.findings.find`.
         remarks: what to look at.
         seconds: that it took.
+        structure_set: the RT Structure Set of a DICOM series; None of other scans, and where nothing was found.
     """
 
     case: str
@@ -35,6 +36,7 @@ class Labelled:
     findings: Findings
     remarks: tuple[str, ...]
     seconds: float
+    structure_set: Path | None = None
 
     @property
     def row(self) -> dict[str, Any]:
@@ -59,6 +61,7 @@ class Labelled:
         """For machines."""
         measured = {key: value for key, value in self.findings.items() if key != "doubts"}
         files = {"case": self.case, "scan": str(self.scan), "label": str(self.label)}
+        files |= {} if self.structure_set is None else {"structure_set": str(self.structure_set)}
         return {**files, **measured, "remarks": [*self.remarks], "seconds": round(self.seconds, 2)}
 
 

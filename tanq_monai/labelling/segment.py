@@ -13,6 +13,7 @@ from tanq_monai.files import check_output_dir, check_renewable
 from tanq_monai.labelling.inference import run_inference
 from tanq_monai.labelling.labelled import Labelled, measure, write_table
 from tanq_monai.labelling.links import link_scans, unlink_scan
+from tanq_monai.labelling.structure_sets import structure_set_paths, with_structure_set
 from tanq_monai.report import write_report
 from tanq_monai.scans.gathering import gather_scans
 from tanq_monai.scans.naming import LABEL_ENDING, TARGET_DOMAIN, case_of
@@ -79,8 +80,8 @@ def segment_scans(
 
     Args:
         places: see :func:`tanq_monai.scans.gathering.gather_scans`.
-        output_dir: gets ``{case}_Label.nii.gz`` on the grids of the scans, the table and the page; and
-            ``linked_scans``, the folder that MONAI's command is given.
+        output_dir: gets ``{case}_Label.nii.gz`` on the grids of the scans, ``{case}_RTSTRUCT.dcm`` of DICOM series,
+            the table and the page; and ``linked_scans``, the folder that MONAI's command is given.
         tell: is called with every line for a user.
         ensemble_dir: a trained model, or several with their ``ensemble.json``. Default: the shipped one.
         ears_first: keep two cochleae as far apart as patients' are and one VS near them, and nothing else.
@@ -97,7 +98,7 @@ def segment_scans(
     found = gather_scans(places, CONTRAST, leave_out=folder)
     if not found.scans:
         raise InputErrors([*found.passed_over, *found.problems])
-    check_renewable([folder / TABLE, folder / PAGE])
+    check_renewable([folder / TABLE, folder / PAGE, *structure_set_paths(found.scans, folder)])
     links = link_scans(found.scans, folder / LINKS, SUFFIX)
     given = {"dataset_dir": folder / LINKS, "output_dir": folder, "ensemble_dir": models, "ears_first": ears_first}
     given |= {name: value for name, value in choices.items() if value is not None}
@@ -111,7 +112,8 @@ def segment_scans(
     def on_result(link: Path, seconds: float) -> None:
         case = case_of(link)
         label = folder / f"{case}{LABEL_ENDING}"
-        done.labelled.append(measure(case, links[link], label, structures, ears_first, seconds))
+        one = measure(case, links[link], label, structures, ears_first, seconds)
+        done.labelled.append(with_structure_set(one, link, structures) if link.is_dir() else one)
         tell(_progress(done.labelled, len(links)))
 
     plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}

@@ -21,6 +21,9 @@ RESULTS = (LABEL, "Confidence", "Agreement")  # suffixes of them
 LABEL_ENDING, CONFIDENCE_ENDING, AGREEMENT_ENDING = (f"_{one}{ENDING}" for one in RESULTS)
 """Of what a segmenter writes of a case: the labels; the mean probability of the label that won, and the share of the
 models that voted for it, [0, 1]."""
+STRUCTURE_SET_ENDING = "_RTSTRUCT.dcm"
+"""Of the contours that a segmenter writes of a case that is a DICOM series."""
+
 KNOWN = (*SUFFIXES, *RESULTS[1:])
 """All suffixes that a name may have."""
 

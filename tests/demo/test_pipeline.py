@@ -153,8 +153,8 @@ def test_options_of_the_steps_of_self_training_are_ids_of_their_configs(tmp_path
 
 def test_options_of_the_other_steps_are_parameters_of_their_commands(steps):
     options = {name.replace("-", "_") for name in options_of(steps["phantom"])}
-    assert options <= set(inspect.signature(cli.phantom).parameters)
-    assert set(options_of(steps["report"])) <= set(inspect.signature(cli.report).parameters)
+    assert options <= set(inspect.signature(cli.COMMANDS["phantom"]).parameters)
+    assert set(options_of(steps["report"])) <= set(inspect.signature(cli.COMMANDS["report"]).parameters)
 
 
 def test_training_and_use_of_the_translators_agree_on_slices_and_network(trial):

@@ -7,14 +7,17 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
+from contour_reader import dice, read_contours
 from typed import mistakes, run_bundle, run_command
 
 from tanq_monai import RESEARCH_ONLY
+from tanq_monai.deploy.app.mr_series import write_mr_series
+from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 
 
 @pytest.fixture(scope="module")
 def folder(tiny_phantom, tmp_path_factory):
-    """Two scans of virtual patients, one of them called as it likes and given by itself; a blank scan, a cut one."""
+    """Scans of virtual patients: one called as it likes and given by itself, a series; a blank scan, a cut one."""
     made = tmp_path_factory.mktemp("segment")
     (made / "tree" / "deep").mkdir(parents=True)
     first, second = sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
@@ -23,13 +26,16 @@ def folder(tiny_phantom, tmp_path_factory):
     scan = nib.load(first)
     nib.save(nib.Nifti1Image(np.zeros(scan.shape, np.int16), scan.affine), made / "tree" / "blank_hrT2.nii.gz")
     (made / "tree" / "cut_hrT2.nii.gz").write_bytes(first.read_bytes()[:2000])
+    tags = virtual_tags("patient", PROTOCOLS["CISS"])
+    write_mr_series(made / "series", np.asarray(scan.dataobj, float), scan.affine, tags)
     return made
 
 
 @pytest.fixture(scope="module")
 def done(folder):
     """What the command did, with one JSON object on the standard output."""
-    return run_command("segment", folder / "anything.nii.gz", folder / "tree", "--json", "-o", folder / "out")
+    places = (folder / "anything.nii.gz", folder / "tree", folder / "series")
+    return run_command("segment", *places, "--json", "-o", folder / "out")
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +52,7 @@ def test_every_scan_that_can_be_used_gets_a_label_and_the_others_a_line_and_exit
     assert sorted(path.name for path in (folder / "out").glob("*.nii.gz")) == [
         "anything_Label.nii.gz",
         "b_Label.nii.gz",
+        "series_Label.nii.gz",
     ]
     blank, cut = sorted(mistakes(done))
     assert blank.startswith(f"error: {folder}/tree/blank_hrT2.nii.gz: shows nothing: all its voxels are 0")
@@ -67,7 +74,7 @@ def test_the_labels_are_those_of_the_bundles_inference_on_the_grid_of_the_scan(d
 def test_volumes_are_voxels_times_their_volume_right_and_left_of_the_middle_between_the_ears(told, folder):
     with (folder / "out" / "volumes.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["case"]: row for row in csv.DictReader(file)}
-    assert [*rows] == [scan["case"] for scan in told["scans"]] == ["anything", "b"]
+    assert [*rows] == [scan["case"] for scan in told["scans"]] == ["anything", "b", "series"]
     for case, row in rows.items():
         label, affine = labels(folder / "out", case)
         ml = abs(np.linalg.det(affine[:3, :3])) / 1000
@@ -78,21 +85,31 @@ def test_volumes_are_voxels_times_their_volume_right_and_left_of_the_middle_betw
         assert float(row["cochlea_left_ml"]) == pytest.approx(np.count_nonzero(~right) * ml, abs=1e-4)
 
 
+def test_a_series_gets_its_contours_as_well_and_its_label_is_what_they_enclose(told, folder):
+    assert [path.name for path in (folder / "out").glob("*.dcm")] == ["series_RTSTRUCT.dcm"]
+    assert [scan.get("structure_set") for scan in told["scans"]] == [None, None, f"{folder}/out/series_RTSTRUCT.dcm"]
+    _, masks = read_contours(folder / "out" / "series_RTSTRUCT.dcm", folder / "series")
+    label, _ = labels(folder / "out", "series")
+    assert dice(masks["VS"], label == 1) >= 0.98
+    assert dice(masks["right cochlea"] | masks["left cochlea"], label == 2) >= 0.98
+
+
 def test_the_json_says_where_everything_is_and_what_it_is_for(told, done, folder):
     assert told["warning"] == RESEARCH_ONLY
     assert [scan["scan"] for scan in told["scans"]] == [
         str(folder / "anything.nii.gz"),
         str(folder / "tree" / "deep" / "b_hrT2.nii.gz"),
+        str(folder / "series"),
     ]
     assert [f"error: {line}" for line in told["problems"]] == mistakes(done)
     assert "python -m monai.bundle run --config_file configs/ensemble.yaml" in told["command"]
     assert f"--dataset_dir {folder}/out/linked_scans --output_dir {folder}/out" in told["command"]
-    assert "[2/4] b: " in done.stderr
+    assert "[2/5] b: " in done.stderr
 
 
 def test_the_page_shows_the_labelled_scans_and_tells_of_the_others_by_their_own_names(done, folder):
     page = (folder / "out" / "segmentations.html").read_text(encoding="utf-8")
-    assert "2 hrT2 scans" in page and "2 not shown" in page
+    assert "3 hrT2 scans" in page and "2 not shown" in page
     assert "tree/blank_hrT2.nii.gz: shows nothing" in page
     assert "linked_scans" not in page
     assert "Research only, not a medical device" in page

@@ -68,7 +68,9 @@ def test_json_is_printed_as_yaml_is(tmp_path):
     assert "configs/own.json: 5: calls statistics.mean" in lines
 
 
-@pytest.mark.parametrize("name", ["own.py", "configs/own.yaml", "models/model.ts", "tanq_monai/cli.py", "docs/a.html"])
+@pytest.mark.parametrize(
+    "name", ["own.py", "configs/own.yaml", "models/model.ts", "tanq_monai/manual.py", "docs/a.html"]
+)
 def test_a_file_that_may_run_and_is_not_of_the_release_is_named_with_what_to_do(tmp_path, name):
     bundle = make_bundle(tmp_path / "bundle", files={name: "a: 1\n"})
     what = f"brings {name}, which is not of the installed tanq_monai {tanq_monai.__version__}; "

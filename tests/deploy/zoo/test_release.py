@@ -23,12 +23,17 @@ def test_all_configs_of_both_bundles_are_of_the_release(name):
 
 def test_a_file_is_known_by_its_bytes_and_its_place():
     config = json.loads(FILE.read_text())["vs_cochlea_seg"]["configs/train.yaml"]
-    code = digest((INSTALLED / "cli.py").read_bytes())
-    known = {"configs/train.yaml": config, "tanq_monai/cli.py": code}
+    code = digest((INSTALLED / "manual.py").read_bytes())
+    known = {"configs/train.yaml": config, "tanq_monai/manual.py": code}
     assert foreign(known) == []
-    assert foreign({"configs/train.yaml": code, "tanq_monai/cli.py": config}) == list(known)
-    moved = {"configs/other.yaml": config, "tanq_monai/other.py": code, "cli.py": code, "tanq_monai/../cli.py": code}
-    moved |= {"other/cli.py": code}
+    assert foreign({"configs/train.yaml": code, "tanq_monai/manual.py": config}) == list(known)
+    moved = {
+        "configs/other.yaml": config,
+        "tanq_monai/other.py": code,
+        "manual.py": code,
+        "tanq_monai/../manual.py": code,
+    }
+    moved |= {"other/manual.py": code}
     assert foreign(moved) == list(moved)
 
 

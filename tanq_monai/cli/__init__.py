@@ -1,0 +1,58 @@
+"""The command line: ``tanq-monai COMMAND``, or ``python -m tanq_monai COMMAND``.
+
+Research use only; not a medical device.
+"""
+
+import sys
+from collections.abc import Sequence
+
+import fire
+
+from tanq_monai import RESEARCH_ONLY, __version__, manual
+from tanq_monai.choices.config import did_you_mean
+from tanq_monai.cli.output import print_lines
+from tanq_monai.cli.results import evaluate, report
+from tanq_monai.cli.scans import check, segment, translate
+from tanq_monai.cli.training import adapt, demo, export_onnx, import_nnunet
+from tanq_monai.cli.virtual import phantom, phantom_check
+from tanq_monai.cli.zoo import audit, fetch
+from tanq_monai.errors import InputError, print_mistakes_in_one_line
+from tanq_monai.words import Command, plain_words, typed
+
+COMMANDS: dict[str, Command] = {
+    "segment": segment,
+    "translate": translate,
+    "check": check,
+    "adapt": adapt,
+    "evaluate": evaluate,
+    "report": report,
+    "demo": demo,
+    "phantom": phantom,
+    "phantom-check": phantom_check,
+    "import-nnunet": import_nnunet,
+    "export-onnx": export_onnx,
+    "fetch": fetch,
+    "audit": audit,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command; it ends as :func:`tanq_monai.errors.print_mistakes_in_one_line` says.
+
+    Args:
+        argv: the command and its options. Default: those that this process was started with.
+    """
+    print_mistakes_in_one_line()
+    words = sys.argv[1:] if argv is None else list(argv)
+    command, helps = words[0] if words else "", {"--help", "-h"}
+    if command == "--version":
+        print_lines([f"{manual.PROGRAM} {__version__}"])
+    elif not command or command in helps:
+        print_lines(manual.overview(COMMANDS, RESEARCH_ONLY))
+    elif command not in COMMANDS:
+        raise InputError(command, "is no command", did_you_mean(command, COMMANDS))
+    elif helps & {*words}:
+        print_lines(manual.page(command, COMMANDS[command], RESEARCH_ONLY))
+    else:
+        plain = [command, *plain_words(command, COMMANDS[command], words[1:])]
+        fire.Fire({name: typed(one) for name, one in COMMANDS.items()}, command=plain, name=manual.PROGRAM)

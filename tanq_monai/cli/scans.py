@@ -1,0 +1,137 @@
+"""What is done with scans: labelling, translating, looking them through."""
+
+import os
+import shlex
+import sys
+
+from tanq_monai import RESEARCH_ONLY
+from tanq_monai.cli.output import print_lines
+from tanq_monai.errors import InputErrors
+
+
+def segment(
+    *scans: str,
+    output_dir: str,
+    ensemble_dir: str | None = None,
+    ears_first: bool = True,
+    threads: int | None = None,
+    device: str | None = None,
+    json: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Label VS and cochleae on hrT2 scans: labels, a table of volumes, and a page to look through them.
+
+    Writes CASE_Label.nii.gz (0 background, 1 VS, 2 cochlea) on the grid of every scan; of a DICOM series also
+    CASE_RTSTRUCT.dcm, its contours as an RT Structure Set of the same study; volumes.csv with volumes in ml,
+    the side of the VS, its longest line in an axial slice in mm, and what speaks against the label in words;
+    segmentations.html, the least plausible label first; and linked_scans, links to the scans under the names of their
+    cases. A line is printed for every scan that is done, and before them the command of MONAI's that gives the same
+    labels.
+
+    Scans that cannot be used are named in the end, in one line each; the others are done all the same. DICOM series of
+    other contrasts are passed over.
+
+    The shipped weights were trained on virtual patients: research use only.
+
+    Args:
+        scans: hrT2 scans: NIfTI files of any name, folders of DICOM series, or folders of folders with both; there
+            NIfTI files are taken that are called CASE_hrT2.nii.gz or CASE_T2.nii.gz.
+        output_dir: gets everything; results of an earlier run are replaced, nothing else is.
+        ensemble_dir: a trained model, or several with their ensemble.json. Default: the shipped model.
+        ears_first: keep two cochleae as far apart as patients' are and one VS near them; false: all that the network
+            labels.
+        threads: that compute. Default: one for every core.
+        device: cpu, cuda or cuda:1. Default: cuda where it is there.
+        json: print one JSON object about everything instead, and the lines to the standard error.
+        quiet: print no lines.
+
+    Examples:
+        tanq-monai segment scan.nii.gz --output-dir out
+        tanq-monai segment monday/ tuesday/ --output-dir out
+        tanq-monai segment study_of_dicom/ -o out --json > out.json
+        tanq-monai segment scans/ -o out --ensemble-dir run/self_training/models
+    """
+    from json import dumps
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # which torch reads at its import; see tanq_monai.steps
+    from tanq_monai.labelling import segment_scans
+
+    def tell(line: str) -> None:
+        if json and not quiet:
+            sys.stderr.write(f"{line}\n")
+        elif not quiet:
+            print_lines([line])
+
+    done = segment_scans(
+        scans, output_dir, tell, ensemble_dir=ensemble_dir, ears_first=ears_first, threads=threads, device=device
+    )
+    tell(f"{RESEARCH_ONLY} Volumes: {done.table}, to look through: {done.page}")
+    if json:
+        print_lines([dumps(done.described(), indent=2)])
+    if done.problems:
+        raise InputErrors("\n".join(done.problems))
+
+
+def translate(
+    dataset_dir: str,
+    output_dir: str,
+    style: str | None = None,
+    label_free: bool = False,
+    structures: dict[str, int] | None = None,
+) -> None:
+    """Translate ceT1 scans to pseudo-hrT2, NIfTI on the grid of every scan, with the shipped translator.
+
+    The command of MONAI's that does it is printed first. Research use only.
+
+    Args:
+        dataset_dir: folder of CASE_ceT1.nii.gz with CASE_Label.nii.gz.
+        output_dir: gets the translations, float32 in [0, 1], and 0 outside the slab round the structures.
+        style: the look of hrT2: ldn as London's, etz as Tilburg's. Default: the one in the name of every scan.
+        label_free: go by the structures that the translator sees instead of labels; takes twice as long.
+        structures: names and label values. Default: VS 1, cochlea 2.
+
+    Examples:
+        tanq-monai translate --dataset-dir training_source --output-dir pseudo --style ldn
+    """
+    from pathlib import Path
+
+    from tanq_monai.steps import TRANSLATOR, bundle_step, execute
+    from tanq_monai.structures import STRUCTURES, Structures
+
+    choices = {"dataset_dir": Path(dataset_dir).resolve(), "output_dir": Path(output_dir).resolve()}
+    own = {"style": style, "structures": dict(Structures(structures or STRUCTURES)), "label_free": label_free}
+    given = {name: value for name, value in own.items() if value not in (None, False, dict(STRUCTURES))}
+    step = bundle_step("translate", TRANSLATOR, "inference", choices | given)
+    print_lines([f"cd {shlex.quote(str(step.folder))} && {step.command}"])
+    if code := execute(step):
+        sys.exit(code if code > 0 else 128 - code)  # as shells tell of signals
+
+
+def check(dataset_dir: str, structures: dict[str, int] | None = None, output_dir: str | None = None) -> None:
+    """Look at every scan and label of a folder before anything is trained on it. Research use only.
+
+    As training and inference read them: what cannot be used, and why; the same scan twice; a patient on both sides of
+    training and testing; grids, axes, intensities, volumes beside published ones. Exit code 1 when a file cannot be
+    used.
+
+    Args:
+        dataset_dir: a folder of crossMoDA, see `adapt --help`; or any folder of scans, NIfTI or DICOM.
+        structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
+            VS 1, cochlea 2.
+        output_dir: gets the table as check.csv and as the page check.html.
+
+    Examples:
+        tanq-monai check --dataset-dir data
+        tanq-monai check --dataset-dir scans --output-dir checked
+    """
+    from tanq_monai.check import check_dataset
+    from tanq_monai.check.output import prepare_output, write_check
+    from tanq_monai.check.tables import as_text
+    from tanq_monai.structures import STRUCTURES, Structures
+
+    folder = None if output_dir is None else prepare_output(output_dir, dataset_dir)
+    found = check_dataset(dataset_dir, Structures(structures or STRUCTURES))
+    print_lines(as_text(found).splitlines())
+    if folder is not None:
+        write_check(found, folder)
+    found.raise_problems()

@@ -1,0 +1,66 @@
+"""What a label map holds, as DICOM tells of it: VS, right and left cochlea, with colours and SNOMED's codes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+
+from tanq_monai.anatomy.findings import find_cochleae
+from tanq_monai.report.contours import colours_of
+from tanq_monai.structures import STRUCTURES, Structures
+
+Mask = NDArray[np.bool_]
+Side = Literal["right", "left"]
+SCHWANNOMA = Code("126949007", "SCT", "Vestibular schwannoma")
+COCHLEA = Code("80169004", "SCT", "Cochlea")
+SIDES: dict[Side, Code] = {"right": codes.SCT.Right, "left": codes.SCT.Left}
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of a label map.
+
+    Attributes:
+        name: VS, or a part of it, right cochlea or left cochlea.
+        mask: (I, J, K), its voxels; there are some.
+        colour: recommended, #rrggbb, sRGB.
+        kind: what it is.
+        side: right or left; None where it is not told: a VS is named after the nerve, whichever side that is of.
+    """
+
+    name: str
+    mask: Mask
+    colour: str
+    kind: Code
+    side: Side | None = None
+
+    @property
+    def category(self) -> Code:
+        """Of what sort: a cochlea is anatomy, a schwannoma is none."""
+        return codes.SCT.AnatomicalStructure if self.kind == COCHLEA else codes.SCT.MorphologicallyAbnormalStructure
+
+
+def regions_of(
+    labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures = STRUCTURES
+) -> list[Region]:
+    """The regions that are labelled, VS first, right before left. The side of a cochlea is that of the volumes' table.
+
+    Args:
+        labels: (I, J, K), 0 is background.
+        affine: (4, 4), voxel index to RAS, mm.
+        structures: names and label values: VS or its parts, and the cochlea.
+
+    Raises:
+        InputError: when the structures are other ones.
+    """
+    ears = find_cochleae(labels, affine, structures)
+    tumor = {name: value for name, value in structures.items() if name != "cochlea"}
+    found: dict[str, tuple[Mask, Code, Side | None]] = {
+        name: (labels == value, SCHWANNOMA, None) for name, value in tumor.items()
+    }
+    found |= {f"{side} cochlea": (ears[side], COCHLEA, side) for side in SIDES}
+    colours = colours_of(found)
+    return [Region(name, mask, colours[name], kind, side) for name, (mask, kind, side) in found.items() if mask.any()]
