@@ -12,7 +12,6 @@ from typed import mistakes, run_bundle
 from tanq_monai.divergence import finite_losses
 from tanq_monai.errors import InputError
 from tanq_monai.trainers.checkpoint import FinalModel
-from tanq_monai.trainers.pretraining import PairTrainer
 from tanq_monai.trainers.tanq import TanqOptimizers, TanqTrainer
 
 PARTS = ("generator", "discriminator", "projector")
@@ -91,13 +90,6 @@ def tanq(batch):
     return TanqTrainer("cpu", 1, [batch], parts, TanqOptimizers(*optimizers))
 
 
-def pairs(batch):
-    network = networks().generator
-    batch = batch | {"target_domain": batch["target_domain"][:, :1]}
-    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
-    return PairTrainer(device="cpu", max_epochs=1, train_data_loader=[batch], network=network, optimizer=optimizer)
-
-
 def cycles(batch):
     return cyclegan._trainer(cyclegan._networks(), [batch])
 
@@ -107,7 +99,6 @@ def cycles(batch):
     [
         (tanq, 0.0, torch.nan, "loss_discriminator: is nan"),
         (cycles, torch.nan, 0.0, "loss_adversarial: is nan"),
-        (pairs, 0.0, torch.inf, "loss_difference: is inf"),
     ],
 )
 def test_every_translator_tells_the_loss_and_leaves_its_weights_as_they_were(trainer, of_source, of_target, told):
