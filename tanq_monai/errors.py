@@ -18,6 +18,7 @@ REMEDIES = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), "choose another place, or mend its permissions"),
     **dict.fromkeys((errno.EIO, errno.ENXIO, errno.ESTALE), "see to the disk and start again"),
 }
+_SHORT_WRITE = "requested and"  # so NumPy tells of a file that could not be written to its end, without an errno
 # How torch and nnU-Net tell that a process which loads or prepares data for them was killed.
 _DEAD_WORKER = ("DataLoader worker", "Some background worker")
 
@@ -97,14 +98,19 @@ def mistake_behind(error: BaseException | None) -> InputError | InputErrors | No
         if isinstance(e, InputError | InputErrors):
             return e
     while error is not None:
-        if isinstance(error, OSError) and error.errno in REMEDIES:
+        if isinstance(error, OSError) and (refused := errno_of(error)) in REMEDIES:
             where = error.filename if error.filename is not None else "disk"
-            return InputError(where, f"cannot be used ({error.strerror})", REMEDIES[error.errno])
+            return InputError(where, f"cannot be used ({error.strerror or error})", REMEDIES[refused])
         if isinstance(error, RuntimeError) and str(error).startswith(_DEAD_WORKER):
             problem = "one of the processes that prepare data was killed, perhaps because memory ran out"
             return InputError("num_workers, num_processes", problem, "start again, with fewer of them")
         error = error.__cause__  # no context: what a fault of ours came up in is not what led to it
     return None
+
+
+def errno_of(error: OSError) -> int | None:
+    """What the system said, also where NumPy leaves that out."""
+    return errno.ENOSPC if error.errno is None and _SHORT_WRITE in str(error) else error.errno
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

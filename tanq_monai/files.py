@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from tanq_monai.claims import claimed, is_claimed
-from tanq_monai.errors import REMEDIES, InputError, InputErrors
+from tanq_monai.errors import REMEDIES, InputError, InputErrors, errno_of
 
 WRITTEN = ".written.sha256"  # digests of results
 VIRTUAL = ".virtual.sha256"  # of virtual patients, whose files no result may replace
 _NO_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
-# In what NumPy and torch tell when a file cannot be written, hiding the system's reason.
-_HIDDEN = ("requested and", "inline_container")
+_PROBE = 1 << 20  # bytes
 
 
 @contextlib.contextmanager
@@ -43,22 +42,33 @@ def replacing(path: str | Path) -> Iterator[Path]:
             finally:
                 with contextlib.suppress(OSError):
                     temporary.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:
-        reason, remedy = _refusal(error, path)
-        if not remedy:
-            raise
-        raise InputError(path, f"cannot be written ({reason})", remedy) from error
-
-
-def _refusal(error: OSError | RuntimeError, path: Path) -> tuple[str, str]:
-    """Why ``path`` cannot be written, and what to do; no remedy when the error is about something else."""
-    if isinstance(error, OSError) and error.errno is not None:
-        where = path if error.filename is None else Path(error.filename)
+    except OSError as error:
+        refused, where = errno_of(error), path if error.filename is None else Path(error.filename)
         is_own = where in (path, *path.parents) or (where.parent == path.parent and is_claimed(where))
-        remedy = REMEDIES.get(error.errno, "choose another place" if error.errno in _NO_PLACE else "")
-        return str(error.strerror), remedy if is_own else ""
-    is_hidden = any(words in str(error) for words in _HIDDEN)
-    return str(error).partition("\n")[0], REMEDIES[errno.ENOSPC] if is_hidden else ""
+        if not is_own or (refused not in REMEDIES and refused not in _NO_PLACE):
+            raise
+        remedy = REMEDIES.get(refused, "choose another place")
+        raise InputError(path, f"cannot be written ({error.strerror or error})", remedy) from error
+
+
+@contextlib.contextmanager
+def told_when_full(folder: str | Path) -> Iterator[None]:
+    """What others write into ``folder``: whatever they make of a disk that is full, it is told as that.
+
+    Raises:
+        InputError: after an error within the ``with`` block, when nothing more can be written there.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        try:
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(bytes(_PROBE))
+        except OSError as refusal:
+            if refusal.errno in REMEDIES:
+                problem = f"cannot be written to ({refusal.strerror})"
+                raise InputError(folder, problem, REMEDIES[refusal.errno]) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -82,8 +92,7 @@ def renewing(path: str | Path, record: str = WRITTEN) -> Iterator[Path]:
         digest = sha256_of(temporary)
         if not path.exists() or sha256_of(path) != digest:  # else it stands there already
             # Before the file takes its place: whenever a run is killed, no result of it lies there unknown.
-            with (path.parent / record).open("a", encoding="utf-8", errors="surrogateescape") as digests:
-                digests.write(f"{digest}  {path.name}\n")
+            add_line(f"{digest}  {path.name}", path.parent / record)
 
 
 def check_renewable(paths: Iterable[str | Path], record: str = WRITTEN) -> None:
@@ -202,6 +211,14 @@ def aside(path: Path) -> Iterator[Path]:
 def write_text(text: str, path: Path) -> None:
     """Write UTF-8, in which names of files stay the bytes that they are on the disk, whatever these are."""
     path.write_text(text, encoding="utf-8", errors="surrogateescape")
+
+
+def add_line(text: str, path: Path) -> None:
+    """Append a line, as :func:`write_text`; below one that broke off when the disk was full or the process killed."""
+    with path.open("a+b") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        begin = "\n" if file.read(1) not in (b"", b"\n") else ""
+        file.write(f"{begin}{text}\n".encode(errors="surrogateescape"))
 
 
 def write_json(content: Any, path: str | Path) -> None:

@@ -1,18 +1,21 @@
 """Weights from disk."""
 
+import contextlib
 import hashlib
+import io
 import pickle
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import IO, Any, TypeGuard, cast
 
 import torch
 from torch import nn
 
 from tanq_monai.errors import InputError
+from tanq_monai.files import replacing
 
 # What torch and pickle raise for files that are cut off, altered, or of something else.
 UNREADABLE = (
@@ -79,6 +82,37 @@ def read_saved(path: str | Path, device: torch.device | str = "cpu") -> Any:
         if damaged is not None:
             raise ValueError(f"{damaged} has another checksum")
     return torch.load(path, map_location=device, weights_only=True)
+
+
+@contextlib.contextmanager
+def saving(path: str | Path) -> Iterator[IO[bytes]]:
+    """What ``torch.save`` writes to, as :func:`tanq_monai.files.replacing`.
+
+    torch writes zip archives in C++, which hides why a file cannot be written, and may end the process for it. It is
+    told that all is written, and the first error comes when the ``with`` block has ended.
+
+    Raises:
+        InputError: as :func:`tanq_monai.files.replacing`; what was at ``path`` is still there.
+    """
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        stream = _Untroubled(file)
+        yield cast(IO[bytes], stream)
+        if stream.error is not None:
+            raise stream.error
+
+
+class _Untroubled(io.RawIOBase):
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.error = file, cast(OSError | None, None)
+
+    def write(self, part: Any) -> int:
+        """All of ``part``, as far as the caller knows."""
+        if self.error is None:
+            try:
+                self.file.write(part)
+            except OSError as error:
+                self.error = error
+        return memoryview(part).nbytes
 
 
 def digest(network: nn.Module) -> str:

@@ -101,6 +101,9 @@ def test_what_the_machine_refuses_is_a_mistake_that_says_what_to_do():
     wrapped.__cause__ = PermissionError(errno.EACCES, "Permission denied", "a.nii.gz")
     assert str(mistake_behind(wrapped)).startswith("a.nii.gz: cannot be used (Permission denied); choose another")
     assert mistake_behind(FileNotFoundError(errno.ENOENT, "No such file", "a")) is None
+    short = OSError("98304 requested and 20416 written")  # NumPy's, which has no errno
+    assert str(mistake_behind(short)) == f"disk: cannot be used ({short}); make room and start again"
+    assert mistake_behind(OSError("cannot write mode F as PNG")) is None
 
 
 @pytest.mark.parametrize("told", ["DataLoader worker (pid 7) is killed by signal: Killed.", "Some background worker"])

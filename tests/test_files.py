@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import resource
 
 import pytest
 from processes import end, start
@@ -11,6 +12,7 @@ from processes import end, start
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import (
     VIRTUAL,
+    add_line,
     check_output_file,
     check_renewable,
     file_stamps,
@@ -18,6 +20,7 @@ from tanq_monai.files import (
     renewing,
     replacing,
     sha256_of,
+    told_when_full,
     write_json,
 )
 
@@ -218,7 +221,6 @@ def test_a_file_does_not_take_the_place_of_what_it_is_made_of(tmp_path):
         (OSError(errno.ENOSPC, "No space left on device"), "cannot be written (No space left on device); make room"),
         (OSError(errno.EROFS, "Read-only file system"), "cannot be written (Read-only file system); choose another"),
         (OSError("98304 requested and 20416 written"), "make room and start again"),
-        (RuntimeError("[enforce fail at inline_container.cc:668] . \nmore"), "make room and start again"),
     ],
 )
 def test_a_disk_that_refuses_is_told_with_the_file(tmp_path, error, told):
@@ -233,6 +235,41 @@ def test_other_errors_within_the_block_stay_what_they_are(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied", "/elsewhere")
     with pytest.raises(RuntimeError, match="a fault"), replacing(tmp_path / "a"):
         raise RuntimeError("a fault")
+    with pytest.raises(OSError, match="cannot write mode F as PNG"), replacing(tmp_path / "a"):
+        raise OSError("cannot write mode F as PNG")
+
+
+def test_a_line_below_one_that_broke_off_is_one_of_its_own(tmp_path):
+    for before, after in ((None, "b\n"), ("", "b\n"), ("a\n", "a\nb\n"), ("a", "a\nb\n")):
+        path = tmp_path / "lines"
+        path.unlink(missing_ok=True)
+        if before is not None:
+            path.write_text(before)
+        add_line("b", path)
+        assert path.read_text() == after
+
+
+def test_a_result_is_known_again_though_the_record_broke_off_before(tmp_path):
+    write(tmp_path / "a.csv", "first")
+    with (tmp_path / ".written.sha256").open("a") as record:
+        record.write("0123456789")  # and then the disk was full
+    for text in ("second", "third"):
+        write(tmp_path / "b.csv", text)
+    assert (tmp_path / "b.csv").read_text() == "third"
+
+
+def test_whatever_others_make_of_a_full_disk_is_told_as_that_and_other_faults_are_not(tmp_path):
+    with pytest.raises(RuntimeError, match="while creating"), told_when_full(tmp_path):
+        raise RuntimeError("Error while creating the NDArray")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        told = r"cannot be written to \(File too large\); make room and start again"
+        with pytest.raises(InputError, match=told), told_when_full(tmp_path):
+            raise RuntimeError("Error while creating the NDArray")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_that_says_so_already_is_left_as_it_is(tmp_path):

@@ -11,10 +11,10 @@ from torch import nn
 
 from tanq_monai.divergence import check_trained
 from tanq_monai.errors import InputError
-from tanq_monai.files import check_output_file, replacing
+from tanq_monai.files import check_output_file
 from tanq_monai.ranks import is_first_rank
 from tanq_monai.translation.model_choices import write_choices
-from tanq_monai.weights import UNREADABLE, check_finite, read_saved
+from tanq_monai.weights import UNREADABLE, check_finite, read_saved, saving
 
 _ELSEWHERE = "give the choices it was begun with, or another output folder"
 
@@ -143,12 +143,8 @@ class FinalModel:
 
 
 def save_atomically(content: Mapping[str, Any], path: Path) -> None:
-    """``torch.save`` beside ``path``, then rename.
-
-    Raises:
-        InputError: when it cannot be written, because the disk is full; what was at ``path`` is still there.
-    """
-    with replacing(path) as temporary, temporary.open("wb") as stream:
+    """``torch.save``, see :func:`tanq_monai.weights.saving`."""
+    with saving(path) as stream:
         torch.save(dict(content), stream)
 
 

@@ -14,13 +14,14 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from tanq_monai.divergence import check_trained, finite_losses
 from tanq_monai.errors import InputError
-from tanq_monai.files import replacing, write_json
+from tanq_monai.files import told_when_full, write_json
 from tanq_monai.ranks import average_gradients, is_first_rank, wait_for_ranks
 from tanq_monai.segmentation.plan.plans import MIRROR_AXES, TRAINED
 from tanq_monai.segmentation.training.batches import EpochLoader
 from tanq_monai.segmentation.training.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
 from tanq_monai.segmentation.training.cpu import suit_cpu
 from tanq_monai.segmentation.training.nnunet import prepare_batch, validate
+from tanq_monai.weights import saving
 
 MAX_GRADIENT_NORM = 12.0  # nnU-Net's
 LATEST, FINAL = "checkpoint_latest.pth", "checkpoint_final.pth"
@@ -99,7 +100,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         if is_first_rank():
             (self.result_dir / LATEST).unlink(missing_ok=True)
             if self.nnunet.fold != "all" and not (self.result_dir / "validation" / "summary.json").exists():
-                validate(self.nnunet, self.num_processes)
+                with told_when_full(self.result_dir):
+                    validate(self.nnunet, self.num_processes)
             export_model(self.nnunet, self.model_dir)
 
     def _take_scaler(self) -> None:
@@ -161,8 +163,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         if not is_first_rank():
             return
         self.nnunet.current_epoch = self.state.epoch - 1  # nnU-Net adds the 1 when it saves
-        with replacing(self.result_dir / name) as temporary:
-            self.nnunet.save_checkpoint(str(temporary))
+        with saving(self.result_dir / name) as stream:
+            self.nnunet.save_checkpoint(stream)  # hands it on to torch.save
 
 
 class Bfloat16Inferer(Inferer):  # type: ignore[misc]
@@ -188,8 +190,8 @@ class Bfloat16Inferer(Inferer):  # type: ignore[misc]
 def export_model(nnunet: nnUNetTrainer, folder: Path) -> None:
     """Write the model folder that ``inference.yaml`` reads: weights, plan and labels."""
     network = unwrapped(nnunet.network)
-    with replacing(folder / "model.pt") as temporary:  # last of the three: its presence means that all are there
-        torch.save(plain_state(network), temporary)
+    with saving(folder / "model.pt") as stream:  # last of the three: its presence means that all are there
+        torch.save(plain_state(network), stream)
         ours = {TRAINED: nnunet.configuration_name, MIRROR_AXES: nnunet.inference_allowed_mirroring_axes}
         write_json(nnunet.plans_manager.plans | ours, folder / "plans.json")
         write_json(nnunet.dataset_json, folder / "dataset.json")

@@ -23,7 +23,7 @@ from tanq_monai.segmentation.training.checkpoints import plain_weights, read_che
 from tanq_monai.segmentation.training.selection import model_name
 from tanq_monai.steps import BUNDLES
 from tanq_monai.structures import STRUCTURES, Structures
-from tanq_monai.weights import load_weights
+from tanq_monai.weights import load_weights, saving
 
 CHECKPOINTS = ("checkpoint_final.pth", "checkpoint_best.pth")
 TEMPLATE = BUNDLES / "vs_cochlea_seg"
@@ -103,5 +103,6 @@ def _write_model(results: Path, configuration: str, orientation: str, checkpoint
     write_json(read_json(results / "plans.json") | ours, folder / "plans.json")
     dataset = read_json(results / "dataset.json")
     write_json({key: value for key, value in dataset.items() if key != "dataset"}, folder / "dataset.json")
-    torch.save(plain_weights(checkpoint), folder / "model.pt")
+    with saving(folder / "model.pt") as stream:
+        torch.save(plain_weights(checkpoint), stream)
     load_weights(network_from_plans(folder / "plans.json", folder / "dataset.json"), folder / "model.pt")

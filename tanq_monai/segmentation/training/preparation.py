@@ -17,7 +17,7 @@ from nnunetv2.utilities.crossval_split import generate_crossval_split
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from tanq_monai.errors import InputError, InputErrors, deaf_children
-from tanq_monai.files import file_stamps, write_json
+from tanq_monai.files import file_stamps, told_when_full, write_json
 from tanq_monai.scans.grid import STORED, in_scanner
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import CHANNEL, ENDING
@@ -100,7 +100,7 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
     if not state:
         _check_own(folders)
         _write_raw(cases, folders, wish)
-    with folders.active(), processes_or_threads(num_processes):
+    with folders.active(), processes_or_threads(num_processes), told_when_full(folders.root):
         if not state:
             _plan(cases, folders, wish, num_processes)
             state = wanted | {"configurations": {}}
