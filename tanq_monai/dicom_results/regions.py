@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from tanq_monai.anatomy.findings import find_cochleae
+from tanq_monai.anatomy.findings import find, find_cochleae
 from tanq_monai.report.contours import colours_of
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -25,10 +25,10 @@ class Region:
 
     Attributes:
         name: VS, or a part of it, right cochlea or left cochlea.
-        mask: (I, J, K), its voxels; there are some.
+        mask: (I, J, K), its voxels; none where it was not found.
         colour: recommended, #rrggbb, sRGB.
         kind: what it is.
-        side: right or left; None where it is not told: a VS is named after the nerve, whichever side that is of.
+        side: right or left; None of a VS that was not found, or without an ear beside it.
     """
 
     name: str
@@ -40,13 +40,28 @@ class Region:
     @property
     def category(self) -> Code:
         """Of what sort: a cochlea is anatomy, a schwannoma is none."""
-        return codes.SCT.AnatomicalStructure if self.kind == COCHLEA else codes.SCT.MorphologicallyAbnormalStructure
+        return codes.SCT.AnatomicalStructure if self.is_organ else codes.SCT.MorphologicallyAbnormalStructure
+
+    @property
+    def place(self) -> Code:
+        """The anatomy in which it lies."""
+        return codes.SCT.InnerEar if self.is_organ else codes.SCT.VestibulocochlearNerve
+
+    @property
+    def is_organ(self) -> bool:
+        """Whether it is a cochlea."""
+        return bool(self.kind == COCHLEA)
+
+    @property
+    def found(self) -> bool:
+        """Whether it has any voxel."""
+        return bool(self.mask.any())
 
 
 def regions_of(
     labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures = STRUCTURES
 ) -> list[Region]:
-    """The regions that are labelled, VS first, right before left. The side of a cochlea is that of the volumes' table.
+    """The VS or its parts, the right and the left cochlea, always in this order. Sides are those of the volumes' table.
 
     Args:
         labels: (I, J, K), 0 is background.
@@ -56,11 +71,12 @@ def regions_of(
     Raises:
         InputError: when the structures are other ones.
     """
+    side: Side | None = find(labels, affine, structures)["VS"].get("side")
     ears = find_cochleae(labels, affine, structures)
     tumor = {name: value for name, value in structures.items() if name != "cochlea"}
     found: dict[str, tuple[Mask, Code, Side | None]] = {
-        name: (labels == value, SCHWANNOMA, None) for name, value in tumor.items()
+        name: (labels == value, SCHWANNOMA, side) for name, value in tumor.items()
     }
-    found |= {f"{side} cochlea": (ears[side], COCHLEA, side) for side in SIDES}
+    found |= {f"{own} cochlea": (ears[own], COCHLEA, own) for own in SIDES}
     colours = colours_of(found)
-    return [Region(name, mask, colours[name], kind, side) for name, (mask, kind, side) in found.items() if mask.any()]
+    return [Region(name, mask, colours[name], kind, own) for name, (mask, kind, own) in found.items()]

@@ -33,7 +33,7 @@ def write_structure_set(path: Path, regions: Sequence[Region], slices: Sequence[
 
     Args:
         path: of the file.
-        regions: at least one, on the grid of the slices, (i, j, k).
+        regions: on the grid of the slices, (i, j, k), at least one of them found; others are left out.
         slices: in the order of k.
 
     Raises:
@@ -57,7 +57,7 @@ def structure_set(regions: Sequence[Region], slices: Sequence[Slice]) -> Dataset
     made.StructureSetDescription, made.ApprovalStatus = RESEARCH_ONLY, "UNAPPROVED"
     made.StructureSetDate, made.StructureSetTime = made.SeriesDate, made.SeriesTime
     made.ReferencedFrameOfReferenceSequence = [_frame_of_reference(slices)]
-    numbered = list(enumerate(regions, start=1))
+    numbered = list(enumerate((region for region in regions if region.found), start=1))
     made.StructureSetROISequence = [_roi(number, region, header) for number, region in numbered]
     made.ROIContourSequence = [_roi_contours(number, region, slices) for number, region in numbered]
     made.RTROIObservationsSequence = [_observation(number, region) for number, region in numbered]
@@ -159,6 +159,6 @@ def _observation(number: int, region: Region) -> Dataset:
     observation.SegmentedPropertyCategoryCodeSequence = [code_item(region.category)]
     observation.RTROIIdentificationCodeSequence = [kind]
     # No GTV: a system for planning would offer it as a target.
-    observation.RTROIInterpretedType = "" if region.side is None else "ORGAN"
+    observation.RTROIInterpretedType = "ORGAN" if region.is_organ else ""
     observation.ROIInterpreter = ""
     return observation

@@ -36,7 +36,7 @@ def with_structure_set(one: Labelled, series: Path, structures: Structures) -> L
     except InputError as mistake:
         path.unlink(missing_ok=True)
         return replace(one, remarks=(*one.remarks, f"no RT Structure Set, for a slice {mistake.problem}"))
-    if not regions:
+    if not any(region.found for region in regions):
         path.unlink(missing_ok=True)
         return one
     write_structure_set(path, regions, slices)

@@ -154,7 +154,7 @@ def test_regions_have_colours_of_their_own_and_codes_with_their_sides(files):
         ("80169004", "ORGAN"),
     ]
     sides = [code.get("SegmentedPropertyTypeModifierCodeSequence", []) for code, _ in told]
-    assert [[side.CodeMeaning for side in own] for own in sides] == [[], ["Right"], ["Left"]]
+    assert [[side.CodeMeaning for side in own] for own in sides] == [["Right"], ["Right"], ["Left"]]
 
 
 def test_what_is_missing_is_left_out_and_parts_of_a_vs_are_regions_of_their_own(tmp_path):

@@ -17,6 +17,7 @@ import package_zoo
 import pydicom
 import pytest
 from bundle_workflow import BUNDLES, workflow
+from contour_reader import read_contours
 from made_up_models import write_model
 from scipy import ndimage
 from shared_data import shared_data_folder
@@ -32,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 PYTHONS = {".venv/bin/python": sys.executable, ".venv-deploy/bin/python": str(ROOT / ".venv-deploy" / "bin" / "python")}
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", (ROOT / "docs" / "deploy.md").read_text(), re.MULTILINE | re.DOTALL)
 COMMANDS = [shlex.split(line) for block in BLOCKS for line in block.splitlines() if "python -m" in line]
-STRUCTURES = {"VS": 1, "cochlea": 2}
+STRUCTURES = {"VS": (1, 1), "cochlea": ((2, 3), 2)}  # their segments, and their value in a label
 
 # What dciodvfy may call an error, with the reason why it is none. Nothing so far.
 EXCEPTIONS: dict[str, str] = {}
@@ -152,9 +153,11 @@ def test_labels_are_those_of_the_bundle_on_the_grid_of_the_series(typed, tmp_pat
     _, affine = to_ras(read["labels"], read["affine"])
     labels = on_grid(read["labels"], read["affine"], expected.shape, expected_affine)
     assert np.allclose(affine[:3, :3], expected_affine[:3, :3], atol=1e-5)
-    for value in STRUCTURES.values():
+    for segments, value in STRUCTURES.values():
         assert np.count_nonzero(expected == value) > 100
-        assert dice(labels == value, expected == value) > 0.995
+        assert dice(np.isin(labels, segments), expected == value) > 0.995
+    x = np.argwhere(labels == 2) @ expected_affine[0, :3], np.argwhere(labels == 3) @ expected_affine[0, :3]
+    assert x[0].min() - x[1].max() > 30  # mm: right and left cochlea
 
 
 def on_grid(array, affine, shape, ras):
@@ -177,17 +180,39 @@ def test_the_seg_says_what_its_segments_are_and_for_what_it_may_be_used(typed):
     assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
     assert "research use only" in seg.SeriesDescription
     assert "not for diagnosis" in seg.ContentDescription
-    vs, cochlea = seg.SegmentSequence
-    assert vs.SegmentedPropertyTypeCodeSequence[0].CodeValue == "108369006"
+    assert (seg.Manufacturer, seg.ManufacturerModelName[:14]) == ("tanq-monai", "vs_cochlea_seg")
+    vs, *ears = seg.SegmentSequence
+    assert [segment.SegmentLabel for segment in seg.SegmentSequence] == ["VS", "right cochlea", "left cochlea"]
+    assert vs.SegmentedPropertyTypeCodeSequence[0].CodeValue == "126949007"
     assert vs.AnatomicRegionSequence[0].CodeValue == "8598002"
-    assert cochlea.SegmentedPropertyTypeCodeSequence[0].CodeValue == "80169004"
+    side = json.loads((typed / "results" / "report.json").read_text())["VS"]["side"]
+    for segment, own, place in ((vs, side, "8598002"), *zip(ears, ("right", "left"), ["22945000"] * 2, strict=True)):
+        (kind,), (region,) = segment.SegmentedPropertyTypeCodeSequence, segment.AnatomicRegionSequence
+        assert region.CodeValue == place
+        modifiers = kind.SegmentedPropertyTypeModifierCodeSequence, region.AnatomicRegionModifierSequence
+        assert {modifier.CodeMeaning.lower() for (modifier,) in modifiers} == {own}
+    assert {ear.SegmentedPropertyTypeCodeSequence[0].CodeValue for ear in ears} == {"80169004"}
+    assert len({tuple(one.RecommendedDisplayCIELabValue) for one in seg.SegmentSequence}) == 3
+    lightness, *_ = (np.array(vs.RecommendedDisplayCIELabValue) / 65535 * (100, 255, 255) - (0, 128, 128)).tolist()
+    assert lightness == pytest.approx(78, abs=2)  # of amber, #ffb000
     version = json.loads((BUNDLES / "vs_cochlea_seg" / "configs" / "metadata.json").read_text())["version"]
-    for number, segment in enumerate((vs, cochlea), start=1):
+    for number, segment in enumerate(seg.SegmentSequence, start=1):
         algorithm = segment.SegmentationAlgorithmIdentificationSequence[0]
         assert segment.SegmentNumber == number
         assert segment.SegmentAlgorithmType == "AUTOMATIC"
         assert segment.TrackingID and segment.TrackingUID
         assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == ("vs_cochlea_seg (research use only)", version)
+
+
+def test_the_contours_are_those_of_the_seg(typed, tmp_path):
+    found, masks = read_contours(typed / "results" / "structures.dcm", typed / "study" / "hrT2")
+    read = read_there(READ_SEG, typed / "results" / "segmentation.dcm", tmp_path)
+    voxels, affine = voxels_and_affine(typed / "study" / "hrT2")
+    labels = on_grid(read["labels"], read["affine"], voxels.shape, affine)
+    assert [*masks] == ["VS", "right cochlea", "left cochlea"]
+    for number, mask in enumerate(masks.values(), start=1):
+        assert dice(mask, labels == number) >= 0.98
+    assert "Research use only" in found.StructureSetDescription
 
 
 def test_the_report_has_the_volume_of_the_largest_vs_of_the_seg(typed, tmp_path):
@@ -282,12 +307,13 @@ def test_a_real_cet1_series_is_segmented_when_the_user_insists(tmp_path):
     uid = pydicom.dcmread(next(series.iterdir()), stop_before_pixels=True).SeriesInstanceUID
     ended = app("segment", "-i", series, "--series", uid, "-m", bundle, "-o", tmp_path / "out")
     assert ended.returncode == 0, ended.stderr
-    assert errors_of(tmp_path / "out" / "segmentation.dcm") == []
+    for name in ("segmentation.dcm", "structures.dcm"):
+        assert errors_of(tmp_path / "out" / name) == []
     assert json.loads((tmp_path / "out" / "report.json").read_text())["series"]["chosen_by"] == "the user"
     read = read_there(READ_SEG, tmp_path / "out" / "segmentation.dcm", tmp_path)
     voxels, affine = voxels_and_affine(series)
     labels = on_grid(read["labels"], read["affine"], voxels.shape, affine)
-    assert set(np.unique(labels)) == {0, 1, 2}
+    assert {0, 1} < set(np.unique(labels)) <= {0, 1, 2, 3}
 
 
 def test_a_real_cet1_series_is_translated(typed, tmp_path):

@@ -9,22 +9,16 @@ from monai.deploy.core import AppContext, Application, IOType
 from monai.deploy.core.domain import Image
 from monai.deploy.operators import (
     DICOMDataLoaderOperator,
-    DICOMSegmentationWriterOperator,
     DICOMSeriesSelectorOperator,
     IOMapping,
-    ModelInfo,
     MonaiBundleInferenceOperator,
 )
-from monai.deploy.operators.dicom_seg_writer_operator import SegmentDescription
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 
 from tanq_monai.deploy.app.bundle import Bundle
-from tanq_monai.deploy.app.operators import ReportOperator, SeriesVolumeOperator, TranslationOperator
+from tanq_monai.deploy.app.operators import ResultsOperator, SeriesVolumeOperator, TranslationOperator
 from tanq_monai.deploy.app.selection import Series
 
 SERIES, STUDIES = "study_selected_series_list", "dicom_study_list"
-COCHLEA = Code("80169004", "SCT", "Cochlear structure")
 
 
 class _OnOneSeries(Application):  # type: ignore[misc]
@@ -54,10 +48,10 @@ class _OnOneSeries(Application):  # type: ignore[misc]
 
 
 class SegmentationApplication(_OnOneSeries):
-    """hrT2 series -> DICOM SEG of VS and cochlea, and a report."""
+    """hrT2 series -> DICOM SEG and RT Structure Set of VS and cochleae, and a report."""
 
     def compose(self) -> None:
-        """Loader -> selector -> volume -> bundle -> SEG writer and report."""
+        """Loader -> selector -> volume -> bundle -> results."""
         self.context.models = None  # of the path to a bundle it makes a model that cannot be called
         selector = self._selector()
         volume = SeriesVolumeOperator(self, name="volume")
@@ -69,25 +63,11 @@ class SegmentationApplication(_OnOneSeries):
             bundle_path=self.bundle.root,
             name="bundle",
         )
-        writer = DICOMSegmentationWriterOperator(
-            self,
-            segment_descriptions=_segments(self.bundle),
-            output_folder=self.output,
-            model_info=ModelInfo("tanq-monai", self.bundle.name, self.bundle.version),
-            custom_tags={
-                "SeriesDescription": "VS and cochlea, research use only",
-                "ContentLabel": "VS_AND_COCHLEA",
-                "ContentDescription": "Research use only, not for diagnosis or treatment",
-            },
-            name="writer",
-        )
-        report = ReportOperator(self, series=self.series, bundle=self.bundle, folder=self.output, name="report")
+        results = ResultsOperator(self, series=self.series, bundle=self.bundle, folder=self.output, name="results")
         self.add_flow(selector, volume, {(SERIES, SERIES)})
         self.add_flow(volume, inference, {("image", "image")})
-        self.add_flow(selector, writer, {(SERIES, SERIES)})
-        self.add_flow(inference, writer, {("pred", "seg_image")})
-        self.add_flow(volume, report, {("image", "image")})
-        self.add_flow(inference, report, {("pred", "labels")})
+        self.add_flow(volume, results, {("image", "image")})
+        self.add_flow(inference, results, {("pred", "labels")})
 
 
 class TranslationApplication(_OnOneSeries):
@@ -126,25 +106,3 @@ class TranslationApplication(_OnOneSeries):
             name="translation",
         )
         self.add_flow(selector, translation, {(SERIES, SERIES)})
-
-
-def _segments(bundle: Bundle) -> list[SegmentDescription]:
-    """Segment 1, VS, and 2, cochlea of both sides."""
-    algorithm = {"algorithm_name": f"{bundle.name} (research use only)", "algorithm_version": bundle.version}
-    return [
-        SegmentDescription(
-            segment_label="Vestibular schwannoma",
-            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-            segmented_property_type=codes.SCT.Neoplasm,
-            anatomic_regions=[codes.SCT.VestibulocochlearNerve],
-            tracking_id="VS",
-            **algorithm,
-        ),
-        SegmentDescription(
-            segment_label="Cochlea",
-            segmented_property_category=codes.SCT.AnatomicalStructure,
-            segmented_property_type=COCHLEA,
-            tracking_id="cochlea",
-            **algorithm,
-        ),
-    ]

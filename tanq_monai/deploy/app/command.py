@@ -12,6 +12,7 @@ from pathlib import Path
 from tanq_monai.deploy.app.bundle import Bundle, find_bundle, style_of_bundle
 from tanq_monai.deploy.app.selection import Series, choose_series
 from tanq_monai.deploy.app.virtual_study import write_virtual_series
+from tanq_monai.dicom_results.structure_set import check_referable
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import filling
 from tanq_monai.scans.contrast import OWN_RULES
@@ -35,6 +36,8 @@ def main(arguments: list[str] | None = None) -> None:
     if options.command == "translate":
         options.style = style_of_bundle(bundle, options.style)
     series = choose_series(options.input, contrast, options.rules, options.series)
+    if options.command == "segment":
+        check_referable(series.slices)
     with filling(options.output) as output, tempfile.TemporaryDirectory() as links:
         _run(options, series, _link(series, Path(links) / "series"), bundle, output)
     sys.stdout.write(f"Research use only. Results: {options.output}\n")
@@ -61,7 +64,6 @@ def _run(options: argparse.Namespace, series: Series, source: Path, bundle: Bund
             TranslationApplication(context, series, source, bundle, output, label, options.style).run()
             return
         SegmentationApplication(context, series, source, bundle, output).run()
-    next(output.glob("*.dcm")).rename(output / "segmentation.dcm")
 
 
 @contextlib.contextmanager

@@ -8,9 +8,12 @@ from monai.deploy.core import Fragment, Operator, OperatorSpec
 from monai.deploy.operators import DICOMSeriesToVolumeOperator
 
 from tanq_monai.deploy.app.bundle import Bundle
-from tanq_monai.deploy.app.report import describe, write_report
+from tanq_monai.deploy.app.report import SEGMENTATION, STRUCTURE_SET, describe, write_report
+from tanq_monai.deploy.app.segmentation import write_segmentation
 from tanq_monai.deploy.app.selection import Series
 from tanq_monai.deploy.app.translation import translate_series
+from tanq_monai.dicom_results.regions import regions_of
+from tanq_monai.dicom_results.structure_set import structure_set
 from tanq_monai.scans.dicom import affine_of, in_order
 
 
@@ -35,8 +38,8 @@ class SeriesVolumeOperator(DICOMSeriesToVolumeOperator):  # type: ignore[misc]
         series.depth_direction_cosine = (step / series.depth_pixel_spacing).tolist()
 
 
-class ReportOperator(Operator):  # type: ignore[misc]
-    """Writes report.json and report.html of a segmented series.
+class ResultsOperator(Operator):  # type: ignore[misc]
+    """Writes what is told of a segmented series: SEG, RT Structure Set, report.json and report.html.
 
     Args:
         fragment: the application.
@@ -60,6 +63,11 @@ class ReportOperator(Operator):  # type: ignore[misc]
         image, labels = op_input.receive("image"), op_input.receive("labels")
         affine = image.metadata()["nifti_affine_transform"]
         voxels, classes = image.asnumpy().T, labels.asnumpy().T
+        regions = regions_of(classes, affine)
+        write_segmentation(self.folder / SEGMENTATION, regions, self.series, self.bundle)
+        if any(region.found for region in regions):
+            contours = structure_set(regions, self.series.slices)
+            contours.save_as(self.folder / STRUCTURE_SET, enforce_file_format=True)
         description = describe(classes, affine, self.series.header, self.series.chosen_by, self.bundle.title)
         write_report(self.folder, voxels, classes, affine, description)
 

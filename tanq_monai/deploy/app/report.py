@@ -18,6 +18,7 @@ from tanq_monai.report.contours import colours_of
 from tanq_monai.report.stack import make_stack
 from tanq_monai.structures import STRUCTURES
 
+SEGMENTATION, STRUCTURE_SET = "segmentation.dcm", "structures.dcm"
 _TOLD = ("PatientID", "StudyInstanceUID", "StudyDate", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription")
 
 
@@ -38,7 +39,8 @@ def describe(
         "warning": RESEARCH_ONLY,
         "model": model,
         "series": series | {"chosen_by": chosen_by},
-        "segmentation": "segmentation.dcm",
+        "segmentation": SEGMENTATION,
+        "structure_set": STRUCTURE_SET if labels.any() else None,
         **find(labels, affine),
     }
 

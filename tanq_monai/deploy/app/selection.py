@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from tanq_monai.errors import InputError
 from tanq_monai.scans.contrast import look_of, read_rules, reason_against
 from tanq_monai.scans.dicom import in_order, list_series
+from tanq_monai.scans.dicom_slices import Slice
 
 
 @dataclass(frozen=True)
@@ -16,14 +17,22 @@ class Series:
     """A series as it lies on disk.
 
     Args:
-        files: of its slices, in their order.
-        headers: of the same files, without pixels.
+        slices: without pixels, a file each, in their order.
         chosen_by: the look that the rules found, or the user.
     """
 
-    files: tuple[Path, ...]
-    headers: tuple[Dataset, ...]
+    slices: tuple[Slice, ...]
     chosen_by: str
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Of the slices."""
+        return tuple(one.path for one in self.slices)
+
+    @property
+    def headers(self) -> tuple[Dataset, ...]:
+        """Of the slices."""
+        return tuple(one.header for one in self.slices)
 
     @property
     def header(self) -> Dataset:
@@ -57,7 +66,7 @@ def choose_series(folder: str | Path, contrast: str, rules_file: str | Path, uid
         raise InputError(
             folder, f"holds an enhanced file ({slices[0].path.name})", "use the bundle or the runtime on it"
         )
-    return Series(tuple(one.path for one in slices), tuple(one.header for one in slices), chosen_by)
+    return Series(tuple(slices), chosen_by)
 
 
 Found = Mapping[str, tuple[tuple[Path, ...], tuple[Dataset, ...]]]
