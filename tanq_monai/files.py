@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,18 @@ WRITTEN = ".written.sha256"  # digests of results
 VIRTUAL = ".virtual.sha256"  # of virtual patients, whose files no result may replace
 _NO_PLACE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 _PROBE = 1 << 20  # bytes
+
+
+@dataclass
+class _Read:
+    """What of a record has been read: the file, how many bytes, and the digests that they told, by name."""
+
+    inode: int
+    size: int = 0
+    digests: dict[str, set[str]] = field(default_factory=dict)
+
+
+_READ: dict[Path, _Read] = {}  # in a folder of a thousand results the record is asked a thousand times
 
 
 @contextlib.contextmanager
@@ -128,15 +141,24 @@ def unwritten(paths: Iterable[Path], record: str = WRITTEN) -> Iterator[Path]:
 
 
 def _digests_in(path: Path) -> dict[str, set[str]]:
-    """The digests that every file has been written with, by its name."""
-    digests: dict[str, set[str]] = {}
+    """The digests that every file has been written with, by its name; of a record that has grown, the rest is read."""
     try:
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n") if path.exists() else []
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            read = _READ.get(path)
+            if read is None or read.inode != status.st_ino or read.size > status.st_size:
+                read = _READ[path] = _Read(status.st_ino)
+            file.seek(read.size)
+            lines = file.readlines()
+    except FileNotFoundError:
+        return {}
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "take it away, or choose another place") from error
     for line in lines:
-        digests.setdefault(line[66:], set()).add(line[:64])
-    return digests
+        text = line.decode(errors="surrogateescape").removesuffix("\n")
+        read.digests.setdefault(text[66:], set()).add(text[:64])
+        read.size += len(line) if line.endswith(b"\n") else 0  # else it may be being written
+    return read.digests
 
 
 def check_output_file(path: str | Path, *inputs: str | Path | None) -> Path:

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from files import LPS, SHAPE, scan, structures, write_nifti
+from work import calls_of
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.scans.grid import in_scanner
@@ -93,6 +94,19 @@ def test_what_is_noted_of_a_scan_does_not_grow_with_the_scans_before(
         sizes.append(writer.journal.stat().st_size)
     assert len(set(np.diff(sizes))) == 1
     assert not (writer.folder / "provenance.json").exists()
+
+
+def test_a_scan_among_hundreds_takes_no_more_work_than_one_among_few(tmp_path: Path) -> None:
+    writer = RawDatasetWriter(tmp_path / "raw")
+    small = VolumeFiles(np.zeros((2, 2, 2), np.float32), np.zeros((2, 2, 2), np.uint8), in_scanner((2, 2, 2), LPS))
+
+    def work_on(name: str) -> int:
+        return calls_of(lambda: writer.write(name, small, FACTS))
+
+    for again in (False, True):
+        work = [work_on(f"case_{number:03}") for number in range(80)]
+        few, many = np.mean(work[5:15]), np.mean(work[-10:])
+        assert many < 1.02 * few, f"made {'again' if again else 'anew'}: {few} calls, then {many}"
 
 
 def test_a_data_set_that_ends_as_it_was_is_left_as_it_was(writer: RawDatasetWriter) -> None:
