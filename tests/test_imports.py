@@ -38,6 +38,7 @@ ALLOWED = {
     "dicom_results": READING | {"report"},
     "deploy": KNOWN | {"translation", "segmentation", "report", "dicom_results", "steps", "precision"},
     "labelling": KNOWN | {"steps", "segmentation", "report", "dicom_results"},
+    "growth": READING | {"labelling", "report"},
     "adaptation": KNOWN | {"steps", "segmentation"},
     "demo": KNOWN | {"translation", "trainers", "segmentation", "steps", "report", "adaptation"},
     "cli": KNOWN
@@ -47,6 +48,7 @@ ALLOWED = {
         "segmentation",
         "report",
         "labelling",
+        "growth",
         "adaptation",
         "demo",
         "deploy",

@@ -175,6 +175,7 @@ OPTIONS: dict[str, Choice] = {
     **dict.fromkeys(("model", "image", "label"), Choice(Place(), "a file, see --help")),
     "provider": Choice(Word(("auto", "cpu", "cuda", "tensorrt")), "of ONNX Runtime"),
     **dict.fromkeys(("folder", "scans", "pred", "truth", "against"), Choice(Place(), "a folder, see --help")),
+    "dates": Choice(Place(), "a CSV file with the columns case and date"),
     **dict.fromkeys(("results", "bundle", "output", "zoo"), Choice(Place(), "a place")),
     **dict.fromkeys(("name", "title", "version", "size", "trust"), Choice(Text(), "a word, see --help")),
     **dict.fromkeys(("num_source", "num_target", "num_test", "paired"), Choice(Whole(0, 100_000), "how many")),

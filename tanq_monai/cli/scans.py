@@ -72,6 +72,40 @@ def segment(
         raise InputErrors("\n".join(done.problems))
 
 
+def growth(
+    *scans: str,
+    output_dir: str,
+    dates: str | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+) -> None:
+    """Measure the VS of one patient over time: volumes with intervals, changes beside the noise, doubling time.
+
+    Takes labels, files called CASE_Label.nii.gz, as they are, and labels scans with the shipped weights first. Writes
+    growth.csv; growth.html with a plot; and of scans, all that `segment` writes in the folder labels. A change of 20 %
+    or more is flagged. Whether a change is beyond the noise is told by how much volumes differed between repeated
+    scans of virtual patients in whom nothing had grown.
+
+    Args:
+        scans: of one patient, hrT2, two or more: as those of `segment`; or CASE_Label.nii.gz.
+        output_dir: gets everything; results of an earlier run are replaced, nothing else is.
+        dates: CSV file with the columns case and date (2024-05-31). DICOM series have dates of their own; where the
+            file names one, that date counts. A case is called as in volumes.csv of `segment`.
+        threads: that compute. Default: one for every core.
+        device: cpu, cuda or cuda:1. Default: cuda where it is there.
+
+    Examples:
+        tanq-monai growth study_2021/ study_2024/ --output-dir growth
+        tanq-monai growth a_hrT2.nii.gz b_hrT2.nii.gz --dates dates.csv --output-dir growth
+        tanq-monai growth a_Label.nii.gz b_Label.nii.gz --dates dates.csv --output-dir growth
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for segment
+    from tanq_monai.growth import measure_growth
+
+    done = measure_growth(scans, output_dir, lambda line: print_lines([line]), dates, threads=threads, device=device)
+    print_lines([*done.lines, f"{RESEARCH_ONLY} Table: {done.table}, page: {done.page}"])
+
+
 def translate(
     dataset_dir: str,
     output_dir: str,

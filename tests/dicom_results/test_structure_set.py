@@ -72,6 +72,14 @@ def test_every_voxel_comes_back_holes_islands_and_bridges_included(files):
     np.testing.assert_array_equal(masks["left cochlea"], (label() == 2) & ~right)
 
 
+def test_contours_run_along_the_edges_of_pixels_a_hundredth_inside(files):
+    _, right, _ = pixels_of_contours(*files).values()
+    assert len(right) == 4
+    for columns, rows, _ in right:
+        ends = (columns.min(), columns.max(), rows.min(), rows.max())
+        assert ends == pytest.approx((20 - 0.5, 27 + 0.5, 20 - 0.5, 26 + 0.5), abs=0.01)
+
+
 def test_points_rounded_to_pixels_are_pixels_of_their_region(files):
     found, masks = read_contours(*files)
     places = pixels_of_contours(*files)

@@ -1,0 +1,118 @@
+"""Dated scans or labels in; the course of the VS, a table and a page out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.files import check_output_dir, check_renewable
+from tanq_monai.growth.course import Course, Visit, course_of
+from tanq_monai.growth.dates import check_one_patient, dates_of, read_dates
+from tanq_monai.growth.noise import measured_noise
+from tanq_monai.growth.output import conclusion, rows_of, write_course_page, write_table
+from tanq_monai.labelling.labelled import Labelled, measure
+from tanq_monai.labelling.segment import CONTRAST, segment_scans
+from tanq_monai.scans.dicom import read_header
+from tanq_monai.scans.gathering import GatheredScan, Gathering, gather_scans
+from tanq_monai.scans.naming import LABEL, case_of, is_nifti, suffix_of
+from tanq_monai.structures import STRUCTURES
+
+LABELS, TABLE, PAGE = "labels", "growth.csv", "growth.html"
+_OWN = "The scans were labelled by the shipped weights: look through the labels in labels/segmentations.html."
+_GIVEN = (
+    "Labels were taken as they were given. How far those of their maker differ between scans of one day was not "
+    "measured: the noise below is that of the shipped weights."
+)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What :func:`measure_growth` did.
+
+    Attributes:
+        folder: of the table and the page.
+        course: of the VS.
+    """
+
+    folder: Path
+    course: Course
+
+    @property
+    def table(self) -> Path:
+        """A row for every visit."""
+        return self.folder / TABLE
+
+    @property
+    def page(self) -> Path:
+        """The course as a plot and in words."""
+        return self.folder / PAGE
+
+    @property
+    def lines(self) -> list[str]:
+        """For a terminal: the visits, and what lies between the first and the last."""
+        rows = (
+            ": ".join(filter(None, (f"{row.visit.day} {row.visit.case}", row.volume, row.since_last)))
+            for row in rows_of(self.course)
+        )
+        return [*rows, conclusion(self.course)]
+
+
+def measure_growth(
+    places: Sequence[str | Path],
+    output_dir: str | Path,
+    tell: Callable[[str], None],
+    dates: str | Path | None = None,
+    **choices: Any,
+) -> Growth:
+    """Measure the VS of one patient in dated labels and scans, and write its course.
+
+    Args:
+        places: label maps called ``{case}_Label.nii.gz``; and scans, see
+            :func:`tanq_monai.scans.gathering.gather_scans`, which the shipped weights label first.
+        output_dir: gets the table and the page, and in ``labels`` what
+            :func:`tanq_monai.labelling.segment.segment_scans` makes of the scans.
+        tell: is called with every line for a user while scans are labelled.
+        dates: CSV file with the columns case and date; needed by what is no DICOM series with a date.
+        **choices: of the inference, such as ``threads``.
+
+    Raises:
+        InputError: when there are fewer than two visits, or one without a date, or of another patient.
+        InputErrors: when a scan or label cannot be used; then no course is written.
+    """
+    folder = check_output_dir(output_dir).resolve()
+    check_renewable([folder / TABLE, folder / PAGE])
+    table = {} if dates is None else read_dates(dates)
+    given = [Path(place) for place in places if is_nifti(Path(place)) and suffix_of(place) == LABEL]
+    others = [place for place in places if Path(place) not in given]
+    found = gather_scans(others, CONTRAST, leave_out=folder) if others else Gathering()
+    if found.problems:
+        raise InputErrors(found.problems)
+    headers = {**dict.fromkeys(map(case_of, given)), **{scan.case: _header(scan) for scan in found.scans}}
+    if len(headers) < 2 or len(headers) < len(given) + len(found.scans):
+        where, problem = "growth", f"has {len(headers)} scans of different names"
+        raise InputError(where, problem, "give two or more of one patient, each with a name of its own")
+    check_one_patient(headers)
+    days = dates_of(headers, table)
+    labelled = [measure(case_of(path), path, path, STRUCTURES, ears_first=False) for path in given]
+    if found.scans:
+        done = segment_scans(others, folder / LABELS, tell, **choices)
+        if done.problems:
+            raise InputErrors("\n".join(done.problems))
+        labelled += done.labelled
+    course = course_of((_visit(one, days) for one in labelled), measured_noise())
+    made = Growth(folder, course)
+    write_table(course, made.table)
+    write_course_page(course, made.page, " ".join([*([_OWN] if found.scans else []), *([_GIVEN] if given else [])]))
+    return made
+
+
+def _header(scan: GatheredScan) -> Any:
+    """Of a slice of a series; None of a NIfTI file."""
+    return None if is_nifti(scan.place) else read_header(scan.files[0])
+
+
+def _visit(one: Labelled, days: Mapping[str, date]) -> Visit:
+    vs = one.findings["VS"]
+    return Visit(one.case, days[one.case], vs["volume_ml"], vs.get("side"), one.remarks)
