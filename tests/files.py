@@ -6,7 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pydicom
-from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from tanq_monai.structures import Structures
@@ -79,3 +79,29 @@ def write_series(
         header.PixelData = volume[:, :, number - start].T.astype(np.uint16).tobytes()
         pydicom.dcmwrite(path, header, enforce_file_format=True)
     return str(series)
+
+
+def write_enhanced(path: Path, volume: np.ndarray, positions: list[float], slopes: list[float], **tags: object) -> None:
+    """One enhanced MR file of a volume (x, y, frame); frames lie at ``positions`` mm and have slopes of their own."""
+    write_series(path.parent, volume, [0.0], **tags)
+    one = next(path.parent.glob("*.dcm"))
+    header = pydicom.dcmread(one)
+    one.unlink()
+    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
+    shared, measures, plane = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, measures.SliceThickness = header.PixelSpacing, 1.5
+    plane.ImageOrientationPatient = header.ImageOrientationPatient
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [plane]
+    frames = []
+    for position, slope in zip(positions, slopes, strict=True):
+        frame, place, scaling = Dataset(), Dataset(), Dataset()
+        place.ImagePositionPatient = [-3, -4, position]
+        scaling.RescaleSlope, scaling.RescaleIntercept = slope, 1
+        frame.PlanePositionSequence, frame.PixelValueTransformationSequence = [place], [scaling]
+        frames.append(frame)
+    header.SharedFunctionalGroupsSequence, header.PerFrameFunctionalGroupsSequence = [shared], frames
+    for keyword in ("PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient"):
+        delattr(header, keyword)
+    header.NumberOfFrames = len(frames)
+    header.PixelData = np.ascontiguousarray(volume.transpose(2, 1, 0)).astype(np.uint16).tobytes()
+    header.save_as(path, enforce_file_format=True)

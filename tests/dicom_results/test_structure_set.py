@@ -8,7 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 from contour_reader import dice, pixels_of_contours, read_contours
-from files import write_series
+from files import scan, structures, write_enhanced, write_series
 from shared_data import shared_data_folder
 
 from tanq_monai import RESEARCH_ONLY
@@ -173,6 +173,22 @@ def test_what_is_missing_is_left_out_and_parts_of_a_vs_are_regions_of_their_own(
     _, masks = read_contours(*written(tmp_path, labels, oblique(), PARTS))
     assert [*masks] == ["VS intrameatal", "VS extrameatal", "right cochlea"]
     np.testing.assert_array_equal(masks["VS intrameatal"], labels == 1)
+
+
+def test_contours_of_an_enhanced_file_lie_on_the_frames_that_they_name(tmp_path):
+    heights, uids = [0.0, 1.5, 3.0, 4.5, 6.0, 7.5], {"StudyInstanceUID": "1.2.3", "FrameOfReferenceUID": "1.2.4"}
+    write_enhanced(tmp_path / "all", np.rint(scan()), heights, [1] * 6, **uids)
+    slices = slices_of(tmp_path)
+    write_structure_set(
+        tmp_path / "rs.dcm", regions_of(structures().astype(np.uint8), np.diag([-0.5, -0.5, 1.5, 1])), slices
+    )
+    found = pydicom.dcmread(tmp_path / "rs.dcm")
+    for roi in found.ROIContourSequence:
+        for contour in roi.ContourSequence:
+            (image,) = contour.ContourImageSequence
+            assert image.ReferencedSOPInstanceUID == slices[0].header.SOPInstanceUID
+            assert {float(z) for z in contour.ContourData[2::3]} == {heights[image.ReferencedFrameNumber - 1]}
+    assert [len(roi.ContourSequence) for roi in found.ROIContourSequence] == [3, 2]  # slices of VS and of a cochlea
 
 
 def test_a_series_without_a_frame_of_reference_is_told(tmp_path):

@@ -6,9 +6,8 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from files import LPS, scan, write_nifti, write_series
+from files import LPS, scan, write_enhanced, write_nifti, write_series
 from monai.data import PydicomReader
-from pydicom.dataset import Dataset
 from shared_data import shared_data_folder
 
 from tanq_monai.errors import InputError
@@ -193,36 +192,10 @@ def test_a_decimal_comma_is_told(tmp_path, keyword):
         read_volume(tmp_path / "series")
 
 
-def enhanced(path, volume, positions, slopes):
-    """One enhanced MR file of a volume (x, y, frame); frames lie at ``positions`` mm and have slopes of their own."""
-    write_series(path.parent, volume, [0.0])
-    one = next(path.parent.glob("*.dcm"))
-    header = pydicom.dcmread(one)
-    one.unlink()
-    header.SOPClassUID = header.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
-    shared, measures, plane = Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing, measures.SliceThickness = header.PixelSpacing, 1.5
-    plane.ImageOrientationPatient = header.ImageOrientationPatient
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [plane]
-    frames = []
-    for position, slope in zip(positions, slopes, strict=True):
-        frame, place, scaling = Dataset(), Dataset(), Dataset()
-        place.ImagePositionPatient = [-3, -4, position]
-        scaling.RescaleSlope, scaling.RescaleIntercept = slope, 1
-        frame.PlanePositionSequence, frame.PixelValueTransformationSequence = [place], [scaling]
-        frames.append(frame)
-    header.SharedFunctionalGroupsSequence, header.PerFrameFunctionalGroupsSequence = [shared], frames
-    for keyword in ("PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient"):
-        delattr(header, keyword)
-    header.NumberOfFrames = len(frames)
-    header.PixelData = np.ascontiguousarray(volume.transpose(2, 1, 0)).astype(np.uint16).tobytes()
-    header.save_as(path, enforce_file_format=True)
-
-
 def test_frames_of_an_enhanced_file_lie_and_are_scaled_as_each_of_them_says(tmp_path):
     volume, slopes = np.rint(scan()), [1, 2, 3, 4, 5, 6]
     (tmp_path / "series").mkdir()
-    enhanced(tmp_path / "series" / "all", volume, SHUFFLED, slopes)
+    write_enhanced(tmp_path / "series" / "all", volume, SHUFFLED, slopes)
     expected = (volume * slopes + 1)[np.ix_(ROWS, COLUMNS)]
     np.testing.assert_array_equal(in_space(tmp_path / "series", SHUFFLED), expected)
     assert read_grid(tmp_path / "series").is_same(read_volume(tmp_path / "series").grid)
@@ -230,7 +203,7 @@ def test_frames_of_an_enhanced_file_lie_and_are_scaled_as_each_of_them_says(tmp_
 
 def test_an_enhanced_file_without_a_frames_position_is_told(tmp_path):
     (tmp_path / "series").mkdir()
-    enhanced(tmp_path / "series" / "all", np.rint(scan()), POSITIONS, [1] * 6)
+    write_enhanced(tmp_path / "series" / "all", np.rint(scan()), POSITIONS, [1] * 6)
     header = pydicom.dcmread(tmp_path / "series" / "all")
     del header.PerFrameFunctionalGroupsSequence[2].PlanePositionSequence
     header.save_as(tmp_path / "series" / "all")
@@ -240,7 +213,7 @@ def test_an_enhanced_file_without_a_frames_position_is_told(tmp_path):
 
 def test_an_enhanced_file_that_holds_other_frames_than_it_describes_is_told(tmp_path):
     (tmp_path / "series").mkdir()
-    enhanced(tmp_path / "series" / "all", np.rint(scan()), POSITIONS, [1] * 6)
+    write_enhanced(tmp_path / "series" / "all", np.rint(scan()), POSITIONS, [1] * 6)
     header = pydicom.dcmread(tmp_path / "series" / "all")
     del header.PerFrameFunctionalGroupsSequence[5]
     header.save_as(tmp_path / "series" / "all")
