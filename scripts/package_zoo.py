@@ -28,7 +28,7 @@ from tanq_monai.deploy.zoo.release import digest, foreign
 from tanq_monai.deploy.zoo.source import INDEX
 from tanq_monai.deploy.zoo.unpack import unpack
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
-from tanq_monai.files import check_output_dir, write_json
+from tanq_monai.files import aside, check_output_dir, write_json
 from tanq_monai.steps import BUNDLE_NAMES, BUNDLES
 
 RENDERED = ("inference", "train")  # what monai.bundle.load finds, and only as JSON
@@ -48,17 +48,17 @@ def package_zoo(output: str) -> None:
     """
     folder = check_output_dir(output)
     listed = _listed(folder)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".packaging-") as made:
+    with aside(folder / "packaged") as made:
         info = {}
         for name in BUNDLE_NAMES:
             bundle = BUNDLES / name
             version = json.loads((bundle / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
-            archive = Path(made) / f"{name}_v{version}.zip"
+            archive = made / f"{name}_v{version}.zip"
             members = dict(bundle_members(bundle)) | dict(exported_members(bundle)) | dict(package_members())
             write_zip(archive, {f"{name}/{member}": content for member, content in members.items()})
             _check(archive, bundle)
             info[archive.stem] = _entry(archive, members)
-        _publish(Path(made), info, listed, folder)
+        _publish(made, info, listed, folder)
     for stem, entry in info.items():
         strange = ", ".join(foreign(entry["files"]))
         told = f"only --trust {entry['sha256']} makes fetch take {strange}" if strange else "fetch takes all of it"

@@ -1,7 +1,9 @@
 """nnU-Net's batches, each of which follows from the seed, its number and the rank, whichever process makes it."""
 
+import os
 import random
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransfo
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from torch.utils.data import DataLoader, Dataset
 
+from tanq_monai.orphans import end_with
 from tanq_monai.ranks import rank
 
 Batch = dict[str, Any]
@@ -41,9 +44,14 @@ class EpochLoader:
         first = self.trainer.current_epoch * len(self)
         numbers = range(first, first + len(self))
         batches = _NumberedBatches(self.trainer.dataloader_train, self.trainer.seed)
-        for number, batch in zip(
-            numbers, DataLoader(batches, batch_size=None, sampler=numbers, num_workers=self.num_workers), strict=True
-        ):
+        loader = DataLoader(
+            batches,
+            batch_size=None,
+            sampler=numbers,
+            num_workers=self.num_workers,
+            worker_init_fn=partial(end_with, os.getpid()),  # torch's workers first make the batches that are due
+        )
+        for number, batch in zip(numbers, loader, strict=True):
             seed_draws(self.trainer.seed, number, rank())
             yield batch
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
 from tanq_monai.errors import InputError, InputErrors, deaf_children
 from tanq_monai.files import file_stamps, told_when_full, write_json
+from tanq_monai.orphans import end_with
 from tanq_monai.scans.grid import STORED, in_scanner
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import CHANNEL, ENDING
@@ -180,7 +182,7 @@ def processes_or_threads(num_processes: int) -> Iterator[None]:
 
     def pool(processes: int) -> Pool:
         with deaf_children():
-            return spawn.Pool(processes) if num_processes else ThreadPool(processes)
+            return spawn.Pool(processes, end_with, (os.getpid(),)) if num_processes else ThreadPool(processes)
 
     with mock.patch.object(multiprocessing, "get_context", lambda *_: SimpleNamespace(Pool=pool)):
         yield
