@@ -14,10 +14,20 @@ from tanq_monai.deploy.engines import read_properties
 from tanq_monai.deploy.export import export_onnx
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import write_json
-from tanq_monai.scans.contrast import OWN_RULES, read_rules
+from tanq_monai.scans.contrast import OWN_RULES, Conditions, read_rules
 from tanq_monai.scans.naming import CONTRASTS, KNOWN
 
 _SPLINES = {"image": (3, 0), "logits": (1, 0)}  # orders that web/src/segmentation/plan/splines.ts is tried with
+# What web/src/scans/dicom*.ts read besides what the rules of contrasts name.
+_OF_SLICES = (
+    *("SOPClassUID", "MediaStorageSOPClassUID", "SeriesInstanceUID", "PatientID", "InstanceNumber"),
+    *("Rows", "Columns", "NumberOfFrames", "PhotometricInterpretation", "PixelSpacing"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept"),
+    *("PerFrameFunctionalGroupsSequence", "SharedFunctionalGroupsSequence", "PlanePositionSequence"),
+    *("PlaneOrientationSequence", "PixelMeasuresSequence", "PixelValueTransformationSequence"),
+    *("MRTimingAndRelatedParametersSequence", "MREchoSequence", "MRModifierSequence", "MRImageFrameTypeSequence"),
+    *("EffectiveEchoTime", "InversionTimes", "FrameType"),
+)
 
 
 def write_assets(bundle: Path, output_dir: Path) -> None:
@@ -36,16 +46,29 @@ def write_assets(bundle: Path, output_dir: Path) -> None:
     properties = read_properties(model)
     _check_runs_in_a_page(properties, model)
     rule = read_rules(OWN_RULES, properties["modality"])
-    keywords = {keyword for conditions in (rule["always"], *rule["looks"].values()) for keyword in conditions}
+    looks = {name: _as_written(conditions) for name, conditions in rule["looks"].items()}
+    keywords = {*_OF_SLICES, *(keyword for conditions in (rule["always"], *looks.values()) for keyword in conditions)}
     facts = {
         "segmenter": properties,
         "published": asdict(published()),
         "plausible": asdict(Plausible()),
-        "contrast": rule,
-        "attributes": {word: {"tag": f"x{tag_for_keyword(word):08x}", "vr": dictionary_VR(word)} for word in keywords},
+        "contrast": {"always": _as_written(rule["always"]), "looks": looks},
+        "attributes": {
+            word: {"tag": f"x{tag_for_keyword(word):08x}", "vr": dictionary_VR(word)} for word in sorted(keywords)
+        },
         "suffixes": {"known": KNOWN, "own": CONTRASTS[properties["modality"]]},
     }
     write_json(facts, output_dir / "facts.json")
+
+
+def _as_written(conditions: Conditions) -> dict[str, dict[str, list[str]]]:
+    """Conditions whose every word and number is a text, as messages tell it; JavaScript would make 2 of 2.0."""
+    return {
+        keyword: {
+            how: [*map(str, wanted)] if isinstance(wanted, list) else [str(wanted)] for how, wanted in one.items()
+        }
+        for keyword, one in conditions.items()
+    }
 
 
 def _check_runs_in_a_page(properties: Mapping[str, Any], model: Path) -> None:

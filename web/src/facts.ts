@@ -39,8 +39,8 @@ export interface Bounds {
   join_mm: number;
 }
 
-/** Comparisons of `tanq_monai/scans/contrast.yaml`, by keyword of DICOM. */
-export type Conditions = Record<string, Record<string, string[] | number | string>>;
+/** Comparisons of `tanq_monai/scans/contrast.yaml`, by keyword of DICOM; numbers are written as there. */
+export type Conditions = Record<string, Record<string, string[]>>;
 
 export interface Rule {
   always: Conditions;
@@ -52,7 +52,7 @@ interface Facts {
   published: Published;
   plausible: Bounds;
   contrast: Rule;
-  /** Group and element, and kind of value, of the attributes of DICOM that the rules name. */
+  /** Group and element, and kind of value, of the attributes of DICOM that are read. */
   attributes: Record<string, { tag: string; vr: string }>;
   suffixes: { known: string[]; own: string[] };
 }

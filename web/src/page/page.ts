@@ -2,7 +2,7 @@
 
 import { facts } from "../facts.ts";
 import type { Labelled } from "../deploy/runtime/run.ts";
-import { caseOf, nameOf } from "../scans/naming.ts";
+import { caseOf } from "../scans/naming.ts";
 import type { Dropped, Volume } from "../scans/volume.ts";
 import type { Network, Told } from "../worker.ts";
 import { droppedFiles, pickedFiles } from "./dropping.ts";
@@ -16,7 +16,7 @@ const network = new Promise<Network>((resolve) => {
 });
 const viewer = new Viewer(element<HTMLCanvasElement>("view"));
 const attached = viewer.attach();
-const line = new Line(network, (told) => void hear(told));
+const line = new Line(network, (told) => void hear(told).catch(unexpected));
 let path = "";
 let began = 0;
 let scan: Volume | null = null;
@@ -25,7 +25,7 @@ let labelled: Labelled | null = null;
 async function open(dropped: Dropped[]): Promise<void> {
   if (!dropped.length) return;
   if (working()) line.stop();
-  path = nameOf(dropped.length === 1 ? dropped[0]!.path : dropped[0]!.path.split("/")[0]!);
+  path = dropped[0]!.path.split("/")[0]!;
   [scan, labelled] = [null, null];
   viewer.clear();
   showScan(caseOf(path));
@@ -49,9 +49,12 @@ async function hear(told: Told): Promise<void> {
     await viewer.showLabel(labelled.labels, scan!);
     showLabelled(labelled);
     goTo((["vs", "right", "left"] as const).find((one) => labelled!.findings[one].center) ?? "vs");
-  } else {
-    showMistake(told.told === "refused" ? told.line : `This should not have happened: ${told.line}`);
-  }
+  } else if (told.told === "refused") showMistake(told.line);
+  else unexpected(told.line);
+}
+
+function unexpected(error: unknown): void {
+  showMistake(`This should not have happened: ${error instanceof Error ? error.message : String(error)}`);
 }
 
 function inWords(seconds: number): string {
@@ -147,7 +150,7 @@ addEventListener("dragover", (event) => {
 for (const end of ["dragleave", "drop"]) addEventListener(end, () => document.body.classList.remove("over"));
 addEventListener("drop", (event) => {
   event.preventDefault();
-  void droppedFiles(event.dataTransfer!).then(open);
+  droppedFiles(event.dataTransfer!).then(open).catch(unexpected);
 });
 const { version, weights } = facts.segmenter;
 element("version").textContent = `Segmenter ${version}, weights ${weights.slice(0, 8)}.`;

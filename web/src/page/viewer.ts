@@ -1,6 +1,6 @@
 /** The scan in three planes with its label, by NiiVue; as radiologists look at it: the patient's right is on the left. */
 
-import { MULTIPLANAR_TYPE, NVImage, Niivue, SHOW_RENDER, SLICE_TYPE } from "@niivue/niivue";
+import { NVImage, Niivue, SLICE_TYPE } from "@niivue/niivue";
 import { facts } from "../facts.ts";
 import type { Triple } from "../scans/grid.ts";
 import { writeNifti } from "../scans/nifti.ts";
@@ -16,18 +16,16 @@ export class Viewer {
     this.niivue = new Niivue({
       backColor: [0, 0, 0, 1],
       crosshairColor: [0.85, 0.85, 0.85, 0.55],
-      crosshairWidth: 0.6,
-      crosshairGap: 6,
+      crosshairWidth: 0.4,
+      crosshairWidthUnit: "mm",
+      crosshairGap: 8,
       fontColor: [0.93, 0.93, 0.93, 1],
-      textHeight: 0.03,
+      fontMinPx: 15,
       isRadiologicalConvention: true,
       isOrientationTextVisible: true,
       showAllOrientationMarkers: true,
       isCornerOrientationText: false,
       sliceType: SLICE_TYPE.MULTIPLANAR,
-      multiplanarShowRender: SHOW_RENDER.NEVER,
-      multiplanarLayout: MULTIPLANAR_TYPE.AUTO,
-      multiplanarPadPixels: 4,
       dragAndDropEnabled: false,
       viewModeHotKey: "",
       clipPlaneHotKey: "",
@@ -39,6 +37,7 @@ export class Viewer {
 
   async attach(): Promise<void> {
     await this.niivue.attachToCanvas(this.canvas);
+    new ResizeObserver(() => this.arrange()).observe(this.canvas);
   }
 
   /** A scan without a label. */
@@ -86,6 +85,17 @@ export class Viewer {
   picture(): HTMLCanvasElement {
     this.niivue.drawScene(); // else the browser may have let go of it
     return this.canvas;
+  }
+
+  /** Axial slices large; coronal and sagittal ones beside them, on a narrow screen below. */
+  private arrange(): void {
+    const wide = this.canvas.clientWidth > 1.2 * this.canvas.clientHeight;
+    const { AXIAL, CORONAL, SAGITTAL } = SLICE_TYPE;
+    this.niivue.setCustomLayout([
+      { sliceType: AXIAL, position: wide ? [0.015, 0.02, 0.6, 0.96] : [0.03, 0.02, 0.94, 0.68] },
+      { sliceType: CORONAL, position: wide ? [0.645, 0.02, 0.34, 0.47] : [0.03, 0.71, 0.45, 0.28] },
+      { sliceType: SAGITTAL, position: wide ? [0.645, 0.51, 0.34, 0.47] : [0.52, 0.71, 0.45, 0.28] },
+    ]);
   }
 
   private update(): void {

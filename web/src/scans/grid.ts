@@ -8,6 +8,8 @@ export type Triple = [number, number, number];
 export interface Placing {
   qfac: number;
   pixdim: Triple;
+  /** xyzt_units. */
+  units: number;
   qformCode: number;
   sformCode: number;
   /** quatern_b, _c, _d. */
@@ -92,7 +94,7 @@ export function inScanner(shape: Triple, affine: Affine): Grid {
   const edges = edgesOf(affine);
   const { quaternion, qfac } = quaternionOf(affine);
   const offset = [0, 1, 2].map((row) => affine[row]![3]!) as Triple;
-  const placing: Placing = { qfac, pixdim: edges, qformCode: 1, sformCode: 1, quaternion, offset, srows: affine.slice(0, 3) };
+  const placing: Placing = { qfac, pixdim: edges, units: 2, qformCode: 1, sformCode: 1, quaternion, offset, srows: affine.slice(0, 3) };
   return { shape, affine, placing };
 }
 

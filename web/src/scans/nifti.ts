@@ -21,6 +21,7 @@ const MAX_EXTENT = 600; // mm, of a field of view with a head in it
 const MAX_OFFSET = 1e5; // mm, from the origin
 const SAME = 0.1; // of the smallest voxel edge: what lies closer is in one place
 const MAX_COSINE = 0.1; // of two axes: 6 degrees off the right angle
+const GZIP = 1032; // bytes that one byte of a gzip file holds at most
 const IN_MM = "give it an affine in mm";
 const UNITS = ["unknown", "meter", "mm", "micron"];
 
@@ -45,14 +46,14 @@ export async function readNifti(path: string, file: Blob): Promise<{ voxels: Vox
   const header = headerIn(path, bytes);
   const shape = shapeOf(path, header);
   const array = arrayOf(path, header);
-  checkContent(path, header, shape, bytes.byteLength);
+  checkContent(path, header, shape, file.size * (path.toLowerCase().endsWith(".gz") ? GZIP : 1));
   const placing = placingIn(header, bytes);
   const affine = affineOf(path, placing, shape);
   checkAffine(path, affine, shape);
   checkPixdim(path, header, placing, affine, shape);
   const unit = UNITS[header.xyzt_units & 7] ?? "an unknown unit";
   if (unit !== "mm" && unit !== "unknown") throw new InputError(path, `has a header in ${unit}`, "store it in mm");
-  return { voxels: scaled(path, header, array(readImage(header, bytes))), grid: { shape, affine, placing } };
+  return { voxels: scaled(path, header, array(imageIn(path, header, bytes, shape))), grid: { shape, affine, placing } };
 }
 
 /** A NIfTI file, not packed, of voxels (i fastest) on a grid. */
@@ -67,7 +68,7 @@ export function writeNifti(voxels: Voxels, grid: Grid): ArrayBuffer {
   header.vox_offset = 352;
   header.scl_slope = 1;
   header.scl_inter = 0;
-  header.xyzt_units = 2; // mm
+  header.xyzt_units = placing.units;
   header.qform_code = placing.qformCode;
   header.sform_code = placing.sformCode;
   [header.quatern_b, header.quatern_c, header.quatern_d] = placing.quaternion;
@@ -150,12 +151,19 @@ function arrayOf(path: string, header: NIFTI1 | NIFTI2): (bytes: ArrayBuffer) =>
   throw unreadable(path, `data code ${code} not supported`);
 }
 
-function checkContent(path: string, header: NIFTI1 | NIFTI2, shape: Triple, bytes: number): void {
+function checkContent(path: string, header: NIFTI1 | NIFTI2, shape: Triple, largest: number): void {
   const count = shape[0] * shape[1] * shape[2];
   if (count < 2) throw new InputError(path, `has ${count} voxels ${tuple(shape)}`, "give a volume");
-  if (count * (header.numBitsPerVoxel / 8) > bytes - header.vox_offset) {
+  if (count * (header.numBitsPerVoxel / 8) > largest) {
     throw new InputError(path, `promises ${tuple(shape)} voxels, more than its file can hold`, "copy it again");
   }
+}
+
+function imageIn(path: string, header: NIFTI1 | NIFTI2, bytes: ArrayBuffer, shape: Triple): ArrayBuffer {
+  const expected = (shape[0] * shape[1] * shape[2] * header.numBitsPerVoxel) / 8;
+  const there = bytes.byteLength - header.vox_offset;
+  if (there < expected) throw unreadable(path, `Expected ${expected} bytes, got ${there} bytes`);
+  return readImage(header, bytes);
 }
 
 function placingIn(header: NIFTI1 | NIFTI2, bytes: ArrayBuffer): Placing {
@@ -166,6 +174,7 @@ function placingIn(header: NIFTI1 | NIFTI2, bytes: ArrayBuffer): Placing {
   return {
     qfac: flip === -1 || flip === 1 ? flip : 1,
     pixdim: header.pixDims.slice(1, 4) as Triple,
+    units: header.xyzt_units,
     qformCode: header.qform_code,
     sformCode: header.sform_code,
     quaternion: [header.quatern_b, header.quatern_c, header.quatern_d],

@@ -2,9 +2,11 @@
 
 import { InputError } from "../errors.ts";
 import { general } from "../numerals.ts";
-import type { Grid } from "./grid.ts";
-import { checkName } from "./naming.ts";
-import { type Voxels, readNifti } from "./nifti.ts";
+import { affineOf, slicesOf, voxelsOf } from "./dicom.ts";
+import { isDicom } from "./dicom_header.ts";
+import { type Grid, inScanner } from "./grid.ts";
+import { checkName, isNifti } from "./naming.ts";
+import { type Voxels, checkAffine, readNifti } from "./nifti.ts";
 
 const SAMPLED = 200_000; // voxels by which the range of a scan is judged
 const OUTLIER = 1e4; // times what all but a hundredth of the voxels are
@@ -23,14 +25,38 @@ export interface Volume {
   grid: Grid;
 }
 
-/** The scan in dropped files: in the one NIfTI file among them. */
+/** The scan in dropped files: one NIfTI file, or a folder that holds one DICOM series. */
 export async function readVolume(dropped: Dropped[]): Promise<Volume> {
-  const [one] = dropped;
-  if (!one) throw new InputError("nothing", "was dropped", "drop a NIfTI file");
-  checkName(one.path);
-  const volume = await readNifti(one.path, one.file);
-  checkVoxels(one.path, volume.voxels);
+  const path = pathOf(dropped);
+  const [one] = dropped as [Dropped];
+  let volume: Volume;
+  if (path === one.path) {
+    checkName(path);
+    if (isDicom(path, new Uint8Array(await one.file.slice(0, 132).arrayBuffer()))) {
+      throw new InputError(path, "is one DICOM file", "give the folder of its series");
+    }
+    volume = await readNifti(path, one.file);
+  } else {
+    const slices = await slicesOf(path, dropped);
+    const [rows, columns] = slices[0]!.size;
+    volume = { voxels: voxelsOf(slices), grid: inScanner([columns, rows, slices.length], affineOf(slices)) };
+    checkAffine(path, volume.grid.affine, volume.grid.shape);
+  }
+  checkVoxels(path, volume.voxels);
   return volume;
+}
+
+/** What dropped files are called together: the file, or the folder that they lie in. */
+export function pathOf(dropped: Dropped[]): string {
+  const [one, ...others] = dropped.map(({ path }) => path) as [string, ...string[]];
+  const folder = one.split("/")[0]!;
+  if (folder !== one) {
+    if (others.every((other) => other.startsWith(`${folder}/`))) return folder;
+    throw new InputError(`${dropped.length} files`, "lie in several folders", "give one");
+  }
+  if (!others.length) return one;
+  if ([one, ...others].some(isNifti)) throw new InputError(`${dropped.length} files`, "are several scans", "give one");
+  return `${dropped.length} files`;
 }
 
 function checkVoxels(path: string, voxels: Voxels): void {
