@@ -105,7 +105,7 @@ REFUSED: tuple[Callable[[Path], Path], ...] = (
     nifti("a_ceT1", scan()),
     nifti("tiny_voxels", scan(), np.diag([0.001, 0.5, 1.5, 1])),
     nifti("wide", scan(), np.diag([0.5, 0.5, 49, 1]) @ np.diag([1, 1, 3, 1])),
-    nifti("long", scan(), np.diag([49, 49.5, 1.5, 1])),
+    nifti("long", np.concatenate([scan(), scan()]), np.diag([49, 0.5, 1.5, 1])),
     nifti("sheared", scan(), SHEARED),
     nifti("far", scan(), LPS + np.eye(4, k=3) * 2e5),
     header("promising", 40, struct.pack("<4h", 3, 32000, 32000, 32000)),

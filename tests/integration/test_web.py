@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 from refused_scans import REFUSED
@@ -27,7 +28,7 @@ from tanq_monai.phantom import write_dataset
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.structures import STRUCTURES
 
-pytestmark = [pytest.mark.web, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.web, pytest.mark.timeout(1800)]
 
 WEB = Path(__file__).parents[2] / "web"
 MODEL = WEB / "assets" / "model.onnx"
@@ -46,11 +47,10 @@ def scans(tmp_path_factory):
     write_dataset(folder, num_source=0, num_target=0, num_test=NUM_VIRTUAL, size="small", seed=0, workers=2)
     paths = sorted((folder / "validation").glob("*.nii.gz"))
     found = {path.name.removesuffix("_hrT2.nii.gz"): path for path in paths}
-    found["oblique_hrT2"] = turned(paths[0], folder / "oblique_hrT2.nii.gz")
-    write_virtual_series(paths[1], "CISS", folder / "series")
-    (folder / "frames").mkdir()
-    voxels = read_volume(paths[2]).voxels
-    enhanced(folder / "frames" / "all.dcm", voxels, [1.5 * k for k in range(voxels.shape[2])], [2] * voxels.shape[2])
+    slabs = [slab_of(path, folder / f"slab_{n}_hrT2.nii.gz") for n, path in enumerate(paths[:3])]
+    found["oblique_hrT2"] = turned(slabs[0], folder / "oblique_hrT2.nii.gz")
+    write_virtual_series(slabs[1], "CISS", folder / "series")
+    write_frames(read_volume(slabs[2]), folder / "frames")
     return found | {"series": folder / "series", "frames": folder / "frames"}
 
 
@@ -86,7 +86,7 @@ def page(tmp_path_factory, scans, refused, real):
         str(folder / "jobs.json"),
         str(folder),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1700, check=False)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -94,6 +94,24 @@ def page(tmp_path_factory, scans, refused, real):
 @pytest.fixture(scope="module")
 def told(page):
     return json.loads((page / "results.json").read_text())
+
+
+def slab_of(path, output):
+    """The slices round the ears."""
+    image = nib.load(path)
+    nib.save(image.slicer[:, :, 9:20], output)
+    return output
+
+
+def write_frames(scan, folder):
+    """A scan as one enhanced MR file."""
+    folder.mkdir()
+    x, _, z = scan.grid.spacing
+    count = scan.voxels.shape[2]
+    enhanced(folder / "all.dcm", scan.voxels, [z * k for k in range(count)], [2] * count)
+    header = pydicom.dcmread(folder / "all.dcm")
+    header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = [round(x, 4), round(x, 4)]
+    header.save_as(folder / "all.dcm")
 
 
 def turned(path, output):
