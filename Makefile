@@ -62,9 +62,11 @@ test-web: .venv/ready
 	@$(MAKE) --no-print-directory --jobs 3 chromium web/dist/index.html
 	$(BIN)/python -m pytest -m web tests/integration/test_web.py
 
+# dcmcjpeg, of Debian's package dcmtk, packs DICOM.
 chromium:
-	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq chromium >/dev/null; } \
-	  || { echo "error: chromium is missing; install Debian's package chromium" >&2; exit 1; }
+	@command -v chromium >/dev/null && command -v dcmcjpeg >/dev/null && exit 0; { test "$$(id -u)" = 0 && apt-get update -qq && \
+	  apt-get install -y -qq --no-install-recommends chromium dcmtk >/dev/null; } \
+	  || { echo "error: chromium or dcmcjpeg is missing; install Debian's packages chromium and dcmtk" >&2; exit 1; }
 
 demo: .venv/ready
 	$(BIN)/python -m tanq_monai demo --size tiny --output-dir demo

@@ -21,7 +21,8 @@ await page.goto(pathToFileURL(new URL("../dist/index.html", import.meta.url).pat
 
 const scans = {};
 for (const job of jobs) scans[job.name] = await labelled(job);
-const found = { scans, complaints: [...complaints], stopped: await stopped(jobs[0]), sent: await sent(), requests };
+const stop = await stopped(jobs[0]);
+const found = { scans, stop, complaints: [...complaints], requests: [...requests], barred: await barred() };
 await writeFile(`${out}/results.json`, JSON.stringify(found, null, 2));
 await browser.close();
 
@@ -52,16 +53,15 @@ async function stopped({ paths, folder }) {
   return page.textContent("#mistake");
 }
 
-/** Which of the ways out of a page are open, tried in the page. */
-function sent() {
+/** By which rules of its policy the page is kept from asking the network, tried in the page. */
+function barred() {
   return page.evaluate(async () => {
-    const to = "http://127.0.0.1:9/";
-    const picture = new Promise((resolve) => {
-      const image = Object.assign(new Image(), { onload: () => resolve(true), onerror: () => resolve(false) });
-      image.src = `${to}image`;
-    });
-    const got = await fetch(`${to}fetch`, { mode: "no-cors" }).then(() => true, () => false);
-    return { got, picture: await picture };
+    const rules = [];
+    document.addEventListener("securitypolicyviolation", ({ effectiveDirective }) => rules.push(effectiveDirective));
+    await fetch("http://127.0.0.1:9/").catch(() => null);
+    await new Promise((resolve) => Object.assign(new Image(), { onerror: resolve, onload: resolve, src: "http://127.0.0.1:9/" }));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return rules;
   });
 }
 
