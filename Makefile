@@ -108,6 +108,7 @@ web/dist/index.html: web/assets/facts.json web/node_modules/ready web/build.mjs 
 
 web/assets/facts.json: scripts/web_assets.py bundles/vs_cochlea_seg/models/model.pt $(addprefix tanq_monai/,anatomy/published.yaml scans/contrast.yaml)
 	$(BIN)/python scripts/web_assets.py
+	@touch $@
 
 web/node_modules/ready: web/package-lock.json
 	npm --prefix web ci --silent --no-audit --no-fund
