@@ -138,6 +138,6 @@ REFUSED: tuple[Callable[[Path], Path], ...] = (
     changed("slope", put("RescaleSlope", 0)),
     changed("inverted", put("PhotometricInterpretation", "MONOCHROME1")),
     changed("no_series", put("SeriesInstanceUID", "")),
-    changed("frames", put("NumberOfFrames", 3)),
+    changed("unplaced", put("NumberOfFrames", 3)),
 )
 """Each writes one into a folder, and says where."""
