@@ -1,6 +1,6 @@
 # On a fresh machine `make demo`, `make check` and `make test` make .venv first, once. `make check` is `make test` without
 # what is marked slow. The other tests run real clients in environments of their own: a model zoo's stranger, a MONAI Label
-# server, a MONAI Deploy application.
+# server, a MONAI Deploy application, a browser.
 PYTHON ?= python3
 BIN := .venv/bin
 # What is installed is compiled at once, and what runs is kept compiled: else every start of Python compiles torch and MONAI
@@ -10,13 +10,13 @@ export PYTHONDONTWRITEBYTECODE :=
 # Processes that share the tests, with one thread and up to 2 GB each.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-CLIENTS := not label and not deploy and not zoo
+CLIENTS := not label and not deploy and not zoo and not web
 
 # Linters and $(1) side by side; in the end how long that took.
 with_linters = @began=$$(date +%s); $(MAKE) --no-print-directory --jobs 3 linters $(1) && how=passed || how=FAILED; \
     echo "make $@ $$how after $$(($$(date +%s) - began)) s"; test $$how = passed
 
-.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy demo clean
+.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy test-web web chromium demo clean
 
 check: .venv/ready
 	$(call with_linters,quick-tests)
@@ -54,6 +54,20 @@ test-deploy: .venv/ready .venv-deploy/ready
 	  || { echo "error: dciodvfy is missing; install Debian's package dicom3tools" >&2; exit 1; }
 	$(BIN)/python -m pytest -m deploy tests/integration/test_deploy_app.py
 
+# docs/web.md: network, packages and browser are got beside each other.
+web: .venv/ready
+	@$(MAKE) --no-print-directory --jobs 2 web/dist/index.html
+
+test-web: .venv/ready
+	@$(MAKE) --no-print-directory --jobs 3 chromium web/dist/index.html
+	$(BIN)/python -m pytest -m web tests/integration/test_web.py
+
+# dcmcjpeg, of Debian's package dcmtk, packs DICOM.
+chromium:
+	@command -v chromium >/dev/null && command -v dcmcjpeg >/dev/null && exit 0; { test "$$(id -u)" = 0 && apt-get update -qq && \
+	  apt-get install -y -qq --no-install-recommends chromium dcmtk >/dev/null; } \
+	  || { echo "error: chromium or dcmcjpeg is missing; install Debian's packages chromium and dcmtk" >&2; exit 1; }
+
 demo: .venv/ready
 	$(BIN)/python -m tanq_monai demo --size tiny --output-dir demo
 
@@ -89,5 +103,16 @@ demo: .venv/ready
 	$(BIN)/uv pip install --quiet --python .venv-deploy/bin/python --editable '.[deploy]'
 	@touch $@
 
+web/dist/index.html: web/assets/facts.json web/node_modules/ready web/build.mjs web/tsconfig.json $(shell find web/src -type f)
+	npm --prefix web run --silent build
+
+web/assets/facts.json: scripts/web_assets.py bundles/vs_cochlea_seg/models/model.pt $(addprefix tanq_monai/,anatomy/published.yaml scans/contrast.yaml)
+	$(BIN)/python scripts/web_assets.py
+	@touch $@
+
+web/node_modules/ready: web/package-lock.json
+	npm --prefix web ci --silent --no-audit --no-fund
+	@touch $@
+
 clean:
-	rm -rf .venv .venv-zoo .venv-label .venv-deploy demo zoo
+	rm -rf .venv .venv-zoo .venv-label .venv-deploy demo zoo web/assets web/dist web/node_modules
