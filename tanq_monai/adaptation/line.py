@@ -61,7 +61,10 @@ class Adaptation:
         for view in self.settings.views:
             if view in TRAINED_VIEWS:
                 yield self.translator_training(view)
-        yield self.translation(self.settings.views)
+        if self.settings.views:
+            yield self.translation(self.settings.views)
+        if self.settings.rehearsal:
+            yield self.virtual_patients()
         yield self.self_training()
         yield from self.segmentation("segment", self.root / "self_training" / "models", self.labels)
         truth = () if self.truth is None else ("--truth", str(self.truth))
@@ -90,10 +93,21 @@ class Adaptation:
         reads, writes = (self.scans.source, *models.values()), (self.root / name,)
         return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices, reads, writes)
 
+    def virtual_patients(self) -> Step:
+        """Patients of many hospitals, with labels; named as no scan of crossMoDA is."""
+        words = {"output-dir": self.root / "virtual", "protocols": "hospitals", "size": "varied", "seed": self.seed}
+        words |= {"num-source": 0, "num-target": 0, "num-test": 0, "paired": self.settings.rehearsal}
+        typed = (word for name, value in words.items() for word in (f"--{name}", str(value)))
+        return Step("virtual_patients", ("-m", "tanq_monai", "phantom", *typed), writes=(self.root / "virtual",))
+
     def self_training(self, name: str = "self_training", translated: str = "translated", **choices: Any) -> Step:
-        """Segmenter on the data set ``translated``, rounds of self-training; ``choices`` in place of the size's own."""
+        """Segmenter on the data set ``translated``, or on virtual patients where none is; rounds of self-training.
+
+        ``choices`` come in place of the size's own.
+        """
+        labelled = self.root / "virtual" / "paired" if self.settings.rehearsal else self.root / translated
         folders = {
-            "dataset_dir": self.root / translated,
+            "dataset_dir": labelled,
             "target_dir": self.scans.target,
             "output_dir": self.root / name,
         }
@@ -105,7 +119,7 @@ class Adaptation:
             SEGMENTER,
             "self_training",
             {**folders, **truth, **self._structures, "seed": self.seed, **segmenter, **sizes, **choices},
-            reads=(self.root / translated, self.scans.target, *self._true(self.target_truth)),
+            reads=(labelled, self.scans.target, *self._true(self.target_truth)),
             writes=(self.root / name / "models",),
         )
 

@@ -22,7 +22,8 @@ class Settings:
         cyclegan: further choices of its training.
         segmenter: choices of ``train.yaml`` for every segmenter.
         self_training: choices of ``self_training.yaml`` besides.
-        views: of the translations; ``signal`` needs no training.
+        views: of the translations; ``signal`` needs no training; none: no ceT1 is translated.
+        rehearsal: virtual patients of many hospitals that are learnt in place of translations.
         ears_first: of the last segmentation; a training of minutes misses cochleae, and all would be taken away.
         phantom_size: of virtual patients that suit it, of :func:`tanq_monai.phantom.write_dataset`.
         phantom_protocols: how they are scanned.
@@ -36,6 +37,7 @@ class Settings:
     segmenter: Choices = field(default_factory=dict)
     self_training: Choices = field(default_factory=dict)
     views: tuple[str, ...] = ("tanq", "cyclegan")
+    rehearsal: int = 0
     ears_first: bool = True
     phantom_size: str = "full"
     phantom_protocols: str = "sites"
@@ -65,10 +67,10 @@ PAPER, QUICK, TRIALS = "paper", "quick", ("tiny", "small")
 SHIPPED = str(BUNDLES / "vs_cochlea_seg" / "models")
 SIZES = {
     PAPER: Settings(tanq={"start_from": None}),
-    # The shipped segmenter labels hrT2, and learns on from the labels that can be true and from ceT1 translated by the
-    # signal equations: minutes, and no translator is trained.
+    # The shipped segmenter labels hrT2, and learns on from the labels that can be true, beside virtual patients such as
+    # it was trained on, so that it forgets none: minutes. ceT1 has no part in it: translated by the signal equations it
+    # cost a quarter of the VS (docs/adapt.md).
     QUICK: Settings(
-        slices={"pixels": 256, "pixel_mm": 0.7, "slab_mm": 60.0},
         segmenter=SEGMENTER
         | {
             "initial_model": SHIPPED,
@@ -76,9 +78,11 @@ SIZES = {
             "max_epochs": 6,
             "iterations_per_epoch": 100,
             "batch_size": 4,
+            "suffixes": ["hrT2"],
         },
         self_training=SELF_TRAINING | {"rounds": 1, "first_ensemble": SHIPPED},
-        views=("signal",),
+        views=(),
+        rehearsal=20,
     ),
     # Slabs are as high as the phantom's hrT2 scans, so that the translator has seen all that it translates.
     "tiny": Settings(

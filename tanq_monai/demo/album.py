@@ -4,7 +4,7 @@ from pathlib import Path
 
 import nibabel as nib
 
-from tanq_monai.demo.pictures import segmentation_figure, translation_figure
+from tanq_monai.demo.pictures import segmentation_figure
 from tanq_monai.demo.report import ADAPTED, SHIPPED_AS_THEY_ARE, SUPERVISED_BOUND, Picture
 from tanq_monai.scans.naming import ENDING, LABEL_ENDING, case_of
 
@@ -15,34 +15,7 @@ LABELS = {SHIPPED_AS_THEY_ARE: "shipped", ADAPTED: "labels", SUPERVISED_BOUND: "
 
 
 def draw_album(root: Path) -> list[Picture]:
-    """Segmentations of a few test scans, and translations of a few source scans."""
-    return [*_segmentations(root), *_translations(root)]
-
-
-def _translations(root: Path) -> list[Picture]:
-    source, target = root / "data/training_source", root / "data/training_target"
-    labels = root / "data/withheld_labels/training_target"
-    translations = {path.name: path for path in (root / "translated/imagesTr").glob(f"*{ENDING}")}
-    pictures = []
-    scans, real = sorted(source.glob(f"*_ceT1{ENDING}")), sorted(target.glob(f"*{ENDING}"))
-    for scan, other in zip(_spread(scans), _spread(real), strict=True):
-        case = case_of(scan)
-        style = next(name for name in sorted(translations) if name.startswith(f"{case}_"))
-        png = translation_figure(
-            nib.load(source / f"{case}_ceT1{ENDING}"),
-            nib.load(translations[style]),
-            nib.load(source / f"{case}{LABEL_ENDING}"),
-            nib.load(other),
-            real_label=nib.load(labels / f"{case_of(other)}{LABEL_ENDING}"),
-        )
-        caption = (
-            f"Labels of the real hrT2 ({case_of(other)}) find its ears for this picture; training never sees them."
-        )
-        pictures.append(Picture("From ceT1 to pseudo-hrT2", case, caption, png))
-    return pictures
-
-
-def _segmentations(root: Path) -> list[Picture]:
+    """Segmentations of a few test scans."""
     pictures = []
     for scan in _spread(sorted((root / "data/validation").glob(f"*{ENDING}"))):
         name = f"{case_of(scan)}{LABEL_ENDING}"

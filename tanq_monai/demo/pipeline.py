@@ -25,11 +25,12 @@ DEMO_SIZES = {
     "tiny": replace(
         SIZES[QUICK],
         segmenter={**SIZES[QUICK].segmenter, "max_epochs": 3},
+        rehearsal=8,
         phantom_size="small",
         phantom_protocols="left_out",
-        phantom_scans=(8, 8, 8),
+        phantom_scans=(0, 8, 12),
     ),
-    "small": replace(SIZES[QUICK], phantom_size="varied", phantom_protocols="left_out", phantom_scans=(20, 20, 16)),
+    "small": replace(SIZES[QUICK], phantom_size="varied", phantom_protocols="left_out", phantom_scans=(0, 20, 24)),
 }
 """The quick adaptation, to the vendor at 3 T that the training of the shipped weights leaves out."""
 

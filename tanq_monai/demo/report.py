@@ -15,7 +15,7 @@ from tanq_monai.report.page import write_page
 from tanq_monai.structures import STRUCTURES
 
 SHIPPED_AS_THEY_ARE = "shipped weights as they are"
-ADAPTED = "adapted to its unlabelled hrT2 and labelled ceT1"
+ADAPTED = "adapted to its unlabelled hrT2"
 SUPERVISED_BOUND = "supervised bound: trained on its labelled hrT2"
 INTERVAL = " 95% CI"
 

@@ -61,9 +61,9 @@ def test_all_is_run_once(data: Path, ran: list[str]) -> None:
 def test_a_quick_adaptation_trains_no_translator_and_begins_with_the_shipped_weights(tmp_path: Path) -> None:
     scans = Scans(tmp_path / "source", tmp_path / "target")
     steps = {step.name: step.command for step in Adaptation(scans, tmp_path, SIZES["quick"]).steps()}
-    assert list(steps) == ["make_translated", "train_self_training", "segment", "report"]
-    assert "signal" in steps["make_translated"]
-    assert "model_file" not in steps["make_translated"]
+    assert list(steps) == ["virtual_patients", "train_self_training", "segment", "report"]
+    assert "--paired 20" in steps["virtual_patients"]
+    assert f"--dataset_dir {tmp_path}/virtual/paired" in steps["train_self_training"]
     assert steps["train_self_training"].count("bundles/vs_cochlea_seg/models") == 2
 
 

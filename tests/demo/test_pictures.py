@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from small_head import SHAPE, patient, stored_as
 
 from tanq_monai.demo.panels import show
-from tanq_monai.demo.pictures import segmentation_figure, translation_figure
+from tanq_monai.demo.pictures import segmentation_figure
 from tanq_monai.report.axial import Window, turned_to_lps
 
 
@@ -37,17 +37,6 @@ def test_pictures_do_not_depend_on_the_storage_order(codes):
         _pixels(segmentation_figure(scan, label, {"a": label})),
         _pixels(segmentation_figure(other_scan, other_label, {"a": other_label})),
     )
-
-
-@pytest.mark.parametrize("with_structures", [True, False])
-@pytest.mark.parametrize("real_is_labelled", [True, False])
-def test_translation_is_drawn_with_and_without_structures(with_structures, real_is_labelled):
-    scan, label = patient(with_structures)
-    real, real_label = patient()
-    png = translation_figure(scan, scan, label, real, real_label=real_label if real_is_labelled else None)
-    height, width, _ = _pixels(png).shape
-    assert width > 1000
-    assert height > 600
 
 
 def test_segmentation_of_other_shape_is_an_error():

@@ -71,7 +71,7 @@ def table(shipped, adapted, bound):
 
 def test_options_of_the_bundle_steps_are_ids_of_their_configs(steps):
     bundle_steps = [step for step in steps.values() if "monai.bundle" in step.arguments]
-    assert len(bundle_steps) == len(steps) - 2  # phantom and report
+    assert len(bundle_steps) == len(steps) - 3  # phantom, virtual patients and report
     for step in bundle_steps:
         for option in options_of(step).keys() - MONAIS_OWN:
             default_of(config_of(step), option)  # a KeyError names the option
