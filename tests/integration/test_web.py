@@ -14,9 +14,9 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from files import write_enhanced
 from PIL import Image
 from refused_scans import REFUSED
-from scans.test_series import enhanced
 from shared_data import shared_data_folder
 
 from tanq_monai.deploy.app.virtual_study import write_virtual_series
@@ -111,7 +111,7 @@ def write_frames(scan, folder):
     folder.mkdir()
     x, _, z = scan.grid.spacing
     count = scan.voxels.shape[2]
-    enhanced(folder / "all.dcm", scan.voxels, [z * k for k in range(count)], [2] * count)
+    write_enhanced(folder / "all.dcm", scan.voxels, [z * k for k in range(count)], [2] * count)
     header = pydicom.dcmread(folder / "all.dcm")
     header.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = [round(x, 4), round(x, 4)]
     header.save_as(folder / "all.dcm")
