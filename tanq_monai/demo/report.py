@@ -18,6 +18,7 @@ SHIPPED_AS_THEY_ARE = "shipped weights as they are"
 ADAPTED = "adapted to its unlabelled hrT2"
 SUPERVISED_BOUND = "supervised bound: trained on its labelled hrT2"
 INTERVAL = " 95% CI"
+_LEAST_GAP = 0.01  # Dice: of less no share is told
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def gap_closed(table: pd.DataFrame) -> dict[str, float]:
 
     Returns:
         (adapted - shipped) / (bound - shipped): 0 is no better than the shipped weights, 1 as good as the bound; nan
-        where a row is missing or the bound is not above the shipped weights.
+        where a row is missing or the bound is less than .01 above the shipped weights.
     """
     shares, titles = {}, [SHIPPED_AS_THEY_ARE, ADAPTED, SUPERVISED_BOUND]
     for structure in STRUCTURES:
@@ -84,7 +85,7 @@ def gap_closed(table: pd.DataFrame) -> dict[str, float]:
             shares[structure] = math.nan
             continue
         low, reached, high = table[column].astype(float)[titles]
-        shares[structure] = (reached - low) / (high - low) if high > low else math.nan
+        shares[structure] = (reached - low) / (high - low) if high - low >= _LEAST_GAP else math.nan
     return shares
 
 
