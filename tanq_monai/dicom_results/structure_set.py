@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
+from scipy.spatial import KDTree
 
 from tanq_monai import RESEARCH_ONLY
 from tanq_monai.dicom_results.regions import SIDES, Region
@@ -77,19 +78,24 @@ def check_referable(slices: Sequence[Slice]) -> None:
 
 
 def keyholed(rings: Sequence[Ring]) -> Ring:
-    """One closed line (N, 2) round a part and its holes, each reached from the nearest corner and left on the same way.
+    """One closed line (N, 2) round a part and its holes, each reached from the outer ring's nearest corner and back.
+
+    The ways there and back have no area, whatever they cross.
 
     Args:
         rings: the outer one, then the holes', each (N, 2) with the first point repeated at the end.
     """
-    line, *holes = rings
-    while holes:
-        apart = [np.linalg.norm(line[:, None] - hole[None, :-1], axis=-1) for hole in holes]
-        nearest = int(np.argmin([one.min() for one in apart]))
-        start, first = np.unravel_index(apart[nearest].argmin(), apart[nearest].shape)
-        hole = np.roll(holes.pop(nearest)[:-1], -int(first), axis=0)
-        line = np.concatenate([line[: start + 1], hole, hole[:1], line[start:]])
-    return line
+    outer, *holes = rings
+    tree, ways = KDTree(outer[:-1]), []
+    for hole in holes:
+        apart, corners = tree.query(hole[:-1])
+        first = int(apart.argmin())
+        ways.append((int(corners[first]), np.roll(hole[:-1], -first, axis=0)))
+    pieces, done = [], 0
+    for corner, hole in sorted(ways, key=lambda way: way[0]):
+        pieces += [outer[done : corner + 1], hole, hole[:1], outer[corner : corner + 1]]
+        done = corner + 1
+    return np.concatenate([*pieces, outer[done:]])
 
 
 def in_space(line: Ring, one: Slice) -> NDArray[np.float64]:
