@@ -18,7 +18,6 @@ import pydicom
 import pytest
 from bundle_workflow import BUNDLES, workflow
 from contour_reader import read_contours
-from made_up_models import write_model
 from scipy import ndimage
 from shared_data import shared_data_folder
 
@@ -294,10 +293,9 @@ def test_environment_variables_stand_for_the_paths_and_a_refusal_is_one_line(typ
 
 
 def test_a_real_cet1_series_is_segmented_when_the_user_insists(tmp_path):
-    """By random weights, in whose labels all classes occur, no ears among them, in a bundle without TorchScript."""
+    """With all that the network labels, in a bundle without TorchScript."""
     series = shared_data_folder("vs_seg_001/ceT1_dicom")
     bundle = shutil.copytree(BUNDLES / "vs_cochlea_seg", tmp_path / "vs_cochlea_seg")
-    shutil.copytree(write_model(tmp_path / "models", "2d"), bundle / "models", dirs_exist_ok=True)
     (bundle / "models" / "model.ts").unlink(missing_ok=True)
     plans = json.loads((bundle / "models" / "plans.json").read_text())
     plans["configurations"]["2d"]["patch_size"] = [256, 256]  # few windows: seconds in place of minutes
