@@ -15,17 +15,17 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def wait_for(path, seconds=60):
+def wait_for(folder, pattern, seconds=60):
     until = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < until, f"{path} did not come"
+    while not any(folder.glob(pattern)):
+        assert time.monotonic() < until, f"{folder / pattern} did not come"
         time.sleep(0.01)
 
 
 def write_for_a_while(folder, go):
     with replacing(folder / "of_live.nii.gz") as temporary:
         temporary.write_text("half")
-        wait_for(go)
+        wait_for(go.parent, go.name)
         temporary.write_text("whole")
 
 
@@ -51,6 +51,7 @@ def write(folder):
 def test_the_next_process_that_writes_there_removes_what_dead_ones_left_and_nothing_of_a_live_one(tmp_path):
     folder, go = tmp_path / "results", tmp_path / "go"
     live = start(write_for_a_while, folder, go)
+    wait_for(folder, ".of_live.*.nii.gz")
     assert end(start(die_while_writing, folder)) == [-signal.SIGKILL]
     (folder / "mine.writing-12").touch()
     before = names(folder)
