@@ -150,7 +150,7 @@ def _digests_in(path: Path) -> dict[str, set[str]]:
                 read = _READ[path] = _Read(status.st_ino)
             file.seek(read.size)
             lines = file.readlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # who writes there says what is wrong with the folder
         return {}
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", "take it away, or choose another place") from error
