@@ -101,10 +101,8 @@ def test_the_runtime_keeps_what_the_bundle_keeps(tmp_path, ears_first):
     run(tmp_path / "model.onnx", scan, tmp_path / "alone" / "a_Label.nii.gz", ears_first=ears_first)
     (label,) = segment(tmp_path, tmp_path / "labels", ears_first=ears_first).values()
     alone = np.asarray(nib.load(tmp_path / "alone" / "a_Label.nii.gz").dataobj)
-    for value in (
-        1,
-        2,
-    ):  # a Dice of .995, or two voxels of a cochlea of 75: where both classes are as likely, rounding decides
+    # A Dice of .995, or two voxels of a cochlea of 75: where both classes are as likely, rounding decides.
+    for value in (1, 2):
         one, other = alone == value, label == value
         assert np.count_nonzero(one != other) <= max(2, 0.005 * (one.sum() + other.sum()))
 
