@@ -32,22 +32,14 @@ class Growth:
     """What :func:`measure_growth` did.
 
     Attributes:
-        folder: of the table and the page.
         course: of the VS.
+        table: a row for every visit.
+        page: the course as a plot and in words.
     """
 
-    folder: Path
     course: Course
-
-    @property
-    def table(self) -> Path:
-        """A row for every visit."""
-        return self.folder / TABLE
-
-    @property
-    def page(self) -> Path:
-        """The course as a plot and in words."""
-        return self.folder / PAGE
+    table: Path
+    page: Path
 
     @property
     def lines(self) -> list[str]:
@@ -102,7 +94,7 @@ def measure_growth(
             raise InputErrors("\n".join(done.problems))
         labelled += done.labelled
     course = course_of((_visit(one, days) for one in labelled), measured_noise())
-    made = Growth(folder, course)
+    made = Growth(course, folder / TABLE, folder / PAGE)
     write_table(course, made.table)
     write_course_page(course, made.page, " ".join([*([_OWN] if found.scans else []), *([_GIVEN] if given else [])]))
     return made
