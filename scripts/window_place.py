@@ -65,9 +65,8 @@ def window_place(scans: str, truth: str, model_dir: str = str(BUNDLES / "vs_coch
     table["off, mm"] = table["off"] * spacing
     print(table.groupby(["structure", "off, mm"])["dice"].agg(["mean", "count"]).round(3).to_string())
     last = table[table["off"] == OFFSETS[-1]]
-    print(
-        f"labelled falsely, farthest off: middle {last['false_middle'].mean():.2%}, window {last['false'].mean():.2%}"
-    )
+    middle, everywhere = last["false_middle"].mean(), last["false"].mean()
+    print(f"labelled falsely, farthest off: {middle:.2%} of the middle, {everywhere:.2%} of the window")
 
 
 def predictor(model_dir: Path) -> Predict:

@@ -50,9 +50,8 @@ def our_patches(cases: Sequence[Case]) -> Iterator[None]:
 
     def loader(data: Any, *args: Any, sampling_probabilities: None = None, **kwargs: Any) -> PatchLoader:
         drawn = np.array([weights[name] for name in data.identifiers])
-        if (
-            len(set(weights.values())) == 1 or not drawn.any()
-        ):  # the validation part of a fold may be dropped as a whole
+        # All of a fold's validation part may weigh nothing.
+        if len(set(weights.values())) == 1 or not drawn.any():
             return PatchLoader(data, *args, **kwargs)
         return PatchLoader(data, *args, sampling_probabilities=drawn / drawn.sum(), **kwargs)
 
