@@ -183,10 +183,10 @@ def run_adaptation(
     structures.roles()  # all that the self-training wants, after days of training
     structures.numbered()
     structures.check_order("structures")
-    scans = find_scans(dataset_dir)
     settings = replace(settings_of(size), looks={"styles": list(styles)} if styles else {})
     if "initial_model" in settings.segmenter:
         check_starts_from(Path(settings.segmenter["initial_model"]), structures, size)
+    scans = find_scans(dataset_dir, needed=("source", "target") if settings.views else ("target",))
     root = check_output_dir(output_dir).resolve()
     adaptation = Adaptation(scans, root, settings, seed, truth, structures=structures)
     run_steps(adaptation.root / "steps", list(adaptation.steps()), "adapt")

@@ -60,7 +60,7 @@ def problems_of_layout(dataset_dir: str | Path) -> list[InputError]:
     beside = [path for path in files_in(root) if is_nifti(path)]
     problems = [InputError(path, "lies beside the folders of the data set", remedy) for path in beside]
     try:
-        find_scans(root)
+        find_scans(root, needed=("target",))  # not every training takes labelled ceT1
     except InputError as error:
         problems.append(error)
     return problems

@@ -16,7 +16,7 @@ def adapt(
 
     Args:
         dataset_dir: a folder of crossMoDA: training_source, training_target and validation (2022, 2023), or
-            source_training, target_training and target_validation (2021).
+            source_training, target_training and target_validation (2021). quick reads hrT2 alone.
         output_dir: gets everything; an adaptation that was stopped goes on there.
         size: quick (minutes on a CPU, from the shipped weights); paper (from nothing, days on a GPU); or small, tiny
             (trials of the whole method).

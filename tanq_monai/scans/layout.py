@@ -1,5 +1,6 @@
 """The folders of a data set, as crossMoDA names them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ class Scans:
     """Folders of a data set.
 
     Attributes:
-        source: ceT1 with labels.
+        source: ceT1 with labels; is there where it was asked for.
         target: hrT2 without labels, trained on.
         test: hrT2 that nothing is trained on; None where there is none.
     """
@@ -28,18 +29,23 @@ class Scans:
     test: Path | None = None
 
 
-def find_scans(folder: str | Path) -> Scans:
+def find_scans(folder: str | Path, needed: Sequence[str] = ("source", "target")) -> Scans:
     """The folders of crossMoDA 2021, 2022 or 2023.
+
+    Args:
+        folder: that holds them.
+        needed: which of them have to be there, of :data:`ROLES`; "target" at least.
 
     Raises:
         InputError: when they are not there.
     """
     root = Path(folder).resolve()
     found = folders_in(root)
-    if "source" not in found or "target" not in found:
-        wanted = " or ".join(f"{source} and {target}" for source, target, _ in LAYOUTS)
+    if not {*needed} <= {*found}:
+        layouts = [dict(zip(ROLES, names, strict=True)) for names in LAYOUTS]
+        wanted = " or ".join(" and ".join(names[role] for role in needed) for names in layouts)
         raise InputError(root, "has not the folders of crossMoDA", f"give one with {wanted}")
-    return Scans(**found)
+    return Scans(**{"source": root / LAYOUTS[0][0]} | found)
 
 
 def folders_in(folder: Path) -> dict[str, Path]:

@@ -1,5 +1,6 @@
 """What of an adaptation is run again when something of it has changed. Its commands are stood in for."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,15 @@ def test_a_quick_adaptation_trains_no_translator_and_begins_with_the_shipped_wei
     assert "--paired 20" in steps["virtual_patients"]
     assert f"--dataset_dir {tmp_path}/virtual/paired" in steps["train_self_training"]
     assert steps["train_self_training"].count("bundles/vs_cochlea_seg/models") == 2
+
+
+def test_only_an_adaptation_that_translates_needs_cet1(data: Path, ran: list[str]) -> None:
+    shutil.rmtree(data / "data" / "training_source")
+    run_adaptation(data / "data", data / "out")
+    assert ran == ["virtual_patients", "train_self_training", "segment", "report"]
+    with pytest.raises(InputError, match="give one with training_source and training_target or source_training and"):
+        run_adaptation(data / "data", data / "other", "tiny")
+    assert not (data / "other").exists()
 
 
 CHANGES = {

@@ -164,7 +164,7 @@ def test_a_data_set_without_its_target_is_told_and_the_rest_is_read(data):
     (data / TARGET).rename(data / "elsewhere")
     check = check_dataset(data)
     (problem,) = check.problems
-    assert "has not the folders of crossMoDA; give one with training_source and training_target" in str(problem)
+    assert "has not the folders of crossMoDA; give one with training_target or target_training" in str(problem)
     assert (len(check.scans), check.unread) == (4, ("elsewhere",))
 
 
