@@ -31,7 +31,9 @@ def export_torchscript(bundle: str | Path, output: str | Path) -> None:
 
     It takes what the network takes, for any B, H and W that suit it; a translator image and style, int64 (B,). It holds
     ``metadata.json`` and ``inference.json`` as ``monai.bundle.ckpt_export`` would store them, and no source locations.
-    A fresh process writes the same bytes again; within one process, torch numbers the classes on.
+    Its files lie below a folder named after the archive, as where torch writes to a file; MONAI Deploy's own bundle
+    operator looks for them there. A fresh process writes the same bytes again; within one process, torch numbers the
+    classes on.
 
     Raises:
         InputError: when the bundle has no weights.
@@ -48,8 +50,8 @@ def export_torchscript(bundle: str | Path, output: str | Path) -> None:
         save_net_with_metadata(script, buffer, include_config_vals=False, meta_values=metadata, more_extra_files=extra)
     with zipfile.ZipFile(buffer) as archive:
         names = [name for name in archive.namelist() if not name.endswith((DEBUG, ID))]
-        members = {name: archive.read(name) for name in names}
-    write_zip(output, members | {f"archive/{ID}": _id_of(members)})
+        members = {f"{Path(output).stem}/{name.partition('/')[2]}": archive.read(name) for name in names}
+    write_zip(output, members | {f"{Path(output).stem}/{ID}": _id_of(members)})
 
 
 def traced(network: nn.Module) -> torch.jit.ScriptModule:

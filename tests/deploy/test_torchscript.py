@@ -58,6 +58,14 @@ def test_it_keeps_metadata_and_config_as_monai_reads_them(exported):
     assert json.loads(extra["inference.json"]) == json.loads(rendered_json(bundle / "configs" / "inference.yaml"))
 
 
+def test_its_files_lie_where_monai_deploys_own_operator_reads_a_bundle(exported):
+    _, path = exported
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    assert {name.split("/")[0] for name in names} == {"model"}  # the archive's own name
+    assert {"model/extra/metadata.json", "model/extra/inference.json"} <= set(names)
+
+
 def test_it_does_not_say_where_its_code_lay(exported):
     bundle, path = exported
     with zipfile.ZipFile(path) as archive:
