@@ -1,29 +1,34 @@
 """What every step of the adaptation is worth: segmenters of virtual patients' hrT2, each scored on the same test scans.
 
-    python scripts/adaptation_steps.py --output-dir OUT
+    python scripts/adaptation_steps.py --output-dir OUT [--setting away] [--seeds 3] [--rows tanq,multi_view]
 
 trains both translators and, on translations of each and of both, a segmenter; self-training plain, with refinement, and
-with feedback; and the two ends, ceT1 alone and labelled hrT2. OUT/steps.md then has the table with bootstrap intervals,
-and for every step up the paired difference. Hours on two cores; a run that was stopped goes on.
+with feedback; and the two ends, ceT1 alone and labelled hrT2; all of it once for every seed, on the same patients. At
+home both sites are trained on and tested on; away one site is trained on and the other one tested on, and the other way
+round. OUT/steps.md then has the table with intervals over trainings and scans, what every row cost, and for every step
+up the paired difference. Hours on two cores; a run that was stopped goes on, with other rows and more seeds as well.
 """
 
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
+from typing import Literal
 
 import fire
+import numpy as np
 import pandas as pd
 import torch
 
 from tanq_monai.adaptation import Adaptation, Scans
-from tanq_monai.adaptation.settings import trial_settings
+from tanq_monai.adaptation.settings import Settings, trial_settings
 from tanq_monai.demo.pipeline import phantom_step, plain_segmenter
-from tanq_monai.errors import print_mistakes_in_one_line
+from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir, replacing
-from tanq_monai.metrics.comparison import compare
-from tanq_monai.metrics.statistics import summarize
+from tanq_monai.metrics.statistics import METRICS, crossed_interval
+from tanq_monai.phantom.scanner.protocols import SITES
 from tanq_monai.steps import Step, StepRunner
 from tanq_monai.structures import STRUCTURES
 
@@ -53,90 +58,141 @@ TITLES = {
     "feedback": "+ feedback",
     "supervised": "supervised",
 }
+COLUMNS = [(structure, metric) for structure in STRUCTURES for metric in METRICS]
+SUBSETS = ("training_source", "training_target", "validation")
 
 
 def adaptation_steps(
     output_dir: str,
+    setting: Literal["home", "away"] = "home",
     size: str = "small",
-    seed: int = 0,
+    seeds: int = 1,
     num_test: int = 24,
     rounds: int = 2,
-    translators: str | None = None,
+    rows: str | Sequence[str] = tuple(TITLES),
 ) -> None:
-    """Run what is left to do, print and write the table.
+    """Run what is left to do; write the table after every seed, and print the last one.
 
     Args:
         output_dir: gets everything.
+        setting: home or away.
         size: of the trial: patients, slices, trainings.
-        seed: of the patients, of all trainings and of the bootstrap.
+        seeds: trainings of every row, by the seeds 0, 1, 2, ...; the patients are those of seed 0.
         num_test: test scans.
         rounds: of self-training.
-        translators: folder with tanq/models/model.pt and cyclegan/models/model.pt that `adapt` of the same size has
-            trained before; default: train them.
+        rows: which, of ``TITLES``; what they build on is trained as well.
     """
+    wanted = [rows] if isinstance(rows, str) else list(rows)
+    if unknown := [name for name in wanted if name not in TITLES]:
+        raise InputError(f"--rows {unknown[0]}", "is no row", f"choose of {', '.join(TITLES)}")
     settings = trial_settings(size)
     settings = replace(settings, phantom_scans=(*settings.phantom_scans[:2], num_test))
     root = check_output_dir(output_dir).resolve()
-    truth = root / "data" / "withheld_labels" / "validation"
-    scans = Scans(*(root / "data" / name for name in ("training_source", "training_target", "validation")))
-    line = Adaptation(scans, root, settings, seed, truth, truth.with_name("training_target"), translators)
-    rows = dict(rows_of(line, rounds))
-    before = [phantom_step(root, settings, seed)]
-    before += [] if translators else [line.translator_training(name) for name in ("tanq", "cyclegan")]
-    runner = StepRunner(root / "steps", len(before) + sum(map(len, rows.values())), "steps")
-    seconds = {step.name: runner.run(step) for steps in (before, *rows.values()) for step in steps}
-    scores = {name: pd.read_csv(root / f"{name}_scores" / "scores.csv") for name in rows}
-    text = tables(scores, seed)
-    length = f"{settings.segmenter['max_epochs']} x {settings.segmenter['iterations_per_epoch']}"
-    command = f"--size {size} --seed {seed} --num-test {num_test} --rounds {rounds}"
-    text += (
-        f"\n{num_test} test scans; every segmenter {length} steps; seed {seed}. Mean and 95 % "
-        f"bootstrap interval over the scans. python scripts/adaptation_steps.py {command}; {platform.machine()}, "
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}, "
-        f"{sum(seconds.values()) / 60:.0f} minutes of steps. Virtual patients; research only.\n"
-    )
-    with replacing(root / "steps.md") as temporary:
-        temporary.write_text(text)
+    StepRunner(root / "steps", 1, "patients").run(phantom_step(root, settings, seed=0))
+    found, seconds = [], dict.fromkeys(wanted, 0.0)
+    for seed in range(seeds):
+        for line in lines_of(setting, root, settings, seed):
+            steps_of = needed(line, rounds)
+            steps = {step.name: step for name in wanted for step in steps_of[name]}
+            runner = StepRunner(line.root / "steps", len(steps), f"seed {seed}, {line.root.name}")
+            took = {name: runner.run(step) for name, step in steps.items()}
+            for name in wanted:
+                seconds[name] += sum(took[step.name] for step in steps_of[name])
+                scores = pd.read_csv(line.root / f"{name}_scores" / "scores.csv")
+                found.append(scores.assign(row=name, seed=seed))
+        minutes = {name: time / 60 / (seed + 1) for name, time in seconds.items()}
+        length = f"{settings.segmenter['max_epochs']} x {settings.segmenter['iterations_per_epoch']}"
+        command = f"--setting {setting} --size {size} --seeds {seeds} --num-test {num_test} --rounds {rounds}"
+        text = tables(pd.concat(found), minutes) + (
+            f"\n{num_test} test scans, {seed + 1} trainings a row (seeds 0 to {seed}); every segmenter {length} steps. "
+            "Mean and 95 % interval over trainings and scans; minutes of a training of the row with all that it builds "
+            f"on. python scripts/adaptation_steps.py {command} --rows {','.join(wanted)}; {platform.machine()}, "
+            f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}. Virtual patients; research "
+            "only.\n"
+        )
+        with replacing(root / "steps.md") as temporary:
+            temporary.write_text(text)
     sys.stdout.write(f"\n{text}")
 
 
-def rows_of(line: Adaptation, rounds: int) -> Iterator[tuple[str, list[Step]]]:
-    """Name of every row and what has to be run for it."""
-    truth = line.root / "data" / "withheld_labels" / "training_target"
-    yield "no_adaptation", plain_segmenter(line, "no_adaptation", line.scans.source, line.scans.source)
+def lines_of(setting: str, root: Path, settings: Settings, seed: int) -> Iterator[Adaptation]:
+    """The adaptations whose test scans make up a row: one at home, one for every site to train on away."""
+    if setting == "home":
+        yield _line(root / "data", root / f"seed_{seed}", settings, seed)
+        return
+    for number, site in enumerate(SITES):
+        data = root / f"data_{site}"
+        link_site(root / "data", data, site)
+        looks = {key: [value[number]] for key, value in settings.looks.items() if isinstance(value, list)}
+        own = replace(settings, looks={**settings.looks, **looks})
+        yield _line(data, root / f"seed_{seed}" / site, own, seed)
+
+
+def link_site(data: Path, output: Path, site: str) -> None:
+    """Links to the scans that are trained on at one site, and to those for testing of all others."""
+    for subset in SUBSETS:
+        for folder in (Path(subset), Path("withheld_labels", subset)):
+            (output / folder).mkdir(parents=True, exist_ok=True)
+            for file in sorted((data / folder).glob("*.nii.gz")):
+                link = output / folder / file.name
+                if (f"_{site}_" in file.name) == (subset != "validation") and not link.is_symlink():
+                    link.symlink_to(file)
+
+
+def _line(data: Path, root: Path, settings: Settings, seed: int) -> Adaptation:
+    truth = data / "withheld_labels"
+    scans = Scans(*(data / name for name in SUBSETS))
+    return Adaptation(scans, root, settings, seed, truth / "validation", truth / "training_target")
+
+
+def needed(line: Adaptation, rounds: int) -> dict[str, list[Step]]:
+    """What has to be run for every row, in order, all that it builds on included."""
+    truth = line.target_truth or line.root
+    rows = {"no_adaptation": plain_segmenter(line, "no_adaptation", line.scans.source, line.scans.source)}
     for name, views in VIEWS.items():
-        translated = line.translation(views, f"translated_{name}")
+        translators = [line.translator_training(view) for view in views]
+        translation = line.translation(views, f"translated_{name}")
         training = line.self_training(f"{name}_training", f"translated_{name}", rounds=0)
-        yield name, [translated, training, *_scored(line, name)]
+        rows[name] = [*translators, translation, training, *_scored(line, name)]
     multi_view = {"translated": "translated_multi_view", "first_ensemble": line.root / "multi_view_training" / "models"}
     for name, choices in VARIANTS.items():
         training = line.self_training(f"{name}_training", rounds=rounds, stop_agreement=2, **multi_view, **choices)
-        yield name, [training, *_scored(line, name)]
-    yield "supervised", plain_segmenter(line, "supervised", line.scans.target, truth)
+        rows[name] = [*rows["multi_view"][:-2], training, *_scored(line, name)]
+    rows["supervised"] = plain_segmenter(line, "supervised", line.scans.target, truth)
+    return rows
 
 
 def _scored(line: Adaptation, name: str) -> Iterator[Step]:
     return line.segmentation(f"segment_{name}", line.root / f"{name}_training" / "models", line.root / name)
 
 
-def tables(scores: dict[str, pd.DataFrame], seed: int) -> str:
-    """Every row's scores, and every step's difference to what it is a step from, as markdown."""
-    columns = [(structure, metric) for structure in STRUCTURES for metric in ("dice", "assd_mm")]
-    heads = [f"{structure} {'Dice' if metric == 'dice' else 'ASSD mm'}" for structure, metric in columns]
-    rows, steps = [["segmenter", *heads]], [["step", *heads]]
-    for name, own in scores.items():
-        summary = summarize(own, seed=seed)
-        rows.append([TITLES[name], *(_interval(summary.loc[key], "mean") for key in columns)])
-    for name, base in BASES.items():
-        difference = compare(scores[name], scores[base], seed=seed)
-        found = [difference.loc[key] for key in columns]
-        cells = [f"{_interval(row, 'difference')} {row['stars']}" for row in found]
-        steps.append([f"{TITLES[name]} - {TITLES[base]}", *cells])
+def tables(scores: pd.DataFrame, minutes: Mapping[str, float]) -> str:
+    """Every row's scores, and every step's difference to what it is a step from, as markdown.
+
+    Args:
+        scores: columns ``row``, ``seed``, ``case``, ``structure``, ``dice``, ``assd_mm``.
+        minutes: of a training, by row.
+    """
+    heads = [f"{structure} {'Dice' if metric == 'dice' else 'ASSD mm'}" for structure, metric in COLUMNS]
+    rows, steps = [["segmenter", *heads, "minutes"]], [["step", *heads]]
+    values = {name: {column: _matrix(scores[scores["row"] == name], *column) for column in COLUMNS} for name in minutes}
+    for name, spent in minutes.items():
+        rows.append([TITLES[name], *(_interval(values[name][column]) for column in COLUMNS), f"{spent:.0f}"])
+        if (base := BASES.get(name)) in minutes:
+            cells = [_interval(values[name][column] - values[base][column]) for column in COLUMNS]
+            steps.append([f"{TITLES[name]} - {TITLES[base]}", *cells])
     return f"{_markdown(rows)}\n{_markdown(steps)}"
 
 
-def _interval(row: "pd.Series[float]", column: str) -> str:
-    return f"{row[column]:.3f} ({row['ci_low']:.3f}, {row['ci_high']:.3f})"
+def _matrix(scores: pd.DataFrame, structure: str, metric: str) -> pd.DataFrame:
+    """(trainings, cases); a case whose truth lacks the structure is in no column."""
+    return scores[scores["structure"] == structure].pivot(index="seed", columns="case", values=metric).dropna(axis=1)
+
+
+def _interval(values: pd.DataFrame) -> str:
+    matrix = values.to_numpy(dtype=float)
+    low, high = crossed_interval(matrix)
+    return f"{np.mean(matrix):.3f} ({low:.3f}, {high:.3f})"
 
 
 def _markdown(table: list[list[str]]) -> str:

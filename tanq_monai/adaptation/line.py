@@ -28,7 +28,6 @@ class Adaptation:
         seed: of all trainings.
         truth: labels of the test scans, for scores.
         target_truth: labels of ``scans.target``, only to watch the rounds of self-training.
-        translators: folder with ``tanq`` and ``cyclegan`` as their trainings leave them; None: ``root``, trained here.
         structures: names and label values.
     """
 
@@ -38,7 +37,6 @@ class Adaptation:
     seed: int = 0
     truth: Path | None = None
     target_truth: Path | None = None
-    translators: str | Path | None = None
     structures: Structures = STRUCTURES
 
     @property
@@ -84,9 +82,8 @@ class Adaptation:
 
     def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
         """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``."""
-        trained = Path(self.translators or self.root).resolve()
         used = TRAINED_VIEWS if set(views) & set(TRAINED_VIEWS) else ()  # TANQ's choices are those of both
-        models = {f"{view}_model_file": trained / view / "models" / "model.pt" for view in used}
+        models = {f"{view}_model_file": self.root / view / "models" / "model.pt" for view in used}
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
         styles = {key: value for key, value in self.settings.looks.items() if key == "styles"}
         choices = {**folders, **models, **self._structures, **self.settings.slices, **styles}

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tanq_monai.metrics.statistics import bootstrap_interval, paired_statistics, stars, summarize, summarize_sites
+from tanq_monai.metrics.statistics import bootstrap_interval, crossed_interval, paired_statistics, stars, summarize, summarize_sites
 
 
 def _values(n, seed=0):
@@ -44,6 +44,29 @@ def test_interval_for_ten_cases_holds_the_mean_in_about_nine_of_ten_studies():
     studies = np.random.default_rng(3).normal(size=(300, 10))
     held = [low <= 0 <= high for low, high in (bootstrap_interval(study, seed=0) for study in studies)]
     assert 0.86 < np.mean(held) < 0.95
+
+
+def test_interval_over_trainings_and_cases_has_the_variance_of_both():
+    generator = np.random.default_rng(4)
+    of_trainings, of_cases = 0.5 * generator.normal(size=(60, 1)), generator.normal(size=(1, 80))
+    low, high = crossed_interval(of_trainings + of_cases)
+    half = 1.96 * np.sqrt(of_trainings.var() / 60 + of_cases.var() / 80)
+    middle = of_trainings.mean() + of_cases.mean()
+    assert (low, high) == pytest.approx((middle - half, middle + half), abs=0.05 * half)
+
+
+def test_interval_of_one_training_is_that_over_its_cases():
+    values = _values(30)
+    assert crossed_interval(values[None]) == pytest.approx(bootstrap_interval(values), abs=0.02)
+
+
+def test_trainings_that_disagree_widen_the_interval_and_equal_ones_do_not():
+    values = _values(30)
+    equal, apart = np.stack([values] * 3), np.stack([values - 1, values, values + 1])
+    (low, high), (lower, higher) = crossed_interval(equal), crossed_interval(apart)
+    assert (low, high) == pytest.approx(bootstrap_interval(values), abs=0.02)
+    assert higher - lower > 1.5 * (high - low)
+    assert np.isnan(crossed_interval(np.ones((3, 1)))).all()
 
 
 @pytest.mark.parametrize("n", [2, 3, 9, 40, 64])

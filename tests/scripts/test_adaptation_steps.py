@@ -1,29 +1,36 @@
-"""The table of the adaptation's steps, from scores that are written out."""
+"""The table of the adaptation's steps, from scores that are written out, and what has to be run for its rows."""
+
+import math
 
 import pandas as pd
-from adaptation_steps import TITLES, rows_of, tables
+import pytest
+from adaptation_steps import TITLES, adaptation_steps, lines_of, link_site, needed, tables
 
 from tanq_monai.adaptation import Adaptation, Scans
 from tanq_monai.adaptation.settings import SIZES
+from tanq_monai.errors import InputError
 
 CASES = ("crossmoda2021_ldn_1", "crossmoda2022_etz_2", "crossmoda2022_etz_3")
 
 
-def scores(dice):
-    rows = [
-        {"case": case, "structure": structure, "dice": dice, "assd_mm": 2.0}
-        for case in CASES
-        for structure in ("VS", "cochlea")
-    ]
-    return pd.DataFrame(rows)
+def scores(row, dice, seed=0):
+    """The VS of the last case is in no truth."""
+    values = {(case, structure): dice for case in CASES for structure in ("VS", "cochlea")} | {
+        (CASES[2], "VS"): math.nan
+    }
+    keys = {"row": row, "seed": seed, "assd_mm": 2.0}
+    return pd.DataFrame([keys | {"case": c, "structure": s, "dice": value} for (c, s), value in values.items()])
+
+
+def cells(text):
+    return {line.split(" | ")[0].strip("| "): line.strip("| \n").split(" | ")[1:] for line in text.splitlines()}
 
 
 def test_every_step_is_compared_with_what_it_is_a_step_from():
-    found = {name: scores(dice / 10) for dice, name in enumerate(TITLES)}
-    lines = tables(found, seed=0).splitlines()
-    assert "| TANQ | 0.200 (0.200, 0.200) | 2.000 (2.000, 2.000) | 0.200" in "\n".join(lines)
-    steps = {line.split(" | ")[0].strip("| "): line.split(" | ")[1] for line in lines if " - " in line}
-    assert {name: float(text.split()[0]) for name, text in steps.items()} == {
+    found = pd.concat([scores(name, number / 10) for number, name in enumerate(TITLES)])
+    table = cells(tables(found, dict.fromkeys(TITLES, 12.3)))
+    assert table["TANQ"] == ["0.200 (0.200, 0.200)", "2.000 (2.000, 2.000)"] * 2 + ["12"]
+    assert {name: float(row[0].split()[0]) for name, row in table.items() if " - " in name} == {
         "CycleGAN - no adaptation": 0.1,
         "TANQ - no adaptation": 0.2,
         "multi-view - TANQ": 0.1,
@@ -33,15 +40,62 @@ def test_every_step_is_compared_with_what_it_is_a_step_from():
     }
 
 
-def test_all_variants_of_self_training_begin_with_the_same_models_and_are_scored_on_the_same_scans(tmp_path):
+def test_a_difference_is_taken_within_each_training_and_its_interval_reaches_over_all_of_them():
+    differences = (0.0, 0.1, 0.2)
+    both = [
+        scores(row, 0.3 * seed + extra, seed)
+        for seed, difference in enumerate(differences)
+        for row, extra in (("no_adaptation", 0.0), ("tanq", difference))
+    ]
+    table = cells(tables(pd.concat(both), {"tanq": 1.0, "no_adaptation": 1.0}))
+    assert table["TANQ - no adaptation"][0] == "0.100 (0.000, 0.200)"  # though the trainings lie .3 apart
+    assert table["TANQ"][0] == "0.400 (0.000, 0.800)"
+
+
+def test_a_row_without_its_base_is_in_the_first_table_alone():
+    text = tables(scores("multi_view", 0.5), {"multi_view": 3.0})
+    assert "| multi-view |" in text
+    assert " - " not in text
+
+
+def test_all_rows_are_scored_on_the_same_scans_and_each_has_all_that_it_builds_on(tmp_path):
     scans = Scans(*(tmp_path / name for name in ("source", "target", "test")))
-    line = Adaptation(scans, tmp_path, SIZES["small"], 0, tmp_path / "truth")
-    rows = dict(rows_of(line, rounds=2))
+    line = Adaptation(scans, tmp_path, SIZES["small"], 0, tmp_path / "truth", tmp_path / "target_truth")
+    rows = needed(line, rounds=2)
     assert list(rows) == list(TITLES)
+    before = ["train_tanq", "train_cyclegan", "make_translated_multi_view", "train_multi_view_training"]
     for name in ("self_training", "refinement", "feedback"):
-        assert f"--first_ensemble {tmp_path}/multi_view_training/models" in rows[name][0].command
-        assert f"--dataset_dir {tmp_path}/translated_multi_view" in rows[name][0].command
+        assert [step.name for step in rows[name]][:5] == [*before, f"train_{name}_training"]
+        assert f"--first_ensemble {tmp_path}/multi_view_training/models" in rows[name][4].command
+        assert f"--dataset_dir {tmp_path}/translated_multi_view" in rows[name][4].command
     for row in rows.values():
         segment, score = row[-2:]
         assert f"--dataset_dir {tmp_path}/test" in segment.command
         assert f"--truth_dir {tmp_path}/truth" in score.command
+
+
+def test_away_the_scans_of_one_site_are_trained_on_and_all_others_tested_on(tmp_path):
+    data = tmp_path / "data"
+    for folder in ("training_source", "training_target", "validation", "withheld_labels/validation"):
+        (data / folder).mkdir(parents=True)
+        for case in CASES:
+            (data / folder / f"{case}_x.nii.gz").touch()
+    link_site(data, tmp_path / "etz", "etz")
+    link_site(data, tmp_path / "etz", "etz")  # a run that goes on
+    linked = {(str(file.parent.relative_to(tmp_path / "etz")), file.name) for file in (tmp_path / "etz").rglob("*.gz")}
+    trained = {(folder, f"{case}_x.nii.gz") for folder in ("training_source", "training_target") for case in CASES[1:]}
+    tested = {(folder, f"{CASES[0]}_x.nii.gz") for folder in ("validation", "withheld_labels/validation")}
+    assert linked == trained | tested
+
+
+def test_away_a_translator_knows_the_look_of_its_own_site_alone(tmp_path):
+    london, tilburg = lines_of("away", tmp_path, SIZES["small"], seed=3)
+    assert (london.settings.looks["styles"], tilburg.settings.looks["styles"]) == (["ldn"], ["etz"])
+    assert tilburg.settings.looks["level_ranges"] == [SIZES["small"].looks["level_ranges"][1]]
+    assert (tilburg.seed, tilburg.root) == (3, tmp_path / "seed_3" / "etz")
+
+
+def test_a_row_that_is_none_is_told_before_anything_is_written(tmp_path):
+    with pytest.raises(InputError, match="--rows cycle: is no row; choose of no_adaptation, cyclegan, tanq"):
+        adaptation_steps(str(tmp_path / "out"), rows=("tanq", "cycle"))
+    assert not (tmp_path / "out").exists()
