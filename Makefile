@@ -26,7 +26,7 @@ quick-tests:
 	$(PYTEST) -m "not slow and $(CLIENTS)"
 
 # In two plain processes beside each other: under xdist a worker ended without a word, for a reason that was not found.
-HEAVY := tests/bundles tests/deploy tests/integration
+HEAVY := tests/bundles tests/deploy tests/integration tests/scripts
 HALF := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 heavy-tests:
