@@ -3,9 +3,7 @@
 # server, a MONAI Deploy application, a browser.
 PYTHON ?= python3
 BIN := .venv/bin
-# What is installed is compiled at once, and what runs is kept compiled: else every start of Python compiles torch and MONAI
-# anew where PYTHONDONTWRITEBYTECODE is set.
-export UV_COMPILE_BYTECODE := 1
+# What runs is kept compiled: else every start of Python compiles torch and MONAI anew where PYTHONDONTWRITEBYTECODE is set.
 export PYTHONDONTWRITEBYTECODE :=
 # Processes that share the tests, with one thread and up to 2 GB each.
 WORKERS ?= 2
@@ -16,7 +14,7 @@ CLIENTS := not label and not deploy and not zoo and not web
 with_linters = @began=$$(date +%s); $(MAKE) --no-print-directory --jobs 3 linters $(1) && how=passed || how=FAILED; \
     echo "make $@ $$how after $$(($$(date +%s) - began)) s"; test $$how = passed
 
-.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy test-web web chromium demo clean
+.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy test-web web tools dciodvfy chromium demo clean
 
 check: .venv/ready
 	$(call with_linters,quick-tests)
@@ -28,7 +26,7 @@ quick-tests:
 	$(PYTEST) -m "not slow and $(CLIENTS)"
 
 # In two plain processes beside each other: under xdist a worker ended without a word, for a reason that was not found.
-HEAVY := tests/bundles tests/deploy tests/integration
+HEAVY := tests/bundles tests/deploy tests/integration tests/scripts
 HALF := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 heavy-tests:
@@ -48,10 +46,7 @@ test-zoo: .venv/ready .venv-zoo/ready
 test-label: .venv/ready .venv-label/ready
 	$(BIN)/python -m pytest -m label tests/integration/test_label.py
 
-# dciodvfy, Debian's package dicom3tools, judges the DICOM.
-test-deploy: .venv/ready .venv-deploy/ready
-	@command -v dciodvfy >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq dicom3tools; } \
-	  || { echo "error: dciodvfy is missing; install Debian's package dicom3tools" >&2; exit 1; }
+test-deploy: .venv/ready .venv-deploy/ready dciodvfy
 	$(BIN)/python -m pytest -m deploy tests/integration/test_deploy_app.py
 
 # docs/web.md: network, packages and browser are got beside each other.
@@ -62,7 +57,13 @@ test-web: .venv/ready
 	@$(MAKE) --no-print-directory --jobs 3 chromium web/dist/index.html
 	$(BIN)/python -m pytest -m web tests/integration/test_web.py
 
-# dcmcjpeg, of Debian's package dcmtk, packs DICOM.
+# Debian's packages for test-deploy and test-web; dciodvfy judges DICOM, dcmcjpeg packs it. apt does not work twice at once.
+tools: dciodvfy chromium
+
+dciodvfy:
+	@command -v dciodvfy >/dev/null || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq dicom3tools; } \
+	  || { echo "error: dciodvfy is missing; install Debian's package dicom3tools" >&2; exit 1; }
+
 chromium:
 	@command -v chromium >/dev/null && command -v dcmcjpeg >/dev/null && exit 0; { test "$$(id -u)" = 0 && apt-get update -qq && \
 	  apt-get install -y -qq --no-install-recommends chromium dcmtk >/dev/null; } \

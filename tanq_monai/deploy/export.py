@@ -221,5 +221,5 @@ def _translator(generator: TanqGenerator, folder: Path) -> Export:
 
 def _virtual_patient(contrast: Literal["ceT1", "hrT2"]) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.uint8]]:
     """Voxels, voxel-to-mm matrix and label of a scan."""
-    scans = scan_case(Case("source" if contrast == "ceT1" else "test", 0), "small", seed=0)
+    scans = scan_case(Case("source" if contrast == "ceT1" else "test", 0), "tiny", seed=0)
     return scans.images[contrast], scans.grid.affine, scans.label

@@ -1,10 +1,13 @@
 """Steps of two commits in turn."""
 
+import json
 import re
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 pytestmark = pytest.mark.slow
 
@@ -24,8 +27,8 @@ def _tree(folder, name):
 
 def test_each_command_finds_the_package_of_its_checkout_and_they_take_turns(tmp_path):
     log = tmp_path / "log"
-    say = f"from tanq_monai import NAME; open({str(log)!r}, 'a').write(NAME); print([len(NAME)])"
-    runs = [(_tree(tmp_path, name), ["-c", say]) for name in ("old", "newer")]
+    say = f"import benchmarks.measure as m; from tanq_monai import NAME; open({str(log)!r}, 'a').write(NAME)"
+    runs = [(_tree(tmp_path, name), ["-c", f"{say}; m.tell([len(NAME)])"]) for name in ("old", "newer")]
     assert alternate_trees(runs, repeats=2) == [[[3]] * 2, [[5]] * 2]
     assert log.read_text() == "oldnewer" * 2
 
@@ -40,8 +43,15 @@ def test_a_command_that_fails_is_told_with_its_words(tmp_path):
         alternate_trees([(_tree(tmp_path, "old"), ["-c", "1 / 0"])], repeats=1)
 
 
-def test_a_step_is_measured_against_that_of_another_checkout(capsys):
-    training(str(SCRIPTS.parent), repeats=1, steps=1, threads=1, batch=1, size=32, width=4)
+def test_a_step_is_measured_against_that_of_another_checkout(capsys, monkeypatch):
+    """Both in this process, which has imported already what each would import in one of its own, as above."""
+
+    def in_turn(runs, repeats):
+        assert [tree for tree, _ in runs] == [Path("other"), SCRIPTS.parent]
+        return [[_printed(capsys, arguments) for _ in range(repeats)] for _, arguments in runs]
+
+    monkeypatch.setattr("benchmarks.training.alternate_trees", in_turn)
+    training("other", repeats=1, steps=1, threads=1, batch=1, size=32, width=4)
     told = capsys.readouterr().out
     numbers = re.findall(
         r"TANQ step, (?:seconds|gigabytes) here / there: ([\d.]+)(?:, bar [\d.]+: (holds|missed))?", told
@@ -49,3 +59,15 @@ def test_a_step_is_measured_against_that_of_another_checkout(capsys):
     assert len(numbers) == 2
     assert all(float(ratio) > 0 for ratio, _ in numbers)
     assert re.search(r"there float32\n1 threads", told)
+
+
+def _printed(capsys, arguments):
+    """The JSON that ``python -m`` prints."""
+    dash_m, module, *words = arguments
+    assert dash_m == "-m"
+    capsys.readouterr()
+    with pytest.MonkeyPatch.context() as patch, torch.random.fork_rng():
+        patch.setattr(torch, "set_num_threads", lambda _: None)
+        patch.setattr(sys, "argv", [module, *words])
+        runpy.run_module(module, run_name="__main__")
+    return json.loads(capsys.readouterr().out)

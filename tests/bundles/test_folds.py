@@ -16,7 +16,7 @@ from tanq_monai.segmentation.training.import_nnunet import import_nnunet
 
 # nnU-Net's find_best_configuration leaves the file of its instructions open.
 pytestmark = pytest.mark.filterwarnings("ignore:Exception ignored in.*inference_instructions.txt")
-PATCHES = {"2d": [80, 80], "3d_fullres": [16, 80, 80]}  # few windows: validation takes longer than training
+PATCHES = {"2d": [88, 88], "3d_fullres": [20, 88, 88]}  # a window or two a scan: validation takes longer than training
 FOLDS = (0, 1, 2, 3, 4)
 
 

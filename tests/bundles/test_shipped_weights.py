@@ -91,16 +91,21 @@ def test_on_a_head_that_no_phantom_drew_it_finds_both_structures_and_no_vs_far_f
     assert far_volume(found == 1, true, truth.affine) < 0.05
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ears_first", [True, False])
-def test_the_runtime_keeps_what_the_bundle_keeps(tmp_path, ears_first):
+@pytest.fixture(scope="module")
+def exported(slow, tmp_path_factory):
+    """A folder with the segmenter as model.onnx, and a scan of a virtual patient."""
+    folder = tmp_path_factory.mktemp("exported")
     patient = scan_case(Case("test", 1), "small", seed=1)
-    scan = tmp_path / "a_hrT2.nii.gz"
-    nib.save(nib.Nifti1Image(patient.images["hrT2"], patient.grid.affine), scan)
-    export_onnx(BUNDLES / "vs_cochlea_seg", tmp_path / "model.onnx")
-    run(tmp_path / "model.onnx", scan, tmp_path / "alone" / "a_Label.nii.gz", ears_first=ears_first)
-    (label,) = segment(tmp_path, tmp_path / "labels", ears_first=ears_first).values()
-    alone = np.asarray(nib.load(tmp_path / "alone" / "a_Label.nii.gz").dataobj)
+    nib.save(nib.Nifti1Image(patient.images["hrT2"], patient.grid.affine), folder / "a_hrT2.nii.gz")
+    export_onnx(BUNDLES / "vs_cochlea_seg", folder / "model.onnx")
+    return folder
+
+
+@pytest.mark.parametrize("ears_first", [True, False])
+def test_the_runtime_keeps_what_the_bundle_keeps(exported, tmp_path, ears_first):
+    run(exported / "model.onnx", exported / "a_hrT2.nii.gz", tmp_path / "a_Label.nii.gz", ears_first=ears_first)
+    (label,) = segment(exported, tmp_path / "labels", ears_first=ears_first).values()
+    alone = np.asarray(nib.load(tmp_path / "a_Label.nii.gz").dataobj)
     # A Dice of .995, or two voxels of a cochlea of 75: where both classes are as likely, rounding decides.
     for value in (1, 2):
         one, other = alone == value, label == value

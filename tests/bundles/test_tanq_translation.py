@@ -296,6 +296,7 @@ def test_a_real_patient_is_translated_at_full_width_below_6_GB(tmp_path):
     )
     choices = {"dataset_dir": patient / "ceT1_dicom", "label_dir": patient / "label.nii.gz", "output_dir": tmp_path}
     choices |= {"model_file": tmp_path / "model.pt", "device": "$torch.device('cpu')"}
+    choices |= {"slab_mm": 24.0}  # two batches of slices, as high as the structures
     command = [sys.executable, "-c", program, "monai.bundle", "run", "--config_file", "configs/inference.yaml"]
     command += options(choices)
     result = subprocess.run(command, cwd=BUNDLE, capture_output=True, text=True, check=True)

@@ -20,8 +20,8 @@ pytestmark = [
 ]
 STEPS = {"max_epochs": 1, "iterations_per_epoch": 1, "batch_size": 2, "num_processes": 0, "device": "cpu"}
 NARROW = {"features_per_stage": [4, 8, 8]}
-TRAINING = STEPS | {"plans_override": {"patch_size": [16, 80, 80]} | NARROW}
-SLICES = STEPS | {"plans_override": {"patch_size": [80, 80]} | NARROW}
+TRAINING = STEPS | {"plans_override": {"patch_size": [20, 88, 88]} | NARROW}
+SLICES = STEPS | {"plans_override": {"patch_size": [88, 88]} | NARROW}
 FOLDS = range(5)
 TRANSLATOR = {"pixels": 48, "pixel_mm": 1.8, "width": 4, "blocks": 2, "crop": 32, "slab_mm": 12.0}
 CPU = {"device": "$torch.device('cpu')"}

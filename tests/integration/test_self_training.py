@@ -12,7 +12,7 @@ TRAINING = {
     "iterations_per_epoch": 2,
     "batch_size": 2,
     "num_processes": 0,
-    "plans_override": {"patch_size": [80, 80], "features_per_stage": [4, 8, 8]},
+    "plans_override": {"patch_size": [88, 88], "features_per_stage": [4, 8, 8]},
     "device": "cpu",
 }
 

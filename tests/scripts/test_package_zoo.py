@@ -42,8 +42,15 @@ def copy_of_the_repository(folder):
 
 
 @pytest.fixture(scope="module")
-def zoos(slow, tmp_path_factory):
-    """What two copies of the repository in different folders make, one here and one in a process of its own."""
+def zoos(exported, tmp_path_factory):
+    """What two copies of the repository in different folders make, one here and one in a process of its own.
+
+    Here the ONNX files are those that were exported of third copies: that takes half a minute.
+    """
+    made = {"vs_cochlea_seg": exported["2d"][0], "tanq_translation": exported["translation"][0]}
+    here_exports = package_zoo.EXPORTERS | {
+        "models/model.onnx": lambda bundle, path: shutil.copy(made[bundle.name] / "models" / "model.onnx", path)
+    }
     here, alone = (copy_of_the_repository(tmp_path_factory.mktemp(name) / "repository") for name in ("one", "other"))
     command = [sys.executable, str(alone / "scripts" / "package_zoo.py"), "--output", str(alone / "zoo")]
     environment = os.environ | {"PYTHONPATH": str(alone)}
@@ -51,6 +58,7 @@ def zoos(slow, tmp_path_factory):
         subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
         pytest.MonkeyPatch.context() as patch,
     ):
+        patch.setattr(package_zoo, "EXPORTERS", here_exports)
         patch.setattr(package_zoo, "BUNDLES", here / "bundles")
         patch.setattr(package_zoo, "PACKAGE", here / "tanq_monai")
         with warnings.catch_warnings():

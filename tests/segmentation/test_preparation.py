@@ -7,12 +7,20 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprint_dataset
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.segmentation.plan.overrides import override_plan
 from tanq_monai.segmentation.training.folders import RunFolders
-from tanq_monai.segmentation.training.preparation import PlanWish, prepare, splits_by_patient, write_raw_dataset
+from tanq_monai.segmentation.training.preparation import (
+    Fingerprint,
+    PlanWish,
+    prepare,
+    processes_or_threads,
+    splits_by_patient,
+    write_raw_dataset,
+)
 from tanq_monai.structures import Structures
 
 PLANS = Path(__file__).parents[1] / "small_model" / "plans.json"
@@ -122,6 +130,18 @@ def test_a_configuration_prepared_with_other_settings_is_not_continued(cases, tm
         prepare(cases, folders, PlanWish(VOLUME, batch_size=3))
     left = {path.name for path in folders.root.rglob("*") if path.is_file()}
     assert left == {"prepared.json", "nnunet.log"}
+
+
+def test_the_fingerprint_is_of_all_scans_and_of_few_voxels(cases, tmp_path):
+    folders = RunFolders(tmp_path / "run")
+    write_raw_dataset(cases, folders.raw)
+    with folders.active(), processes_or_threads(0):
+        found = extract_fingerprint_dataset(1, Fingerprint, 1, verbose=False)
+        assert Fingerprint(1).num_foreground_voxels_for_intensitystats == 1e6
+    (statistics,) = found["foreground_intensity_properties_per_channel"].values()
+    inside = np.arange(48.0).reshape(4, 4, 3)[[1, 2], [2, 2], [1, 1]]
+    assert (statistics["min"], statistics["max"]) == (inside.min(), inside.max())
+    assert statistics["mean"] == pytest.approx(inside.mean(), rel=1e-3)
 
 
 def test_a_structure_that_no_case_has_is_told_before_anything_is_planned(cases, tmp_path):

@@ -13,7 +13,8 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprints, plan_experiments
+from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+from nnunetv2.experiment_planning.plan_and_preprocess_api import extract_fingerprint_dataset, plan_experiments
 from nnunetv2.utilities.crossval_split import generate_crossval_split
 from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -74,6 +75,18 @@ class PlanWish:
         batch_size = {"batch_size": self.batch_size} if self.batch_size else {}
         plain: Json = _plain(batch_size | (self.override or {}))
         return plain
+
+
+class Fingerprint(DatasetFingerprintExtractor):  # type: ignore[misc]
+    """nnU-Net's, with statistics of a million voxels of the structures in place of a hundred.
+
+    It draws a hundred million from every data set, however small: 5.1 s of a processor and 1.2 GB, where this takes
+    .07 s and 15 MB (four scans of 80 x 80 x 20). MRI is normalised by itself: nothing reads the statistics.
+    """
+
+    def __init__(self, *choices: Any, **options: Any) -> None:
+        super().__init__(*choices, **options)
+        self.num_foreground_voxels_for_intensitystats = 1e6
 
 
 def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_processes: int = 2) -> None:
@@ -198,7 +211,7 @@ def _check_own(folders: RunFolders) -> None:
 def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_processes: int) -> None:
     """Fingerprint, plan and split."""
     shutil.rmtree(folders.preprocessed, ignore_errors=True)
-    extract_fingerprints([1], num_processes=max(1, num_processes), verbose=False)
+    extract_fingerprint_dataset(1, Fingerprint, max(1, num_processes), verbose=False)
     plan_experiments([1])
     if wish.plan is not None:
         write_json(wish.plan, folders.plans_file)
