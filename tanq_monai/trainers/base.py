@@ -16,8 +16,8 @@ from tanq_monai.trainers.updates import update
 
 WEIGHT = Number(least=0)
 """Of a term of the loss."""
-CLASS_WEIGHTS = Items(WEIGHT, 3, 3)
-"""Of background, VS and cochlea in a cross-entropy."""
+CLASS_WEIGHTS = Items(WEIGHT, 2)
+"""Of background and structures in a cross-entropy."""
 
 
 class TranslatorTrainer(SupervisedTrainer):  # type: ignore[misc]

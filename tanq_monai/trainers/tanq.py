@@ -52,7 +52,8 @@ class TanqWeights:
             QS-Attn's default, which the paper follows.
         segmentation: of L_seg; 0 for a generator without SegDecoder.
         levels: of :func:`level_loss`, which is ours; 0 is the paper.
-        classes: of background, VS and cochlea in L_seg. Eq. 8 has none; the structures are 0.03 % of the pixels.
+        classes: of the regions 0, 1, 2, ... in L_seg, by default of the rest, VS and cochlea. Eq. 8 has none; the
+            structures are 0.03 % of the pixels.
     """
 
     adversarial: float = 1.0
@@ -95,6 +96,7 @@ class TanqTrainer(TranslatorTrainer):
 
     Raises:
         ValueError: for a weight of L_seg where the generator has no SegDecoder.
+        InputError: when the regions have more or fewer weights than there are regions.
 
     References:
         TANQ, Eq. 10, and its algorithm of alternating steps.
@@ -119,6 +121,10 @@ class TanqTrainer(TranslatorTrainer):
         self.weights = weights or TanqWeights()
         if networks.generator.seg_decoder is None and self.weights.segmentation:
             raise ValueError(f"without SegDecoder weights.segmentation must be 0, got {self.weights.segmentation}")
+        given, wanted = len(self.weights.classes), len(networks.generator.norms) + 1
+        if networks.generator.seg_decoder is not None and given != wanted:
+            problem = f"{list(self.weights.classes)} are {given}, for {wanted} regions"
+            raise InputError("weights#classes", problem, "give one for the rest and each structure")
         self.sampler = sampler or FeatureSampler()
         self.level_ranges = level_ranges
         self.feedback = feedback
