@@ -145,10 +145,10 @@ class ScoredStructures(_Frozen[tuple[int, ...]]):
         for name, one in given.items():
             if not isinstance(name, str) or not name.strip():
                 raise InputError(f"structures: {name!r}", "is no name", _REMEDY)
-            one, _ = _value_and_norm(name, one)
-            values = _values_of(name, one)
+            value, _ = _value_and_norm(name, one)
+            values = _values_of(name, value)
             if values in of_values:
-                problem = f"has the label value of {of_values[values]}, {one}"
+                problem = f"has the label value of {of_values[values]}, {value}"
                 raise InputError(f"structures: {name}", problem, "give each a value of its own")
             of_values[values] = name
         super().__init__({name: values for values, name in of_values.items()})
@@ -201,7 +201,7 @@ class Structures(_Frozen[int]):
         return (0, *values, *([len(values) + 1] if ignore else []))
 
     def regions(self) -> Regions:
-        """The regions of the translator: every structure is one, but the parts of a VS or of a cochlea are one together.
+        """The regions of the translator: every structure is one, but the parts of a VS are one, and those of a cochlea.
 
         ``VS intrameatal`` and ``VS extrameatal`` are both VS: on hrT2 they look alike. Those with the norm of their
         surroundings come first, then those with their own, either in the order of their label values: weights of a

@@ -40,9 +40,9 @@ class Labelled:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Of the table: ml, and mm from edge to edge in an axial slice, by :data:`COLUMNS` where VS and cochlea are known.
+        """Of the table: :data:`COLUMNS` of VS and cochlea, ml, and mm from edge to edge in an axial slice; of others ml.
 
-        Empty without a VS. Of other structures ml.
+        Empty without a VS.
         """
         cells: dict[str, Any] = {"case": self.case}
         if self._knows_ears:

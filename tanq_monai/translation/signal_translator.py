@@ -56,9 +56,7 @@ class SignalTranslator(nn.Module):
         Signal equations: :mod:`tanq_monai.phantom.scanner.sequences`. A voxel as a mixture of two tissues is our own.
     """
 
-    def __init__(
-        self, pixel_mm: float, protocols: Sequence[Mapping[str, Any]], regions: Regions = REGIONS
-    ) -> None:
+    def __init__(self, pixel_mm: float, protocols: Sequence[Mapping[str, Any]], regions: Regions = REGIONS) -> None:
         super().__init__()
         self.pixel_mm, self.protocols, self.regions = pixel_mm, protocols, regions
         self.looks = [_Look(LONDON_FLASH, _protocol(one)) for one in protocols]

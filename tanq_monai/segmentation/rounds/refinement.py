@@ -4,7 +4,6 @@ Volumes are (I, J, K), one voxel of the scan each.
 """
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -69,19 +68,16 @@ def refine(prediction: Prediction, rules: RefinementRules, structures: Structure
         prediction.confidence < rules.min_confidence - _HALF_STEP
     )
     labels = np.where(uncertain, np.uint8(structures.ignore), prediction.labels)
-    roles, removed, reasons = structures.roles(), np.zeros(labels.shape, np.int32), ()
+    done, roles = Refinement(labels, np.zeros(labels.shape, np.int32), ()), structures.roles()
     if roles is not None:
-        labels, removed, reasons = _by_anatomy(labels, prediction, rules, roles)
-    more = [
-        _ignored_reasons(prediction.labels == value, labels == structures.ignore, name, rules)
-        for name, value in structures.others.items()
-    ]
-    return Refinement(labels, removed, (*reasons, *chain.from_iterable(more)))
+        done = _by_anatomy(labels, prediction, rules, roles)
+    ignored, reasons = done.labels == structures.ignore, [*done.reasons]
+    for name, value in structures.others.items():
+        reasons += _ignored_reasons(prediction.labels == value, ignored, name, rules)
+    return done._replace(reasons=tuple(reasons))
 
 
-def _by_anatomy(
-    labels: NDArray[np.uint8], prediction: Prediction, rules: RefinementRules, roles: Roles
-) -> Refinement:
+def _by_anatomy(labels: NDArray[np.uint8], prediction: Prediction, rules: RefinementRules, roles: Roles) -> Refinement:
     """Of the labels without uncertain voxels, what is left by the rules about VS and cochlea."""
     predicted, certain = (structure_masks(array, roles) for array in (prediction.labels, labels))
     cochlea = _keep(certain[1], prediction, rules)
@@ -153,7 +149,7 @@ def _volume_reasons(
 
 def _ignored_reasons(predicted: Mask, ignored: Mask, name: str, rules: RefinementRules) -> Iterator[str]:
     """Too much of a structure ignored."""
-    share = np.count_nonzero(predicted & ignored) / max(np.count_nonzero(predicted), 1)
+    share = np.count_nonzero(predicted & ignored) / max(int(np.count_nonzero(predicted)), 1)
     if share > rules.max_ignored_share:
         yield f"{name} uncertain: {share:.1%} ignored, at most {rules.max_ignored_share:.1%} plausible"
 
