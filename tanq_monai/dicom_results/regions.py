@@ -1,4 +1,4 @@
-"""What a label map holds, as DICOM tells of it: VS, right and left cochlea and others, with colours and SNOMED's codes."""
+"""What a label map holds, as DICOM tells of it: VS, both cochleae and others, with colours and SNOMED's codes."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -40,7 +40,7 @@ class Labelled:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Of the table: :data:`COLUMNS` of VS and cochlea, ml, and mm from edge to edge in an axial slice; of others ml.
+        """Of the table: :data:`COLUMNS` of VS and cochlea, ml and, edge to edge in an axial slice, mm; of others ml.
 
         Empty without a VS.
         """
