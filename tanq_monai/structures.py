@@ -65,11 +65,11 @@ class Regions:
         Raises:
             InputError: when one is missing, or nothing is called so.
         """
-        self._check_names(given, "class_weights", (OTHERS, *NORMS))
+        self._check_names(given, "weights#classes", (OTHERS, *NORMS))
         missing = [name for name, norm in ((OTHERS, OTHERS), *self.norms.items()) if not {name, norm} & set(given)]
         if missing:
             remedy = f"give {OTHERS}, and every structure by its name or its norm"
-            raise InputError("class_weights", f"has no weight of {missing[0]}", remedy)
+            raise InputError("weights#classes", f"has no weight of {missing[0]}", remedy)
         return [given[OTHERS], *(given[name if name in given else norm] for name, norm in self.norms.items())]
 
     def by_number(self, given: Mapping[str, Value], called: str) -> dict[int, Value]:

@@ -177,9 +177,9 @@ def test_weights_go_by_name_before_norm():
 @pytest.mark.parametrize(
     ("weights", "told"),
     [
-        ({"others": 1, "own": 1}, "class_weights: has no weight of myocardium; give others, and every structure"),
-        ({"own": 1, "surroundings": 1}, "class_weights: has no weight of others; give"),
-        ({"others": 1, "VS": 1}, "class_weights: 'VS' is none of the structures; name myocardium, left atrium"),
+        ({"others": 1, "own": 1}, "weights#classes: has no weight of myocardium; give others, and every structure"),
+        ({"own": 1, "surroundings": 1}, "weights#classes: has no weight of others; give"),
+        ({"others": 1, "VS": 1}, "weights#classes: 'VS' is none of the structures; name myocardium, left atrium"),
     ],
 )
 def test_weights_that_are_missing_or_of_nothing_are_told(weights, told):

@@ -89,7 +89,6 @@ CHOICES: dict[str, Choice] = {
     "styles": Choice(Items(Text(may_be_empty=True), once=True), "parts of file names that tell looks of hrT2 apart"),
     "style": Choice(Text(), "the look of hrT2 that every scan is given"),
     "level_ranges": Choice(Items(Entries(Interval())), "per style: lowest and highest magnitude of structures by name"),
-    "class_weights": Choice(Entries(Number(least=0), least=1), "in L_seg: of others, own, surroundings, or by name"),
     "label_required": Choice(Flag(), "whether a scan without label is refused"),
     "pixels": Choice(Whole(16, 4096), "pixels of a slice, both ways"),
     "pixel_mm": Choice(Number(above=0, most=10), "mm per pixel"),
