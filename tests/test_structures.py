@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from tanq_monai.errors import InputError
-from tanq_monai.structures import REGIONS, STRUCTURES, Roles, ScoredStructures, Structures
+from tanq_monai.structures import REGIONS, STRUCTURES, Regions, Roles, ScoredStructures, Structures, region_of
 
 THREE = {"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}
 UNION = {"VS": [1, 2], "VS intrameatal": 1, "cochlea": 3}
@@ -59,7 +59,7 @@ def test_the_order_of_names_makes_no_other_structures():
     assert hash(swapped) == hash(STRUCTURES)
 
 
-HINT = 'write them like {"VS": 1, "cochlea": 2}'
+HINT = 'write them like {"VS": 1, "cochlea": 2}, or {"nerve": {"value": 3, "norm": "own"}}'
 
 
 @pytest.mark.parametrize("kind", [Structures, ScoredStructures])
@@ -111,20 +111,98 @@ def test_a_training_wants_values_without_gaps(plain):
 
 
 def test_the_structures_that_a_configuration_begins_with_are_the_regions():
-    assert STRUCTURES == REGIONS
-    assert STRUCTURES.regions() == {1: 1, 2: 2}
+    assert STRUCTURES.regions() == REGIONS
+    assert REGIONS.numbers == dict(STRUCTURES)
+    assert REGIONS.norms == {"VS": "surroundings", "cochlea": "own"}
+    assert REGIONS.of_values == {1: 1, 2: 2}
 
 
 def test_a_structure_is_of_the_region_that_its_name_begins_with():
-    assert Structures(THREE).regions() == {1: 1, 2: 1, 3: 2}
-    assert Structures({"cochlea right": 1, "cochlea left": 2, "VS": 3}).regions() == {1: 2, 2: 2, 3: 1}
+    assert Structures(THREE).regions() == Regions(REGIONS.norms, {1: 1, 2: 1, 3: 2})
+    assert Structures({"cochlea right": 1, "cochlea left": 2, "VS": 3}).regions().of_values == {1: 2, 2: 2, 3: 1}
+    assert Structures({"cochlea": 1}).regions() == Regions(REGIONS.norms, {1: 2})  # the shipped weights know both
+    assert region_of("VSD patch") == "VSD patch"
 
 
 @pytest.mark.parametrize("name", ["nerve", "vs", "the VS"])
-def test_a_structure_of_no_region_is_told(name):
-    words = rf"^structures: '{name}' is of no region of the translator; let its name begin with VS or cochlea$"
-    with pytest.raises(InputError, match=words):
+def test_a_structure_without_a_norm_is_told(name):
+    with pytest.raises(InputError) as caught:
         Structures({"VS": 1, name: 2}).regions()
+    remedy = f"write it like {{{name}: {{value: 2, norm: own}}}}, or norm: surroundings"
+    assert str(caught.value) == f"structures: '{name}' has no norm, by which the translator goes; {remedy}"
+
+
+HEART = {"left atrium": {"value": 1, "norm": "own"}, "myocardium": {"value": 2, "norm": "surroundings"}}
+
+
+def test_structures_with_norms_are_the_same_to_a_config_a_process_and_a_copy():
+    heart = Structures(HEART)
+    assert dict(heart) == {"left atrium": 1, "myocardium": 2}
+    assert heart.plain() == HEART and repr(heart) == repr(HEART)
+    for other in (
+        Structures(heart),
+        Structures(heart.plain()),
+        pickle.loads(pickle.dumps(heart)),
+        copy.deepcopy(heart),
+    ):
+        assert (other, repr(other), other.regions()) == (heart, repr(heart), heart.regions())
+    assert ScoredStructures(HEART) == {"left atrium": (1,), "myocardium": (2,)}
+    assert repr(Structures({"VS": {"value": 1, "norm": "surroundings"}, "cochlea": 2})) == repr(STRUCTURES)
+
+
+@pytest.mark.parametrize("values", [(1, 2, 3, 4), (4, 3, 2, 1), (7, 1, 9, 2)])
+def test_regions_are_those_with_the_norm_of_their_surroundings_then_those_with_their_own_by_value(values):
+    norms = ("own", "surroundings", "own", "surroundings")
+    given = {f"s{n}": {"value": value, "norm": norm} for n, (value, norm) in enumerate(zip(values, norms, strict=True))}
+    found = Structures(given).regions()
+    expected = sorted((norm == "own", value) for value, norm in zip(values, norms, strict=True))
+    assert found.of_values == {value: number for number, (_, value) in enumerate(expected, start=1)}
+    assert list(found.norms.values()) == ["surroundings"] * 2 + ["own"] * 2
+    assert found.numbers == {name: found.of_values[one["value"]] for name, one in given.items()}
+
+
+def test_a_nerve_beside_vs_and_cochlea_leaves_their_numbers():
+    found = Structures({"cochlea": 2, "VS": 1, "nerve": {"value": 3, "norm": "own"}}).regions()
+    assert found.numbers == {"VS": 1, "cochlea": 2, "nerve": 3}
+
+
+def test_weights_go_by_name_before_norm():
+    regions = Structures(HEART).regions()
+    by_norm = {"others": 0.01, "surroundings": 0.6, "own": 1.2}
+    assert regions.weights(by_norm) == [0.01, 0.6, 1.2]
+    assert regions.weights(by_norm | {"myocardium": 3.0}) == [0.01, 3.0, 1.2]
+    assert regions.by_number({"left atrium": "bright"}, "levels") == {2: "bright"}
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ({"others": 1, "own": 1}, "weights#classes: has no weight of myocardium; give others, and every structure"),
+        ({"own": 1, "surroundings": 1}, "weights#classes: has no weight of others; give"),
+        ({"others": 1, "VS": 1}, "weights#classes: 'VS' is none of the structures; name myocardium, left atrium"),
+    ],
+)
+def test_weights_that_are_missing_or_of_nothing_are_told(weights, told):
+    with pytest.raises(InputError, match=f"^{told}"):
+        Structures(HEART).regions().weights(weights)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"a": {"value": 1, "norm": "none"}}, "structures: a: has the norm 'none'; choose own or surroundings"),
+        (HEART | {"b": 2}, "structures: b: has the label value of myocardium, 2; give each a value of its own"),
+        ({"a": {"norm": "own"}}, f"structures: a: {{'norm': 'own'}} is no label value from 1 to 255; {HINT}"),
+        (
+            {"VS in": {"value": 1, "norm": "own"}, "VS out": 2},
+            "structures: parts of VS have different norms; give them one",
+        ),
+    ],
+)
+def test_a_norm_that_there_is_not_and_a_value_twice_are_told(given, told):
+    with pytest.raises(InputError) as caught:
+        Structures(given).regions()
+    assert str(caught.value) == told
 
 
 def test_all_that_begins_with_vs_is_one_tumor():
@@ -132,11 +210,17 @@ def test_all_that_begins_with_vs_is_one_tumor():
     assert Structures({"cochlea": 1, "VS extrameatal": 4, "VS intrameatal": 2}).roles() == Roles((4, 2), 1, 5)
 
 
-@pytest.mark.parametrize("plain", [{"VS": 1}, {"cochlea": 2}, {"VS": 1, "cochlea": 2, "nerve": 3}])
-def test_structures_that_are_neither_tumor_nor_cochlea_have_no_role(plain):
-    words = f"^structures: are {', '.join(plain)}; name one cochlea, and VS or its parts so that they begin with VS$"
-    with pytest.raises(InputError, match=words):
-        Structures(plain).roles()
+@pytest.mark.parametrize("plain", [{"VS": 1}, {"cochlea": 2}, {"left atrium": 1, "myocardium": 2}])
+def test_without_both_tumor_and_cochlea_nothing_has_a_role(plain):
+    assert Structures(plain).roles() is None
+    assert Structures(plain).others == plain
+
+
+def test_what_is_neither_tumor_nor_cochlea_has_no_role_beside_them():
+    structures = Structures({"VS extrameatal": 1, "nerve": 2, "cochlea": 3})
+    assert structures.roles() == Roles((1,), 3, 4)
+    assert structures.others == {"nerve": 2}
+    assert structures.ignore == 4
 
 
 @pytest.mark.parametrize("plain", [THREE, {"VS": 1, "cochlea": 2}, {"nerve": 1, "cochlea": 2}, {"VS": 5, "cochlea": 9}])

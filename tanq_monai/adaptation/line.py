@@ -67,7 +67,7 @@ class Adaptation:
         yield from self.segmentation("segment", self.root / "self_training" / "models", self.labels)
         truth = () if self.truth is None else ("--truth", str(self.truth))
         pages = ("--scans", self.segmented, "--pred", self.labels, "--output", self.report)
-        words = (*map(str, pages), "--structures", str(dict(self.structures)), *truth)
+        words = (*map(str, pages), "--structures", str(self.structures.plain()), *truth)
         reads = (self.segmented, self.labels, *self._true(self.truth))
         yield Step("report", ("-m", "tanq_monai", "report", *words), reads=reads, writes=(self.report,))
 
@@ -137,7 +137,7 @@ class Adaptation:
 
     @property
     def _structures(self) -> dict[str, Any]:
-        return {"structures": dict(self.structures)}
+        return {"structures": self.structures.plain()}
 
 
 def check_starts_from(model_dir: Path, structures: Structures, size: str) -> None:
@@ -177,10 +177,12 @@ def run_adaptation(
         truths = LabelFiles(truth)
         truths.raise_absence()
         truths.raise_problems()
-    structures.roles()  # all that the self-training wants, after days of training
-    structures.numbered()
+    structures.numbered()  # all that the self-training wants, after days of training
     structures.check_order("structures")
     settings = replace(settings_of(size), looks={"styles": list(styles)} if styles else {})
+    if settings.views:
+        structures.regions()
+    scans = find_scans(dataset_dir)
     if "initial_model" in settings.segmenter:
         check_starts_from(Path(settings.segmenter["initial_model"]), structures, size)
     scans = find_scans(dataset_dir, needed=("source", "target") if settings.views else ("target",))

@@ -56,7 +56,7 @@ SEGMENTER = {
 # London's hrT2 is CISS or TSE with restore, Tilburg's a TSE: other levels of VS and cochlea, by the signal equations.
 PHANTOM_LOOKS = {
     "styles": ["ldn", "etz"],
-    "level_ranges": [{1: [0.26, 0.59], 2: [0.30, 1.00]}, {1: [0.39, 0.44], 2: [0.45, 1.00]}],
+    "level_ranges": [{"VS": [0.26, 0.59], "cochlea": [0.30, 1.00]}, {"VS": [0.39, 0.44], "cochlea": [0.45, 1.00]}],
     "weights#levels": 20.0,  # not the paper's: see docs/method.md. What it is worth here was not measured.
 }
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from tanq_monai.anatomy.components import Component, Mask, Vector, find_components
 from tanq_monai.anatomy.measured import structure_masks
 from tanq_monai.anatomy.plausibility import Plausible
-from tanq_monai.errors import InputError
 from tanq_monai.structures import Structures
 
 _EARS = {0: "no cochlea was found, so nothing is labelled", 1: "one cochlea was found, not two", 2: ""}
@@ -23,7 +22,8 @@ class EarsFirst:
     cochlea there is no place where a VS could be, and nothing is labelled.
 
     Args:
-        structures: what the label values mean. Others than VS, its parts and cochlea cannot be judged: they stay.
+        structures: what the label values mean. Others than VS, its parts and cochlea cannot be judged: they stay, and
+            so does all where there is no VS or no cochlea among them.
         plausible: the bounds.
     """
 
@@ -37,14 +37,14 @@ class EarsFirst:
             labels: (I, J, K).
             affine: (4, 4), voxel index to RAS, mm.
         """
-        try:
-            roles = self.structures.roles()
-        except InputError:
+        roles = self.structures.roles()
+        if roles is None:
             return labels, ""
         vs_mask, cochlea_mask = structure_masks(labels, roles)
         ids, found = self._components(cochlea_mask, affine)
         ears = self.plausible.cochleae(found)
         kept = np.isin(ids, [ear.number for ear in ears]) & cochlea_mask
+        kept |= np.isin(labels, [*self.structures.others.values()])
         if ears:
             ids, found = self._components(vs_mask, affine)
             kept |= np.isin(ids, [one.number for one in self.plausible.vs(found, ears)]) & vs_mask

@@ -1,4 +1,4 @@
-"""What a label map of VS and cochlea says in numbers."""
+"""What a label map says in numbers, of VS and cochlea more than of others."""
 
 from typing import Any
 
@@ -22,6 +22,8 @@ Findings = dict[str, Any]
 def find(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures = STRUCTURES) -> Findings:
     """VS, and the cochlea of either side: whether found, volume in ml, extents in mm; and what is unusual about them.
 
+    Of other structures, by their names, whether found, volume and extents; what is usual of them nobody says here.
+
     All figures of the VS are of its largest piece; others are doubted, for no line from one to another is a diameter.
     Extents are left-right, front-back and up-down as :class:`tanq_monai.anatomy.measured.Structure` has them. The
     axial diameter is the longest straight line between two points of VS in one axial slice, pixel edges included.
@@ -30,11 +32,11 @@ def find(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Str
         labels: (I, J, K), 0 is background.
         affine: (4, 4), voxel index to RAS, mm.
         structures: names and label values; several parts of a VS are measured as one.
-
-    Raises:
-        InputError: when the structures are other ones than a VS, or its parts, and the cochlea.
     """
-    vs_mask, cochlea_mask = structure_masks(labels, structures.roles())
+    roles, others = structures.roles(), _find_others(labels, affine, structures)
+    if roles is None:
+        return others | {"doubts": []}
+    vs_mask, cochlea_mask = structure_masks(labels, roles)
     vs_mask, doubts = _largest_piece(vs_mask, affine)
     anatomy = find_anatomy(vs_mask, cochlea_mask, affine)
     judgements = judge(anatomy)
@@ -46,7 +48,8 @@ def find(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Str
         side: _structure(ear if found[f"{side} cochlea"] else None)
         for side, ear in (("right", anatomy.right), ("left", anatomy.left))
     }
-    return {"VS": vs, "cochlea": ears, "doubts": [*(one.doubt for one in judgements if one.doubt), *doubts]}
+    doubts = [*(one.doubt for one in judgements if one.doubt), *doubts]
+    return {"VS": vs, "cochlea": ears, **others, "doubts": doubts}
 
 
 def find_cochleae(
@@ -54,11 +57,20 @@ def find_cochleae(
 ) -> dict[str, Mask]:
     """Voxels (I, J, K) of the ``right`` and of the ``left`` cochlea, those that :func:`find` measures.
 
-    Raises:
-        InputError: as :func:`find`.
+    None where there is no VS or no cochlea among the structures.
     """
-    vs_mask, cochlea_mask = structure_masks(labels, structures.roles())
+    roles = structures.roles()
+    if roles is None:
+        return {}
+    vs_mask, cochlea_mask = structure_masks(labels, roles)
     return cochleae(_largest_piece(vs_mask, affine)[0], cochlea_mask, affine)
+
+
+def _find_others(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures) -> Findings:
+    nothing = np.zeros(labels.shape, np.bool_)
+    return {
+        name: _structure(find_anatomy(labels == value, nothing, affine).vs) for name, value in structures.others.items()
+    }
 
 
 def _largest_piece(mask: Mask, affine: NDArray[np.float64]) -> tuple[Mask, list[str]]:

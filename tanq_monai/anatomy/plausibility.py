@@ -13,7 +13,7 @@ from tanq_monai.anatomy.components import Component, Mask, Vector, apart, are_op
 from tanq_monai.anatomy.measured import Anatomy, Structure, find_anatomy
 from tanq_monai.anatomy.published import published
 from tanq_monai.errors import InputError
-from tanq_monai.structures import Structures
+from tanq_monai.structures import Structures, region_of
 
 Interval = Sequence[float]
 _ALONE = 0.5
@@ -132,13 +132,14 @@ def judge_labels(labels: NDArray[np.uint8], affine: Vector, structures: Structur
         structures: names and label values; those whose name begins with VS are parts of one VS.
     """
     found = judge(find_anatomy(*organ_masks(labels, structures), affine))
-    return [one for one in found if any(name.startswith(one.organ.rpartition(" ")[2]) for name in structures)]
+    organs = {region_of(name) for name in structures}
+    return [one for one in found if one.organ.rpartition(" ")[2] in organs]
 
 
 def organ_masks(labels: NDArray[np.uint8], structures: Structures) -> tuple[Mask, Mask]:
     """Voxels (I, J, K) of the VS, all its parts, and of the cochleae, by the names; none of an organ without a name."""
     vs, cochlea = (
-        np.isin(labels, [value for name, value in structures.items() if name.startswith(organ)])
+        np.isin(labels, [value for name, value in structures.items() if region_of(name) == organ])
         for organ in ("VS", "cochlea")
     )
     return vs, cochlea

@@ -10,7 +10,7 @@ from numbers import Real
 from typing import Any
 
 from tanq_monai.choices.documents import parse_flow
-from tanq_monai.structures import ScoredStructures
+from tanq_monai.structures import NORMS, OWN, ScoredStructures
 
 FLAG_WORDS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}  # as in YAML
 
@@ -257,11 +257,20 @@ class Labels(Kind):
     """
 
     def __str__(self) -> str:
-        return "{VS: 1, cochlea: 2} or the like, with values from 1 to 255, each of one structure"
+        norms = " or ".join(reversed(NORMS))
+        known = "{VS: 1, cochlea: 2} or the like, with values from 1 to 255, each of one structure"
+        return f"{known}, or {{nerve: {{value: 3, norm: {OWN}}}}} and the like, with norm {norms}"
 
     def _parse(self, value: Any) -> dict[str, Any]:
-        structures = ScoredStructures(Entries(Items(Whole())).parse(value))
-        return {name: values[0] if len(values) == 1 else list(values) for name, values in structures.items()}
+        norm = Entries(named={"value": Items(Whole()), "norm": Word(NORMS)}, least=1)
+        given = Entries(Either((norm, Items(Whole())))).parse(value)
+        plain = {name: one.get("value", one) if isinstance(one, dict) else one for name, one in given.items()}
+        structures = ScoredStructures(plain)
+        values = {name: values[0] if len(values) == 1 else list(values) for name, values in structures.items()}
+        return {
+            name: given[name] | {"value": value} if isinstance(given[name], dict) else value
+            for name, value in values.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -85,12 +85,10 @@ CHOICES: dict[str, Choice] = {
     "trained": Choice(Entries(), "choices of a translator's training"),
     # --- scans and structures ---
     "suffixes": Choice(Items(Text()), "which images of the folder: ends of their names"),
-    "structures": Choice(Labels(), "names and label values"),
+    "structures": Choice(Labels(), "names and label values; of others than VS and cochlea the translator's norm, too"),
     "styles": Choice(Items(Text(may_be_empty=True), once=True), "parts of file names that tell looks of hrT2 apart"),
     "style": Choice(Text(), "the look of hrT2 that every scan is given"),
-    "level_ranges": Choice(
-        Items(Entries(Interval())), "per style: lowest and highest magnitude of VS (1) and cochlea (2)"
-    ),
+    "level_ranges": Choice(Items(Entries(Interval())), "per style: lowest and highest magnitude of structures by name"),
     "label_required": Choice(Flag(), "whether a scan without label is refused"),
     "pixels": Choice(Whole(16, 4096), "pixels of a slice, both ways"),
     "pixel_mm": Choice(Number(above=0, most=10), "mm per pixel"),

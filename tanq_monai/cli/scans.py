@@ -122,7 +122,7 @@ def translate(
         output_dir: gets the translations, float32 in [0, 1], and 0 outside the slab round the structures.
         style: the look of hrT2: ldn as London's, etz as Tilburg's. Default: the one in the name of every scan.
         label_free: go by the structures that the translator sees instead of labels; takes twice as long.
-        structures: names and label values. Default: VS 1, cochlea 2.
+        structures: names and label values. Default: as in the model's training, VS 1, cochlea 2.
 
     Examples:
         tanq-monai translate --dataset-dir training_source --output-dir pseudo --style ldn
@@ -130,11 +130,12 @@ def translate(
     from pathlib import Path
 
     from tanq_monai.steps import TRANSLATOR, bundle_step, execute
-    from tanq_monai.structures import STRUCTURES, Structures
+    from tanq_monai.structures import Structures
 
     choices = {"dataset_dir": Path(dataset_dir).resolve(), "output_dir": Path(output_dir).resolve()}
-    own = {"style": style, "structures": dict(Structures(structures or STRUCTURES)), "label_free": label_free}
-    given = {name: value for name, value in own.items() if value not in (None, False, dict(STRUCTURES))}
+    named = Structures(structures).plain() if structures else None
+    own = {"style": style, "structures": named, "label_free": label_free}
+    given = {name: value for name, value in own.items() if value not in (None, False)}
     step = bundle_step("translate", TRANSLATOR, "inference", choices | given)
     print_lines([f"cd {shlex.quote(str(step.folder))} && {step.command}"])
     if code := execute(step):

@@ -6,7 +6,7 @@ Properties of the file (``metadata_props``, every value JSON), by which a runtim
   ``classes`` (names and values), ``intended_use``, ``spacing`` (mm: of the plan, [z,] y, x; or of the translator's
   pixels), ``normalization``;
 * segmenter: ``patch_size``, ``transpose`` (of z, y, x), ``interpolation`` (spline orders in and out);
-* translator: ``pixels``, ``slab_mm``, ``styles``.
+* translator: ``pixels``, ``slab_mm``, ``styles``, ``structures`` (names and values of labels, as a config has them).
 """
 
 import json
@@ -47,7 +47,7 @@ from tanq_monai.segmentation.plan.plans import (
 )
 from tanq_monai.segmentation.plan.resampling import resample
 from tanq_monai.segmentation.plan.space import crop_and_normalize
-from tanq_monai.structures import REGIONS
+from tanq_monai.structures import OTHERS, Structures
 from tanq_monai.translation.intensity import PERCENTILE, scale_to_unit_range
 from tanq_monai.translation.model_choices import read_choices
 from tanq_monai.translation.regions import to_regions
@@ -204,7 +204,8 @@ def _translator(generator: TanqGenerator, folder: Path) -> Export:
         {
             "task": TRANSLATION,
             "modality": "ceT1",
-            "classes": {"others": 0, **REGIONS},
+            "classes": {OTHERS: 0, **Structures(choices["structures"]).regions().numbers},
+            "structures": choices["structures"],
             "spacing": choices["pixel_mm"],
             "normalization": {
                 "scheme": "0 to the percentile of positive values becomes -1 to 1",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tanq_monai.networks.generator import TanqGenerator
-from tanq_monai.networks.norms import COCHLEA, EPS, VS, Moments, RegionNorm
+from tanq_monai.networks.norms import EPS, Moments, RegionNorm
 from tanq_monai.networks.pixelwise import finish
 
 
@@ -37,7 +37,8 @@ class GraphGenerator(nn.Module):
         """Slices (B, 1, H, W) in [-1, 1] of (B, 2, H, W), in the style of each, int64 (B,)."""
         generator = self.generator
         labels = image[:, 1:]
-        structures = [_find_structures(labels, n, generator.min_region_pixels) for n in (1, 2, 4)]
+        few, number = generator.min_region_pixels, len(generator.norms)
+        structures = [_find_structures(labels, n, few, number) for n in (1, 2, 4)]
         hidden, _ = generator._encode(image, structures, last_block=len(generator.blocks))  # type: ignore[arg-type]
         return generator._decode(hidden, structures, style)  # type: ignore[arg-type]
 
@@ -86,6 +87,10 @@ class _GraphRegionNorm(nn.Module):
         gamma, beta = (
             (p[:1] if style is None else p[style]).unbind(dim=1) for p in (self.weight, self.bias)
         )  # R of (B or 1, C)
+        if not structures:
+            centred = x - x.mean(dim=(2, 3), keepdim=True)
+            scale = gamma[0] * ((centred * centred).mean(dim=(2, 3)) + EPS).rsqrt()
+            return finish(centred * scale[..., None, None] + beta[0][..., None, None], slope, margin, added)
         places = [self._places(x, structure) for structure in structures]
         values = [x.reshape(-1)[place] for place in places]  # (N, C) each
         moments = [_moments(v, s) for v, s in zip(values, structures, strict=True)]
@@ -148,10 +153,15 @@ def _written(x: Tensor, place: Tensor, values: Tensor) -> Tensor:
     return x.reshape(-1).scatter(0, place.reshape(-1), values.reshape(-1)).view(x.shape)
 
 
-def _find_structures(labels: Tensor, size: int, min_pixels: int) -> tuple[_Structure, _Structure]:
-    """VS and cochlea of (B, 1, H, W) at 1 / size of it, as :func:`tanq_monai.networks.norms.find_structures`."""
-    vs, cochlea = (F.max_pool2d((labels == value).float(), size) for value in (VS, COCHLEA))
-    return _structure(vs * (1 - cochlea), min_pixels), _structure(cochlea, min_pixels)
+def _find_structures(labels: Tensor, size: int, min_pixels: int, number: int) -> list[_Structure]:
+    """The structures of (B, 1, H, W) at 1 / size of it, as :func:`tanq_monai.networks.norms.find_structures`."""
+    *masks, free = (F.max_pool2d((labels == region).float(), size) for region in range(1, number + 1))
+    own = [free]
+    free = 1 - free
+    for mask in reversed(masks):  # where two meet, the later one has the pixel
+        own.append(mask * free)
+        free = free * (1 - mask)
+    return [_structure(mask, min_pixels) for mask in reversed(own)]
 
 
 def _structure(mask: Tensor, min_pixels: int) -> _Structure:

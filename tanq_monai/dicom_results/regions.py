@@ -1,4 +1,4 @@
-"""What a label map holds, as DICOM tells of it: VS, right and left cochlea, with colours and SNOMED's codes."""
+"""What a label map holds, as DICOM tells of it: VS, both cochleae and others, with colours and SNOMED's codes."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +16,7 @@ Mask = NDArray[np.bool_]
 Side = Literal["right", "left"]
 SCHWANNOMA = Code("126949007", "SCT", "Vestibular schwannoma")
 COCHLEA = Code("80169004", "SCT", "Cochlea")
+ANY = Code("91723000", "SCT", "Anatomical structure")  # of others only the name says more
 SIDES: dict[Side, Code] = {"right": codes.SCT.Right, "left": codes.SCT.Left}
 
 
@@ -24,7 +25,7 @@ class Region:
     """A part of a label map.
 
     Attributes:
-        name: VS, or a part of it, right cochlea or left cochlea.
+        name: VS, or a part of it, right cochlea or left cochlea; or that of another structure.
         mask: (I, J, K), its voxels; none where it was not found.
         colour: recommended, #rrggbb, sRGB.
         kind: what it is.
@@ -40,11 +41,14 @@ class Region:
     @property
     def category(self) -> Code:
         """Of what sort: a cochlea is anatomy, a schwannoma is none."""
-        return codes.SCT.AnatomicalStructure if self.is_organ else codes.SCT.MorphologicallyAbnormalStructure
+        is_tumor = self.kind == SCHWANNOMA
+        return codes.SCT.MorphologicallyAbnormalStructure if is_tumor else codes.SCT.AnatomicalStructure
 
     @property
     def place(self) -> Code:
         """The anatomy in which it lies."""
+        if self.kind == ANY:
+            return ANY
         return codes.SCT.InnerEar if self.is_organ else codes.SCT.VestibulocochlearNerve
 
     @property
@@ -61,22 +65,22 @@ class Region:
 def regions_of(
     labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures = STRUCTURES
 ) -> list[Region]:
-    """The VS or its parts, the right and the left cochlea, always in this order. Sides are those of the volumes' table.
+    """The VS or its parts, the right and the left cochlea, always in this order, and then all other structures.
+
+    Sides are those of the volumes' table.
 
     Args:
         labels: (I, J, K), 0 is background.
         affine: (4, 4), voxel index to RAS, mm.
-        structures: names and label values: VS or its parts, and the cochlea.
-
-    Raises:
-        InputError: when the structures are other ones.
+        structures: names and label values.
     """
-    side: Side | None = find(labels, affine, structures)["VS"].get("side")
-    ears = find_cochleae(labels, affine, structures)
-    tumor = {name: value for name, value in structures.items() if name != "cochlea"}
-    found: dict[str, tuple[Mask, Code, Side | None]] = {
-        name: (labels == value, SCHWANNOMA, side) for name, value in tumor.items()
-    }
-    found |= {f"{own} cochlea": (ears[own], COCHLEA, own) for own in SIDES}
+    found: dict[str, tuple[Mask, Code, Side | None]] = {}
+    ears, others = find_cochleae(labels, affine, structures), structures.others
+    if ears:
+        side: Side | None = find(labels, affine, structures)["VS"].get("side")
+        tumor = {name: value for name, value in structures.items() if name not in ("cochlea", *others)}
+        found |= {name: (labels == value, SCHWANNOMA, side) for name, value in tumor.items()}
+        found |= {f"{own} cochlea": (ears[own], COCHLEA, own) for own in SIDES}
+    found |= {name: (labels == value, ANY, None) for name, value in others.items()}
     colours = colours_of(found)
     return [Region(name, mask, colours[name], kind, own) for name, (mask, kind, own) in found.items()]

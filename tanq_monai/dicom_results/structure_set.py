@@ -11,7 +11,7 @@ from pydicom.valuerep import format_number_as_ds
 from scipy.spatial import KDTree
 
 from tanq_monai import RESEARCH_ONLY
-from tanq_monai.dicom_results.regions import SIDES, Region
+from tanq_monai.dicom_results.regions import ANY, SIDES, Region
 from tanq_monai.dicom_results.study import code_item, new_series
 from tanq_monai.errors import InputError
 from tanq_monai.files import renewing
@@ -22,6 +22,7 @@ Ring = NDArray[np.float64]
 _STUDY = "1.2.840.10008.3.1.2.3.1"  # the retired class by which structure sets refer to studies
 _NEEDED = ("FrameOfReferenceUID", "StudyInstanceUID", "SOPClassUID", "SOPInstanceUID")
 _DIGITS = 4  # of mm
+_LONGEST = 64  # letters of a title
 # Just inside the edges of pixels: readers that round points to pixels then meet those of the region, no neighbours.
 _LEVEL = 65 / 128
 
@@ -49,12 +50,13 @@ def structure_set(regions: Sequence[Region], slices: Sequence[Slice]) -> Dataset
     """What :func:`write_structure_set` writes."""
     check_referable(slices)
     header = slices[0].header
-    made = new_series(header, "RTSTRUCT", "VS and cochlea, research use only")
+    title = f"{_told(regions)}, research use only"[:_LONGEST]
+    made = new_series(header, "RTSTRUCT", title)
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian  # explicit ones hold 64 kB of a contour at most
     made.SOPClassUID, made.SOPInstanceUID = RTStructureSetStorage, generate_uid(prefix=None)
     made.OperatorsName = ""
-    made.StructureSetLabel, made.StructureSetName = "RESEARCH_ONLY", "VS and cochlea, research use only"
+    made.StructureSetLabel, made.StructureSetName = "RESEARCH_ONLY", title
     made.StructureSetDescription, made.ApprovalStatus = RESEARCH_ONLY, "UNAPPROVED"
     made.StructureSetDate, made.StructureSetTime = made.SeriesDate, made.SeriesTime
     made.ReferencedFrameOfReferenceSequence = [_frame_of_reference(slices)]
@@ -104,6 +106,12 @@ def in_space(line: Ring, one: Slice) -> NDArray[np.float64]:
     from_middle = line - np.array([between_columns, between_rows]) / 2
     points: NDArray[np.float64] = one.position + from_middle @ one.orientation
     return points
+
+
+def _told(regions: Sequence[Region]) -> str:
+    """What the contours are of."""
+    others = [region.name for region in regions if region.kind == ANY]
+    return " and ".join([*(["VS and cochlea"] if len(others) < len(regions) else []), *others])
 
 
 def _frame_of_reference(slices: Sequence[Slice]) -> Dataset:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tanq_monai.files import renewing, write_text
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.structures import Structures
 
-COLUMNS = ("case", "vs_ml", "cochlea_right_ml", "cochlea_left_ml", "vs_side", "vs_axial_diameter_mm", "remarks")
+COLUMNS = ("vs_ml", "cochlea_right_ml", "cochlea_left_ml", "vs_side", "vs_axial_diameter_mm")
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,39 @@ class Labelled:
 
     @property
     def row(self) -> dict[str, Any]:
-        """Of the table, by :data:`COLUMNS`: ml, and mm from edge to edge in an axial slice; empty without a VS."""
-        vs, ears = self.findings["VS"], self.findings["cochlea"]
-        volumes = (vs["volume_ml"], ears["right"]["volume_ml"], ears["left"]["volume_ml"])
-        side, diameter = vs.get("side") or "", vs.get("axial_diameter_mm", "")
-        return dict(zip(COLUMNS, (self.case, *volumes, side, diameter, "; ".join(self.remarks)), strict=True))
+        """Of the table: :data:`COLUMNS` of VS and cochlea, ml and, edge to edge in an axial slice, mm; of others ml.
+
+        Empty without a VS.
+        """
+        cells: dict[str, Any] = {"case": self.case}
+        if self._knows_ears:
+            vs, ears = self.findings["VS"], self.findings["cochlea"]
+            volumes = (vs["volume_ml"], ears["right"]["volume_ml"], ears["left"]["volume_ml"])
+            cells |= zip(COLUMNS, (*volumes, vs.get("side") or "", vs.get("axial_diameter_mm", "")), strict=True)
+        cells |= {f"{name}_ml": found["volume_ml"] for name, found in self._others.items()}
+        return {**cells, "remarks": "; ".join(self.remarks)}
 
     def __str__(self) -> str:
         """One line."""
+        told = [*self._told_of_ears()] if self._knows_ears else []
+        told += [_told(name, found) for name, found in self._others.items()]
+        return "; ".join([f"{self.case}: {told[0]}", *told[1:], *self.remarks])
+
+    @property
+    def _knows_ears(self) -> bool:
+        """Whether VS and cochlea are measured as such, by side and diameter."""
+        return "right" in self.findings.get("cochlea", {})
+
+    @property
+    def _others(self) -> dict[str, Findings]:
+        judged = ("VS", "cochlea") if self._knows_ears else ()
+        return {name: found for name, found in self.findings.items() if name not in (*judged, "doubts")}
+
+    def _told_of_ears(self) -> Iterator[str]:
         vs, ears = self.findings["VS"], self.findings["cochlea"]
         side = f" {vs['side']}" if vs.get("side") else ""
-        tumor = f"VS{side} {vs['volume_ml']:.3f} ml, {vs['axial_diameter_mm']:.1f} mm" if vs["found"] else "no VS"
-        cochleae = [
-            f"{name} {ear['volume_ml']:.3f} ml" if ear["found"] else f"{name} not found" for name, ear in ears.items()
-        ]
-        told = [f"{self.case}: {tumor}; cochlea {', '.join(cochleae)}", *self.remarks]
-        return "; ".join(told)
+        yield f"VS{side} {vs['volume_ml']:.3f} ml, {vs['axial_diameter_mm']:.1f} mm" if vs["found"] else "no VS"
+        yield f"cochlea {', '.join(_told(name, ear) for name, ear in ears.items())}"
 
     def described(self) -> dict[str, Any]:
         """For machines."""
@@ -85,14 +102,18 @@ def measure(
     return Labelled(case, scan, label, findings, tuple(filter(None, (told, *doubts))), seconds)
 
 
-def write_table(labelled: Iterable[Labelled], path: Path) -> None:
-    """Write the rows as CSV, UTF-8.
+def _told(name: str, found: Findings) -> str:
+    return f"{name} {found['volume_ml']:.3f} ml" if found["found"] else f"{name} not found"
+
+
+def write_table(labelled: Sequence[Labelled], path: Path) -> None:
+    """Write the rows as CSV, UTF-8; one at least, all of the same structures.
 
     Raises:
         InputError: as :func:`tanq_monai.files.renewing`.
     """
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    table = csv.DictWriter(text, labelled[0].row, lineterminator="\n")
     table.writeheader()
     table.writerows(one.row for one in labelled)
     with renewing(path) as temporary:

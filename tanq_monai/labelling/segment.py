@@ -93,7 +93,6 @@ def segment_scans(
     """
     models = Path(ensemble_dir or BUNDLES / SEGMENTER / "models").resolve()
     structures = read_ensemble(models).structures
-    structures.roles()  # of others nothing could be measured
     folder = check_output_dir(output_dir).resolve()
     found = gather_scans(places, CONTRAST, leave_out=folder)
     if not found.scans:
@@ -130,7 +129,7 @@ def _write_page(done: Segmentation, links: Mapping[Path, Path], structures: Stru
     cases = {one.case for one in done.labelled}
     for link in [link for link in links if case_of(link) not in cases]:
         unlink_scan(link)  # so that the page tells of it once
-    folder, title = done.folder, f"VS and cochlea, {done.folder.name}"
+    folder, title = done.folder, f"{' and '.join(structures)}, {done.folder.name}"
     write_report(folder / LINKS, folder, done.page, structures=structures, title=title, problems=done.problems)
 
 

@@ -1,6 +1,6 @@
 """The translator of TANQ: ceT1 slices and their label maps in, pseudo-hrT2 slices out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
@@ -13,9 +13,10 @@ from tanq_monai.networks.blocks import BlurPool, NormFactory, ResidualBlock, ini
 from tanq_monai.networks.convolutions import FromOneChannel, RowByRow
 from tanq_monai.networks.norms import InstanceNorm, RegionAdaptiveNorm, RegionNorm, Structure, find_structures
 from tanq_monai.networks.seg_decoder import SegDecoder
+from tanq_monai.structures import NORMS, OWN, REGIONS, SURROUNDINGS
 
 Normalization = Literal["tanq", "region", "instance"]
-Structures = Sequence[tuple[Structure, Structure]]
+Structures = Sequence[Sequence[Structure]]
 
 
 class Translation(NamedTuple):
@@ -35,13 +36,14 @@ class Translation(NamedTuple):
 class TanqGenerator(nn.Module):
     """Antialiased ResNet generator with target-aware normalization and a segmentation decoder; 8,218,628 parameters.
 
-    The encoder and the residual blocks normalise the cochlea apart from the rest (:class:`RegionNorm`), the decoder
-    also the VS (:class:`RegionAdaptiveNorm`). In eval mode ``forward`` returns the image, and the SegDecoder rests.
+    The encoder and the residual blocks normalise the structures with the norm "own", the cochlea, apart from the rest
+    (:class:`RegionNorm`), the decoder all of them, and those with "surroundings", the VS, by the statistics of the rest
+    (:class:`RegionAdaptiveNorm`). In eval mode ``forward`` returns the image, and the SegDecoder rests.
 
     Args:
         width: channels of the stem; 2 x and 4 x of it follow.
         blocks: residual blocks, at least 2: the first and the last up to the fifth are tapped.
-        classes: of the SegDecoder, background included.
+        norms: of the structures 1, 2, ..., see :attr:`tanq_monai.structures.Regions.norms`.
         seg_decoder: whether there is a SegDecoder; QS-Attn and CUT have none.
         normalization: "tanq"; "region" normalises the VS in the decoder like the cochlea (the paper's "without RAIN");
             "instance" pays no regard to structures (CUT, QS-Attn).
@@ -49,7 +51,7 @@ class TanqGenerator(nn.Module):
         num_styles: looks of hrT2 that the decoder keeps apart, each with an affine of its own; the paper has one.
 
     Raises:
-        ValueError: for fewer than 2 blocks, or styles without affine ("instance").
+        ValueError: for fewer than 2 blocks, unknown norms, or styles without affine ("instance").
 
     References:
         TANQ, Sci. Rep. 14:27883 (2024); Park et al., "Contrastive Learning for Unpaired Image-to-Image Translation",
@@ -60,7 +62,7 @@ class TanqGenerator(nn.Module):
         self,
         width: int = 64,
         blocks: int = 6,
-        classes: int = 3,
+        norms: Iterable[str] = tuple(REGIONS.norms.values()),
         seg_decoder: bool = True,
         normalization: Normalization = "tanq",
         min_region_pixels: int = 4,
@@ -69,8 +71,10 @@ class TanqGenerator(nn.Module):
         if blocks < 2:
             raise ValueError(f"blocks must be at least 2, got {blocks}")
         super().__init__()
-        encoder_norm, decoder_norm = _norms(normalization, num_styles)
-        self.min_region_pixels = min_region_pixels
+        self.norms, self.min_region_pixels = tuple(norms), min_region_pixels
+        if not self.norms or not set(self.norms) <= set(NORMS):
+            raise ValueError(f"norms must be some of {NORMS}, got {self.norms}")
+        encoder_norm, decoder_norm = _norms(normalization, self.norms, num_styles)
         self.stem = FromOneChannel(1, width, 7)
         self.stem_norm = encoder_norm(width)
         self.down1 = nn.Conv2d(width, 2 * width, 3, padding=1)
@@ -83,7 +87,7 @@ class TanqGenerator(nn.Module):
         self.up2 = nn.Conv2d(2 * width, width, 3, padding=1)
         self.up2_norm = decoder_norm(width)
         self.head = RowByRow(width, 1, 7)
-        self.seg_decoder = SegDecoder(4 * width, classes) if seg_decoder else None
+        self.seg_decoder = SegDecoder(4 * width, len(self.norms) + 1) if seg_decoder else None
         self.blur_pool = BlurPool()
         init_xavier(self)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -103,7 +107,8 @@ class TanqGenerator(nn.Module):
         """Translate.
 
         Args:
-            x: (B, 2, H, W): the slice in [-1, 1], and its label map {0, 1 VS, 2 cochlea}. H, W multiples of 4.
+            x: (B, 2, H, W): the slice in [-1, 1], and its map of structures, by default {0, 1 VS, 2 cochlea}. H, W
+                multiples of 4.
             style: number of the style of every slice, int64 (B,), or (1,) for all; None is style 0.
             segmented: how many slices, the first ones, the SegDecoder is given in training mode; None is all.
 
@@ -142,16 +147,18 @@ class TanqGenerator(nn.Module):
         return logits.argmax(dim=1, keepdim=True).to(x.dtype)
 
     def _encode(self, x: Tensor, structures: Structures, last_block: int) -> tuple[Tensor, list[Tensor]]:
-        (_, full), (_, half), (_, quarter) = structures  # the cochlea alone; the VS counts as background
+        full, half, quarter = (
+            [one for one, norm in zip(found, self.norms, strict=True) if norm == OWN] for found in structures
+        )  # the cochlea alone; the VS counts as background
         padded = reflect(x[:, :1], 3)
-        hidden = self.stem_norm(self.stem(padded), [full], slope=0.0)
+        hidden = self.stem_norm(self.stem(padded), full, slope=0.0)
         down1 = self.down1(hidden)
-        hidden = self.blur_pool.blur(self.down1_norm(down1, [full], slope=0.0, margin=1))
+        hidden = self.blur_pool.blur(self.down1_norm(down1, full, slope=0.0, margin=1))
         down2 = self.down2(hidden)
-        hidden = self.blur_pool.blur(self.down2_norm(down2, [half], slope=0.0, margin=1))
+        hidden = self.blur_pool.blur(self.down2_norm(down2, half, slope=0.0, margin=1))
         features = [padded, down1, down2]
         for number, block in enumerate(self.blocks[:last_block], start=1):
-            hidden = block(hidden, [quarter])
+            hidden = block(hidden, quarter)
             if number in (1, min(5, len(self.blocks))):
                 features.append(hidden)
         return hidden, features
@@ -164,12 +171,12 @@ class TanqGenerator(nn.Module):
         return torch.tanh(self.head(self.up2_norm(up2, full, style, slope=0.0, margin=3)))
 
     def _structures(self, x: Tensor) -> Structures:
-        """VS and cochlea at full, half and quarter resolution."""
+        """The structures at full, half and quarter resolution."""
         if x.ndim != 4 or x.shape[1] != 2 or x.shape[2] % 4 or x.shape[3] % 4:
             raise ValueError(f"expected (B, 2, H, W) with H and W multiples of 4, got {tuple(x.shape)}")
         height, width = x.shape[2:]
-        labels = x[:, 1:]
-        return [find_structures(labels, (height // n, width // n), self.min_region_pixels) for n in (1, 2, 4)]
+        labels, few, number = x[:, 1:], self.min_region_pixels, len(self.norms)
+        return [find_structures(labels, (height // n, width // n), few, number) for n in (1, 2, 4)]
 
 
 def empty_label(images: Tensor) -> Tensor:
@@ -181,12 +188,15 @@ def _twice_as_large(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
-def _norms(normalization: Normalization, num_styles: int) -> tuple[NormFactory, NormFactory]:
-    """The norms of encoder (one structure, the cochlea) and decoder (VS and cochlea, styles)."""
+def _norms(normalization: Normalization, norms: Sequence[str], num_styles: int) -> tuple[NormFactory, NormFactory]:
+    """The norms of encoder (structures with their own, the cochlea) and decoder (all structures, styles)."""
+    adaptive = [number for number, norm in enumerate(norms, start=1) if norm == SURROUNDINGS]
+    encoder = partial(RegionNorm, num_structures=len(norms) - len(adaptive))
+    shape = {"num_structures": len(norms), "num_styles": num_styles}
     if normalization == "tanq":
-        return RegionNorm, partial(RegionAdaptiveNorm, num_styles=num_styles)
+        return encoder, partial(RegionAdaptiveNorm, **shape, adaptive=adaptive)
     if normalization == "region":
-        return RegionNorm, partial(RegionNorm, num_structures=2, num_styles=num_styles)
+        return encoder, partial(RegionNorm, **shape)
     if normalization == "instance":
         if num_styles > 1:
             raise InputError(f"{num_styles} styles", '"instance" norm has no affine and so no styles', "choose ['']")

@@ -9,7 +9,7 @@ and does in the same pass what the networks want next: ``slope`` of values below
 of pixels that mirror the result, or a map ``added`` to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,7 +21,6 @@ from tanq_monai.networks.pixelwise import Pixels, Recipe, normalize
 
 EPS = 1e-5
 FEW = 1 / 8  # of a slice: of fewer "others", float32 loses too much when the structures' sums are taken off
-VS, COCHLEA = 1, 2
 
 
 @dataclass(frozen=True)
@@ -45,21 +44,24 @@ class Moments:
     std: Tensor
 
 
-def find_structures(label_map: Tensor, size: Sequence[int], min_pixels: int = 4) -> tuple[Structure, Structure]:
-    """VS and cochlea of a label map, at the resolution of a feature map.
+def find_structures(
+    label_map: Tensor, size: Sequence[int], min_pixels: int = 4, num_structures: int = 2
+) -> list[Structure]:
+    """The structures of a label map, at the resolution of a feature map.
 
     Masks shrink by max pooling, which never loses a structure (nearest sampling 256 -> 64 loses one of 2 x 2 pixels in
-    three of four positions). Where VS and cochlea then meet, the cochlea wins.
+    three of four positions). Where structures then meet, the later one wins: of VS and cochlea the cochlea.
 
     Args:
-        label_map: (B, 1, H, W) with values 0, 1 (VS), 2 (cochlea).
+        label_map: (B, 1, H, W) with values 0, 1, 2, ..., the regions' numbers.
         size: height and width of the feature map.
         min_pixels: a structure with fewer in a sample counts as background there. One pixel would be normalised to
             exactly 0, two to +-1.
+        num_structures: how many there are.
     """
-    masks = torch.cat([label_map == VS, label_map == COCHLEA], dim=1).float()
-    vs, cochlea = F.adaptive_max_pool2d(masks, tuple(size)).bool().unbind(dim=1)
-    return _structure(vs & ~cochlea, min_pixels), _structure(cochlea, min_pixels)
+    masks = torch.cat([label_map == region for region in range(1, num_structures + 1)], dim=1).float()
+    pooled = F.adaptive_max_pool2d(masks, tuple(size)).bool().unbind(dim=1)
+    return [_structure(mask, min_pixels) for mask in _apart(*pooled)]
 
 
 class InstanceNorm(nn.Module):
@@ -140,8 +142,10 @@ class RegionNorm(nn.Module):
         if len(structures) != num_structures:
             raise ValueError(f"expected {num_structures} structures, got {len(structures)}")
         style = torch.zeros(1, dtype=torch.long, device=x.device) if style is None else style
-        pixels, size = _all_pixels(structures), x.shape[2] * x.shape[3]
         parameters = [self.weight[style], self.bias[style]]
+        if not structures:
+            return normalize(x, Recipe(_affine_slices, slope=slope, margin=margin), parameters, added)
+        pixels, size = _all_pixels(structures), x.shape[2] * x.shape[3]
         if _few_others(structures, size).any():
             parameters.append(x)
         recipe = Recipe(partial(self._coefficients, structures, pixels, size), pixels, slope, margin)
@@ -193,22 +197,31 @@ class RegionNorm(nn.Module):
 
 
 class RegionAdaptiveNorm(RegionNorm):
-    r"""Region normalization in which the VS takes on the statistics of its surroundings.
+    r"""Region normalization in which some structures, as the VS, take on the statistics of their surroundings.
 
     .. math:: y = \gamma_{vs} \left[\frac{x - \mu_{vs}}{\sigma_{vs}} \sigma_{others} + \mu_{others}\right] + \beta_{vs}
 
     for the VS (RAIN, Eq. 6), with the statistics of the un-normalised features; cochlea and others as in
-    :class:`RegionNorm`. The structures are VS, cochlea, in this order.
+    :class:`RegionNorm`.
+
+    Args:
+        num_features: C.
+        num_styles: S.
+        num_structures: regions besides "others". By default they are VS and cochlea.
+        adaptive: which of them, by number, take on the statistics of the others. By default the VS.
 
     References:
         TANQ, Eq. 6; Ling et al., "Region-aware Adaptive Instance Normalization", CVPR 2021.
     """
 
-    def __init__(self, num_features: int, num_styles: int = 1) -> None:
-        super().__init__(num_features, num_structures=2, num_styles=num_styles)
+    def __init__(
+        self, num_features: int, num_styles: int = 1, num_structures: int = 2, adaptive: Collection[int] = (1,)
+    ) -> None:
+        super().__init__(num_features, num_structures, num_styles)
+        self.adaptive = frozenset(adaptive)
 
     def _scale_and_shift(self, region: int, own: Moments, others: Moments) -> tuple[Tensor, Tensor]:
-        if region != VS:
+        if region not in self.adaptive:
             return super()._scale_and_shift(region, own, others)
         gain = others.std / own.std
         return gain, others.mean - own.mean * gain
@@ -218,6 +231,23 @@ def _whole_slices(mean: Tensor, variance: Tensor, values: Tensor) -> tuple[Tenso
     """Coefficients of instance norm."""
     scale = (variance + EPS).rsqrt()
     return scale, -mean * scale, values
+
+
+def _affine_slices(
+    mean: Tensor, variance: Tensor, values: Tensor, weight: Tensor, bias: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Coefficients of a region norm without structures; weight and bias (B or 1, 1, C)."""
+    scale, shift, values = _whole_slices(mean, variance, values)
+    return weight[:, 0] * scale, weight[:, 0] * shift + bias[:, 0], values
+
+
+def _apart(*masks: Tensor) -> list[Tensor]:
+    """Without the pixels that a later one has, too."""
+    own, taken = [masks[-1]], masks[-1]
+    for mask in masks[-2::-1]:
+        own.append(mask & ~taken)
+        taken = taken | mask
+    return own[::-1]
 
 
 def _structure(mask: Tensor, min_pixels: int) -> Structure:

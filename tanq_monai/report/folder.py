@@ -91,7 +91,7 @@ def _write(
         "summary": _summary(scores) if with_truth else [],
         "with_truth": with_truth,
         "with_confidence": any(not math.isnan(figure.confidence) for case in cases for figure in case.figures),
-        "usual": published().geometry,
+        "usual": published().geometry if any(case.judgements for case in cases) else None,
         "colours": colours_of(names),
         "starts": [_start(case) for case in ordered],
         "drawing": [round(UNITS * mm) for mm in EARS_MM],

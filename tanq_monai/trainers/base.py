@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from tanq_monai.choices.kinds import Items, Number
+from tanq_monai.choices.kinds import Entries, Number
 from tanq_monai.divergence import finite_losses
 from tanq_monai.trainers.updates import update
 
 WEIGHT = Number(least=0)
 """Of a term of the loss."""
-CLASS_WEIGHTS = Items(WEIGHT, 3, 3)
-"""Of background, VS and cochlea in a cross-entropy."""
+CLASS_WEIGHTS = Entries(WEIGHT, least=1)
+"""Of the rest and of structures in a cross-entropy, by norm or by name."""
 
 
 class TranslatorTrainer(SupervisedTrainer):  # type: ignore[misc]

@@ -1,6 +1,7 @@
 """Ignite handlers of the translators' training: order of the data, history."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,11 @@ class History:
 
     Args:
         path: of the CSV file; rows of epochs that are repeated after a resume are replaced.
+        regions: numbers of the structures by name.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, regions: Mapping[str, int] = REGIONS.numbers) -> None:
+        self.path, self.regions = Path(path), regions
         self._values: dict[str, list[float]] = defaultdict(list)
 
     def attach(self, engine: Engine) -> None:
@@ -73,7 +75,7 @@ class History:
         for name, value in losses_of(output).items():
             self._values[name].append(value)
         image, labels = to_magnitude(output[Keys.PRED]), output[Keys.IMAGE][:, 1:]
-        for name, value in REGIONS.items():
+        for name, value in self.regions.items():
             if (labels == value).any():
                 self._values[f"level_{name}"].append(image[labels == value].mean().item())
 

@@ -3,7 +3,7 @@
 Axes: N slices, channels (image in [-1, 1], label map), H x W pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -81,6 +81,7 @@ class UnpairedQuality:
         num_slices: of each domain.
         level_ranges: lowest and highest level of each structure in each style, where known.
         seed: of the places of the patches.
+        regions: numbers of the structures by name.
     """
 
     def __init__(
@@ -89,8 +90,10 @@ class UnpairedQuality:
         num_slices: int = 32,
         level_ranges: Sequence[LevelRanges] | None = None,
         seed: int = 0,
+        regions: Mapping[str, int] = REGIONS.numbers,
     ) -> None:
         self.dataset, self.num_slices, self.level_ranges, self.seed = dataset, num_slices, level_ranges or (), seed
+        self.regions = regions
 
     def __call__(self, translate: Translate) -> Findings:
         """Measure."""
@@ -115,7 +118,7 @@ class UnpairedQuality:
     def _slice_values(self, image: Image, labels: Labels, source: Image, style: int) -> Values:
         ranges = self.level_ranges[style] if style < len(self.level_ranges) else {}
         head, values = head_mask(source), {}
-        for name, value in REGIONS.items():
+        for name, value in self.regions.items():
             if not (labels == value).any():
                 continue
             level = float(image[labels == value].mean())
@@ -138,17 +141,20 @@ class PairedQuality:
         pairs: slices (3, H, W): ceT1, label map, hrT2, as :class:`tanq_monai.translation.pairs.PairStore` has them.
         num_slices: how many of them are used, of those that hold structures.
         seed: of which they are.
+        regions: numbers of the structures by name.
     """
 
-    def __init__(self, pairs: Slices, num_slices: int = 32, seed: int = 0) -> None:
-        self.pairs, self.num_slices, self.seed = pairs, num_slices, seed
+    def __init__(
+        self, pairs: Slices, num_slices: int = 32, seed: int = 0, regions: Mapping[str, int] = REGIONS.numbers
+    ) -> None:
+        self.pairs, self.num_slices, self.seed, self.regions = pairs, num_slices, seed, regions
 
     def __call__(self, translate: Translate) -> Findings:
         """Measure."""
         slices, style = self._batch["image"], self._batch["style"]
         source, labels, truth = _image(slices), _labels(slices), _image(slices[:, 2:])
         translation = _image(translate(slices[:, :2], style))
-        rows = [_slice_errors(*row) for row in zip(translation, truth, labels, strict=True)]
+        rows = [_slice_errors(*row, self.regions) for row in zip(translation, truth, labels, strict=True)]
         return Findings(_means(rows), _picture(source, translation, truth))
 
     @cached_property
@@ -182,7 +188,8 @@ def paired_quality(
         return []
     scan = find_pairs(paired_dir, size.structures)
     scan.raise_problems()
-    return [PairedQuality(PairStore(scan.cases, size, folder, styles), num_slices, seed)]
+    pairs = PairStore(scan.cases, size, folder, styles)
+    return [PairedQuality(pairs, num_slices, seed, size.structures.regions().numbers)]
 
 
 class _WithStyle(Dataset[dict[str, Tensor]]):
@@ -208,11 +215,11 @@ def _first_with_structures(
     return {key: torch.stack([item[key] for item in items]) for key in items[0]}
 
 
-def _slice_errors(image: Image, truth: Image, labels: Labels) -> Values:
+def _slice_errors(image: Image, truth: Image, labels: Labels, regions: Mapping[str, int]) -> Values:
     head = head_mask(truth)
     brain = head & (labels == 0)
     values = {"paired_ssim": ssim(image, truth, head), "paired_psnr": psnr(image, truth, head)}
-    for name, value in REGIONS.items():
+    for name, value in regions.items():
         places = {f"paired_contrast_error_{name}": labels == value}
         places[f"paired_contrast_error_around_{name}"] = surroundings(labels, value)
         for key, place in places.items():

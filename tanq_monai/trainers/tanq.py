@@ -1,7 +1,7 @@
 """One training step of TANQ, as an Ignite engine."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from tanq_monai.losses.levels import LevelRanges, level_loss
 from tanq_monai.networks.attention import FeatureSampler
 from tanq_monai.networks.generator import TanqGenerator, empty_label
 from tanq_monai.ranks import mean_over_ranks
+from tanq_monai.structures import OTHERS, OWN, REGIONS, SURROUNDINGS, Regions
 from tanq_monai.trainers.base import CLASS_WEIGHTS, WEIGHT, TranslatorTrainer
 from tanq_monai.trainers.updates import update
 from tanq_monai.translation.magnitude import to_magnitude
@@ -52,14 +53,15 @@ class TanqWeights:
             QS-Attn's default, which the paper follows.
         segmentation: of L_seg; 0 for a generator without SegDecoder.
         levels: of :func:`level_loss`, which is ours; 0 is the paper.
-        classes: of background, VS and cochlea in L_seg. Eq. 8 has none; the structures are 0.03 % of the pixels.
+        classes: of the rest and of structures in L_seg, by norm or by name, see
+            :meth:`tanq_monai.structures.Regions.weights`. Eq. 8 has none; the structures are 0.03 % of the pixels.
     """
 
     adversarial: float = 1.0
     contrastive: float = 1.0
     segmentation: float = 1.0
     levels: float = 0.0
-    classes: Sequence[float] = (0.01, 0.6, 1.2)
+    classes: Mapping[str, float] = field(default_factory=lambda: {OTHERS: 0.01, SURROUNDINGS: 0.6, OWN: 1.2})
 
     def __post_init__(self) -> None:
         """Refuse what weighs nothing.
@@ -90,11 +92,13 @@ class TanqTrainer(TranslatorTrainer):
         sampler: which places of the feature maps are contrasted.
         level_ranges: lowest and highest mean magnitude of each structure in each style, for ``weights.levels``.
         feedback: one term more, weighted: translation (B, 1, H, W) and label maps (B, 1, H, W) -> (B,).
+        regions: of the label maps.
         train_handlers: MONAI's or Ignite's.
         amp: autocast to bfloat16; statistics and attention stay float32.
 
     Raises:
         ValueError: for a weight of L_seg where the generator has no SegDecoder.
+        InputError: when a region has no weight, or nothing is called as one that has.
 
     References:
         TANQ, Eq. 10, and its algorithm of alternating steps.
@@ -111,6 +115,7 @@ class TanqTrainer(TranslatorTrainer):
         sampler: FeatureSampler | None = None,
         level_ranges: Sequence[LevelRanges] = (),
         feedback: nn.Module | None = None,
+        regions: Regions = REGIONS,
         train_handlers: Sequence[Any] | None = None,
         amp: bool = False,
     ) -> None:
@@ -119,6 +124,7 @@ class TanqTrainer(TranslatorTrainer):
         self.weights = weights or TanqWeights()
         if networks.generator.seg_decoder is None and self.weights.segmentation:
             raise ValueError(f"without SegDecoder weights.segmentation must be 0, got {self.weights.segmentation}")
+        self.class_weights = regions.weights(self.weights.classes)
         self.sampler = sampler or FeatureSampler()
         self.level_ranges = level_ranges
         self.feedback = feedback
@@ -189,7 +195,7 @@ class TanqTrainer(TranslatorTrainer):
         }
         if logits is not None:
             structures = source[:, 1].round().long()
-            cross_entropy = weighted_cross_entropy(logits.float(), structures, weights.classes)
+            cross_entropy = weighted_cross_entropy(logits.float(), structures, self.class_weights)
             terms["segmentation"] = weights.segmentation * cross_entropy
         if self.feedback is not None:
             with self.autocast:

@@ -4,7 +4,7 @@ Axes: B slices, H x W pixels of the translator, rows towards posterior and colum
 crossMoDA stores them; h x w pixels of the segmenter; K classes, R regions of the translator, background included.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from tanq_monai.segmentation.plan.plans import (
     read_structures,
     space_from_plans,
 )
-from tanq_monai.structures import REGIONS
+from tanq_monai.structures import REGIONS, Regions, region_of
 from tanq_monai.weights import load_weights
 
 
@@ -101,7 +101,11 @@ class SegmenterFeedback(nn.Module):
 
 
 def feedback_from_folder(
-    folder: str | Path, pixel_mm: float, weight: float = 1.0, device: torch.device | str = "cpu"
+    folder: str | Path,
+    pixel_mm: float,
+    weight: float = 1.0,
+    device: torch.device | str = "cpu",
+    regions: Regions = REGIONS,
 ) -> SegmenterFeedback:
     """The feedback of a trained segmenter of slices.
 
@@ -110,6 +114,7 @@ def feedback_from_folder(
         pixel_mm: of the translator's slices.
         weight: of the loss.
         device: of the segmenter.
+        regions: of the translator.
 
     Raises:
         InputError: when the folder holds no trained model, or not one of axial slices and all regions.
@@ -123,13 +128,18 @@ def feedback_from_folder(
     rows, columns = space.spacing
     y, x = patch_size_from_plans(plans)
     view = SliceView(pixel_mm, (rows, columns), (y, x))
-    return SegmenterFeedback(network, view, weight, _regions_of_classes(folder / "dataset.json"))
+    return SegmenterFeedback(network, view, weight, _regions_of_classes(folder / "dataset.json", regions.numbers))
 
 
-def _regions_of_classes(dataset_file: Path) -> list[int]:
+def _regions_of_classes(dataset_file: Path, regions: Mapping[str, int]) -> list[int]:
     """Background is class and region 0."""
-    values = {0: 0} | read_structures(dataset_file).regions()
-    missing = [name for name, region in REGIONS.items() if region not in values.values()]
+    of_names = {region_of(name): value for name, value in read_structures(dataset_file).items()}
+    foreign = [name for name in of_names if name not in regions]
+    if foreign:
+        problem = f"has {foreign[0]!r}, of no region of the translator"
+        raise InputError(dataset_file, problem, f"give a segmenter of {' and '.join(regions)}")
+    values = {0: 0} | {value: regions[region_of(name)] for name, value in read_structures(dataset_file).items()}
+    missing = [name for name, region in regions.items() if region not in values.values()]
     if missing:
         raise InputError(dataset_file, f"has no {' and no '.join(missing)}", "give a segmenter of all structures")
     return [values[number] for number in sorted(values)]

@@ -8,10 +8,20 @@ from tanq_monai.choices.config import checked
 from tanq_monai.choices.documents import parse_json
 from tanq_monai.errors import InputError
 from tanq_monai.files import write_json
+from tanq_monai.structures import STRUCTURES
 
 # The paper's, which also hold for a model without such a file. Slices: pixels both ways, mm per pixel, mm from lowest
-# to highest; styles: parts of file names that tell looks of hrT2 apart; width and blocks: of the generator.
-PAPER: Mapping[str, Any] = {"pixels": 256, "pixel_mm": 0.41, "slab_mm": 60.0, "styles": [""], "width": 64, "blocks": 6}
+# to highest; styles: parts of file names that tell looks of hrT2 apart; width and blocks: of the generator; structures:
+# names and values of the labels, which older files do not name.
+PAPER: Mapping[str, Any] = {
+    "pixels": 256,
+    "pixel_mm": 0.41,
+    "slab_mm": 60.0,
+    "styles": [""],
+    "width": 64,
+    "blocks": 6,
+    "structures": STRUCTURES.plain(),
+}
 
 
 def choices_file(model_file: str | Path) -> Path:
@@ -41,6 +51,8 @@ def read_choices(model_file: str | Path | None) -> dict[str, Any]:
         choices = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(path, f"is no JSON ({error})", "copy it again from the training's models folder") from error
+    if isinstance(choices, dict):
+        choices = {"structures": PAPER["structures"]} | choices
     if not isinstance(choices, dict) or set(choices) != set(PAPER):
         raise InputError(path, f"has not the choices {', '.join(PAPER)}", "copy it again, or remove it and give them")
     may_be_null = ("slab_mm",)

@@ -1,4 +1,4 @@
-"""Label maps as the translator sees them: two regions, whatever classes the scans are labelled with. NumPy alone."""
+"""Label maps as the translator sees them: regions, whatever classes the scans are labelled with. NumPy alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,15 +8,13 @@ from numpy.typing import NDArray
 
 from tanq_monai.structures import REGIONS
 
-_AS_THEY_ARE = REGIONS.regions()
 
-
-def to_regions(labels: NDArray[Any], region_of: Mapping[int, int] = _AS_THEY_ARE) -> NDArray[np.float32]:
+def to_regions(labels: NDArray[Any], region_of: Mapping[int, int] = REGIONS.of_values) -> NDArray[np.float32]:
     """Labels of any shape -> the regions that they are of, 0 for other values.
 
     Args:
         labels: any number type.
-        region_of: the region of every label value, see :meth:`tanq_monai.structures.Structures.regions`.
+        region_of: the region of every label value, see :attr:`tanq_monai.structures.Regions.of_values`.
     """
     rounded, regions = np.rint(labels), np.zeros(labels.shape, dtype=np.float32)
     for value, region in region_of.items():

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tanq_monai.errors import InputError
 from tanq_monai.phantom.scanner.sequences import LONDON_FLASH, Protocol, signal
 from tanq_monai.phantom.tissues import ENHANCED, NATIVE, Kind, at_field
-from tanq_monai.structures import REGIONS
+from tanq_monai.structures import REGIONS, Regions
 
 # Tissues in the order of their ceT1 signal; a level between two of them is a mixture of just these.
 _INSIDE = (Kind.AIR, Kind.BONE, Kind.CSF, Kind.GRAY_MATTER, Kind.WHITE_MATTER, Kind.ENHANCING, Kind.BLOOD)
@@ -47,6 +47,7 @@ class SignalTranslator(nn.Module):
         protocols: of hrT2, one for each style: ``{sequence, tr, te, flip_angle, tesla, gadolinium}``, ms and degrees;
             sequence ``balanced`` (CISS, FIESTA-C, bFFE), ``spin_echo`` (TSE, SPACE, CUBE) or ``spin_echo_restore``;
             gadolinium false: hrT2 was scanned before the contrast agent. ceT1 is taken for London's FLASH.
+        regions: of the slices' maps; it knows the signals of VS and cochlea alone.
 
     Raises:
         InputError: for a protocol that is none.
@@ -55,11 +56,23 @@ class SignalTranslator(nn.Module):
         Signal equations: :mod:`tanq_monai.phantom.scanner.sequences`. A voxel as a mixture of two tissues is our own.
     """
 
-    def __init__(self, pixel_mm: float, protocols: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, pixel_mm: float, protocols: Sequence[Mapping[str, Any]], regions: Regions = REGIONS) -> None:
         super().__init__()
-        self.pixel_mm = pixel_mm
-        self.facts = {"protocols": [dict(one) for one in protocols]}
+        self.pixel_mm, self.protocols, self.regions = pixel_mm, protocols, regions
         self.looks = [_Look(LONDON_FLASH, _protocol(one)) for one in protocols]
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its translations follow from, besides the scan; asked for before it is used.
+
+        Raises:
+            InputError: when there are structures whose signals it does not know.
+        """
+        foreign = [name for name in self.regions.norms if name not in REGIONS.norms]
+        if foreign:
+            problem = f"knows the signals of {' and '.join(REGIONS.norms)} alone, not of {foreign[0]}"
+            raise InputError("used_views: signal", problem, "choose views that are trained")
+        return {"protocols": [dict(one) for one in self.protocols]}
 
     def forward(self, slices: Tensor, style: Tensor | None = None) -> Tensor:
         """Slices (B, 2, H, W), image in [-1, 1] and regions -> pseudo-hrT2 (B, 1, H, W) in [-1, 1]."""
@@ -97,9 +110,9 @@ class _Look:
         parts = image / level
         share = ndimage.gaussian_filter(brain.astype(float), _MARGIN / pixel_mm)
         made = share * self.inside(parts) + (1 - share) * self.outside(parts)
-        made = np.where(regions == REGIONS["VS"], self.tumor(parts), made)
+        made = np.where(regions == REGIONS.numbers["VS"], self.tumor(parts), made)
         bony = np.clip((parts - _EMPTY) / _EMPTY, 0.5, 1)  # on ceT1 a cochlea is as dark as CSF, its walls are darker
-        made = np.where(regions == REGIONS["cochlea"], self.cochlea * bony, made)
+        made = np.where(regions == REGIONS.numbers["cochlea"], self.cochlea * bony, made)
         magnitudes: Levels = np.clip(made, 0, 1)
         return magnitudes
 

@@ -8,7 +8,7 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms import InvertibleTransform, MapTransform
 
-from tanq_monai.structures import REGIONS, Structures
+from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.translation.intensity import from_unit_range, scale_to_unit_range
 from tanq_monai.translation.regions import to_regions
 from tanq_monai.translation.slice_grid import plan_slices
@@ -29,7 +29,7 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         structures: names and values of the label, see :meth:`tanq_monai.structures.Structures.regions`.
 
     Raises:
-        InputError: when a structure is of no region.
+        InputError: when a structure has no norm.
     """
 
     def __init__(
@@ -39,11 +39,12 @@ class ToSlicesd(MapTransform, InvertibleTransform):  # type: ignore[misc]
         pixels: int = 256,
         pixel_mm: float = 0.41,
         slab_mm: float | None = None,
-        structures: Structures = REGIONS,
+        structures: Structures = STRUCTURES,
     ) -> None:
         super().__init__([image_key], allow_missing_keys=False)
         self.image_key, self.label_key = image_key, label_key
-        self.pixels, self.pixel_mm, self.slab_mm, self.region_of = pixels, pixel_mm, slab_mm, structures.regions()
+        self.pixels, self.pixel_mm, self.slab_mm = pixels, pixel_mm, slab_mm
+        self.region_of = structures.regions().of_values
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the image by its stack."""

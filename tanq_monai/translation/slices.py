@@ -84,7 +84,7 @@ class SliceStore:
         styles: parts of the cases' names, see :func:`tanq_monai.scans.folder.style_of`.
 
     Raises:
-        InputError: for structures of no region or not numbered 1, 2, 3, ..., a header that cannot be read, or a name
+        InputError: for structures without a norm or not numbered 1, 2, 3, ..., a header that cannot be read, or a name
             without style; when a slice is asked for, for a scan or label that cannot be used.
     """
 
@@ -92,7 +92,7 @@ class SliceStore:
         self, cases: Sequence[Case], size: SliceSize, folder: str | Path, styles: Sequence[str] = ("",)
     ) -> None:
         self.cases, self.size, self.folder = list(cases), size, Path(folder)
-        self.known, self.region_of = size.structures.numbered(), size.structures.regions()
+        self.known, self.region_of = size.structures.numbered(), size.structures.regions().of_values
         grids = [read_grid(case["image"]) for case in self.cases]
         heights = [slice_heights(grid.shape, grid.affine, size.slab_mm) for grid in grids]
         self.heights = np.concatenate(heights)

@@ -115,6 +115,7 @@ def test_classes_that_the_shipped_weights_do_not_have_are_refused_with_the_size_
     [
         ({"structures": Structures({"VS": 2, "cochlea": 1})}, "has VS 2, cochlea 1"),
         ({"structures": Structures({"VS": 1, "cochlea": 3})}, "are not numbered 1, 2, 3"),
+        ({"structures": Structures({"VS": 1, "nerve": 2})}, "'nerve' has no norm"),
         ({"truth_dir": "out"}, r"holds no \*_Label.nii.gz; give the folder with the true labels"),
     ],
 )

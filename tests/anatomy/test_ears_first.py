@@ -36,6 +36,18 @@ def test_a_larger_vs_far_from_both_ears_is_background_and_the_small_one_near_the
     np.testing.assert_array_equal(kept, labels(RIGHT, LEFT, VS))
 
 
+def test_what_is_neither_vs_nor_cochlea_stays_and_so_does_all_where_one_of_them_is_unknown():
+    nerve, scalp = (3, (60, 90, 15), 6), (1, (60, 20, 15), 16)
+    named = Structures({"VS": 1, "cochlea": 2, "nerve": 3})
+    kept, doubt = EarsFirst(named)(labels(RIGHT, LEFT, VS, scalp, nerve), AFFINE)
+    np.testing.assert_array_equal(kept, labels(RIGHT, LEFT, VS, nerve))
+    assert doubt == ""
+    given = labels(RIGHT, VS, scalp)
+    kept, doubt = EarsFirst(Structures({"myocardium": 1, "left atrium": 2}))(given, AFFINE)
+    np.testing.assert_array_equal(kept, given)
+    assert doubt == ""
+
+
 def test_of_two_near_the_ears_the_larger_one_stays():
     other = (1, (85, 60, 15), 5)
     kept, _ = EarsFirst(STRUCTURES)(labels(RIGHT, LEFT, VS, other), AFFINE)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from tanq_monai.anatomy.findings import axial_diameter, find
-from tanq_monai.errors import InputError
 from tanq_monai.structures import Structures
 
 SPACING = np.array([0.5, 0.6, 1.5])
@@ -114,6 +113,9 @@ def test_parts_of_a_vs_are_measured_as_one():
     assert find(parts, AFFINE, named) == find(whole, AFFINE)
 
 
-def test_structures_without_a_cochlea_are_refused():
-    with pytest.raises(InputError, match="structures: are VS, nerve; name one cochlea"):
-        find(labels(), AFFINE, Structures({"VS": 1, "nerve": 2}))
+def test_without_a_cochlea_every_structure_is_measured_by_its_own_name():
+    found = find(labels(), AFFINE, Structures({"VS": 1, "nerve": 2}))
+    assert list(found) == ["VS", "nerve", "doubts"]
+    assert found["doubts"] == []
+    voxel_ml = abs(np.linalg.det(AFFINE[:3, :3])) / 1000
+    assert found["nerve"]["volume_ml"] == pytest.approx(np.count_nonzero(labels() == 2) * voxel_ml, abs=5e-5)

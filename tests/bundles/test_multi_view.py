@@ -301,7 +301,7 @@ def test_three_classes_are_translated_as_two_regions_and_stay_three_in_the_data_
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ({"structures": {"VS": 1, "tumor": 2}}, "structures: 'tumor' is of no region of the translator"),
+        ({"structures": {"VS": 1, "tumor": 2}}, "structures: 'tumor' has no norm, by which the translator goes"),
         ({"structures": {"VS": 1, "cochlea": 3}}, "structures: .* are not numbered 1, 2, 3"),
         ({"structures": {"VS": [1, 2], "cochlea": 3}}, "structures: VS: has several label values"),
         ({"tanq_model_file": "none.pt"}, "none.pt: is missing; train first"),

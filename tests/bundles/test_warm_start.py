@@ -78,7 +78,8 @@ def test_a_training_from_nothing_has_the_sizes_of_the_paper():
     train = yaml.safe_load((BUNDLES / "tanq_translation/configs/train.yaml").read_text())
     for name in ("pixels", "pixel_mm", "slab_mm", "width", "blocks"):
         assert train[name] == f'$@begun_with["{name}"]'
-    assert PAPER == {"pixels": 256, "pixel_mm": 0.41, "slab_mm": 60.0, "styles": [""], "width": 64, "blocks": 6}
+    slices = {"pixels": 256, "pixel_mm": 0.41, "slab_mm": 60.0, "styles": [""]}
+    assert {**slices, "width": 64, "blocks": 6, "structures": {"VS": 1, "cochlea": 2}} == PAPER
 
 
 def test_the_experiment_starts_each_training_where_it_says(tmp_path):

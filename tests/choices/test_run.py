@@ -158,7 +158,11 @@ def test_a_part_of_a_config_is_no_choice():
     ("name", "choices", "line"),
     [
         ("tanq_translation/train", {"weights#levels": -1}, "levels -1: is not a number, 0 or more"),
-        ("tanq_translation/train", {"weights#classes": [1, 2]}, "classes [1, 2]: is not a list, each a number"),
+        (
+            "tanq_translation/train",
+            {"weights#classes": [1, 2]},
+            "classes [1, 2]: is not {name: value, ...}, each value a number",
+        ),
         ("tanq_translation/train_cyclegan", {"weights#cycle": "a"}, "cycle a: is not a number, 0 or more"),
         (
             "vs_cochlea_seg/train",

@@ -122,7 +122,6 @@ def test_rounds_with_five_folds_train_all_and_weigh_by_models_that_have_not_seen
         ({"configurations": {"2d": {}}, "folds": 0}, "folds 0: are none"),
         ({"configurations": {"2d": {}}, "folds": "all"}, "folds all: are none"),
         ({"configurations": {"2d": {}}, "folds": ["all", 0]}, "are none"),
-        ({"configurations": {"2d": {}}, "structures": Structures({"VS": 1, "nerve": 2})}, "name one cochlea"),
     ],
 )
 def test_choices_that_would_end_a_run_after_days_are_refused_at_its_start(choices, words):

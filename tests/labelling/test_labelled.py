@@ -34,7 +34,7 @@ def measured(folder, label, structures=STRUCTURES, ears_first=True):
 
 def test_the_row_holds_ml_side_and_the_longest_line_of_a_slice(tmp_path):
     row = measured(tmp_path, boxes()).row
-    assert tuple(row) == COLUMNS
+    assert tuple(row) == ("case", *COLUMNS, "remarks")
     assert row["vs_ml"] == pytest.approx(40 * 20 * 6 * VOXEL_ML)
     assert row["cochlea_right_ml"] == row["cochlea_left_ml"] == pytest.approx(6 * 6 * 3 * VOXEL_ML)
     assert (row["vs_side"], row["remarks"]) == ("right", "")
@@ -85,5 +85,5 @@ def test_the_table_is_read_back_as_it_was_written(tmp_path):
 def test_a_table_that_nobody_wrote_by_this_is_not_replaced(tmp_path):
     (tmp_path / "volumes.csv").write_text("mine")
     with pytest.raises(InputErrors, match="is there already"):
-        write_table([], tmp_path / "volumes.csv")
+        write_table([measured(tmp_path, boxes())], tmp_path / "volumes.csv")
     assert (tmp_path / "volumes.csv").read_text() == "mine"

@@ -165,7 +165,7 @@ def test_without_seg_decoder_the_training_pass_has_no_logits_and_the_same_image(
 
 
 def test_seg_decoder_has_as_many_classes_as_wanted():
-    network = TanqGenerator(width=4, blocks=2, classes=5).train()
+    network = TanqGenerator(width=4, blocks=2, norms=["surroundings", "own", "own", "own"]).train()
     assert network(_slices()).logits.shape == (2, 5, 32, 32)
 
 

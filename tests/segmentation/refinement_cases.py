@@ -10,7 +10,6 @@ from tanq_monai.structures import STRUCTURES
 
 AFFINE = np.array([[-1.0, 0, 0, 50], [0, -1, 0, 30], [0, 0, 1.5, -20], [0, 0, 0, 1]])
 VOXEL_MM3 = 1.5
-ROLES = STRUCTURES.roles()
 IGNORE = 3
 RIGHT, LEFT = np.s_[10:15, 30:34, 4:6], np.s_[80:85, 30:34, 4:6]  # 60 mm3 each
 VS = np.s_[22:32, 34:44, 3:9]  # 900 mm3, 16 mm from the right cochlea
@@ -25,13 +24,13 @@ def head():
     return labels
 
 
-def refined(labels, confidence=None, agreement=None, affine=AFFINE, roles=ROLES, **rules):
+def refined(labels, confidence=None, agreement=None, affine=AFFINE, structures=STRUCTURES, **rules):
     sure = np.ones(labels.shape, np.float32)
     confidence = sure if confidence is None else confidence
     agreement = sure if agreement is None else agreement
     bounds = {name: rules.pop(name) for name in rules.keys() & Plausible.__annotations__.keys()}
     prediction = Prediction(labels, confidence, agreement, in_scanner(labels.shape, affine))
-    return refine(prediction, RefinementRules(**rules, plausible=Plausible(**bounds)), roles)
+    return refine(prediction, RefinementRules(**rules, plausible=Plausible(**bounds)), structures)
 
 
 def noisy_head(seed):

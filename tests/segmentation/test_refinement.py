@@ -188,14 +188,33 @@ def test_order_of_the_voxel_axes_does_not_matter(order):
 
 
 def test_parts_of_a_tumor_are_one_tumor_by_their_names_alone():
-    roles = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}).roles()
+    structures = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
     labels = np.where(head() == 2, 3, head()).astype(np.uint8)
     labels[26:32, 34:44, 3:9] = 2  # 360 mm3 inside, 540 outside: only together 900
     labels[60:70, 34:44, 3:8] = 2  # 750 mm3, more than either part
-    done = refined(labels, roles=roles)
+    done = refined(labels, structures=structures)
     assert done.reasons == ()
     np.testing.assert_array_equal(done.labels[VS], labels[VS])
     assert (done.labels[60:70, 34:44, 3:8] == 4).all()
+
+
+def test_of_other_structures_only_uncertain_voxels_are_ignored_and_too_many_of_them_are_told():
+    labels, confidence = head(), np.ones(head().shape, np.float32)
+    confidence[VS][:6] = 0.5  # six tenths of it
+    heart = Structures({"myocardium": 1, "left atrium": 2})
+    done = refined(labels, confidence, structures=heart)
+    np.testing.assert_array_equal(done.labels, np.where(confidence < 0.75, 3, labels))
+    assert done.reasons == ("myocardium uncertain: 60.0% ignored, at most 50.0% plausible",)
+    assert not done.removed.any()
+    assert refined(head(), structures=heart).reasons == ()
+
+
+def test_another_structure_beside_vs_and_cochlea_stays_where_it_is():
+    labels = head()
+    labels[FAR] = 3
+    done = refined(labels, structures=Structures({"VS": 1, "cochlea": 2, "nerve": 3}))
+    np.testing.assert_array_equal(done.labels, labels)
+    assert done.reasons == ()
 
 
 @pytest.mark.parametrize("rule", [{"min_agreement": 1.2}, {"min_cochleae": 3}])

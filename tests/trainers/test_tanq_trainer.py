@@ -72,7 +72,7 @@ def _reference_step(parts, optimizers, weights, iteration):
     terms = {
         "adversarial": F.mse_loss(scores, torch.ones_like(scores)) * weights.adversarial,
         "contrastive": _contrast(parts, features, both) * weights.contrastive,
-        "segmentation": F.cross_entropy(logits[:2], SOURCE[:, 1].long(), torch.tensor(weights.classes))
+        "segmentation": F.cross_entropy(logits[:2], SOURCE[:, 1].long(), torch.tensor(list(weights.classes.values())))
         * weights.segmentation,
         "levels": level_loss((fake + 1) / 2, SOURCE[:, 1:], RANGES).mean() * weights.levels,
     }
@@ -89,7 +89,9 @@ def _reference_step(parts, optimizers, weights, iteration):
 
 
 @pytest.mark.parametrize(
-    "weights", [TanqWeights(), TanqWeights(0.5, 2.0, 3.0, levels=4.0, classes=(1.0, 2.0, 3.0))], ids=["paper", "other"]
+    "weights",
+    [TanqWeights(), TanqWeights(0.5, 2.0, 3.0, levels=4.0, classes={"others": 1.0, "VS": 2.0, "own": 3.0})],
+    ids=["paper", "other"],
 )
 def test_two_steps_equal_the_update_written_out(weights):
     parts = networks()

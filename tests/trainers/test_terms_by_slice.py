@@ -57,7 +57,7 @@ def losses(
         train_data_loader=[batch],
         networks=networks,
         optimizers=TanqOptimizers(*optimizers),
-        weights=TanqWeights(levels=3.0, classes=CLASSES),
+        weights=TanqWeights(levels=3.0),
         sampler=FeatureSampler(num_patches=16),
         level_ranges=RANGES,
     )

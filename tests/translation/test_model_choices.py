@@ -10,6 +10,9 @@ def test_choices_lie_beside_the_model_and_come_back(tmp_path):
     choices = {"pixels": 80, "pixel_mm": 1.4, "slab_mm": 32.0, "styles": ["ldn", "etz"], "width": 8, "blocks": 4}
     write_choices(choices, tmp_path / "model.pt")
     assert [path.name for path in tmp_path.iterdir()] == ["model.json"]
+    assert read_choices(tmp_path / "model.pt") == choices | {"structures": {"VS": 1, "cochlea": 2}}  # an older file
+    choices["structures"] = {"left atrium": {"value": 1, "norm": "own"}}
+    write_choices(choices, tmp_path / "model.pt")
     assert read_choices(tmp_path / "model.pt") == choices
 
 

@@ -200,7 +200,10 @@ def test_slices_of_other_structures_are_cut_anew(scans, tmp_path):
 
 @pytest.mark.parametrize(
     ("plain", "told"),
-    [({"meningioma": 1}, "'meningioma' is of no region of the translator"), ({"VS": 2}, "are not numbered 1, 2, 3")],
+    [
+        ({"meningioma": 1}, "'meningioma' has no norm, by which the translator goes"),
+        ({"VS": 2}, "are not numbered 1, 2, 3"),
+    ],
 )
 def test_structures_that_the_translator_cannot_take_are_told_before_a_scan_is_read(tmp_path, plain, told):
     with pytest.raises(InputError, match=told):

@@ -58,6 +58,8 @@ def read_properties(model_file: str | Path) -> dict[str, Any]:
         _check(properties, name, kind, path)
     if properties["modality"] not in CONTRASTS:
         raise InputError(path, f"is for {properties['modality']} scans", f"give one for {' or '.join(CONTRASTS)}")
+    if task == "translation" and "structures" in properties:  # which older files do not say
+        _check(properties, "structures", CHOICES["structures"].kind, path)
     if "classes" in properties:
         _structures_of(properties["classes"], path).check_order(path)
     return properties

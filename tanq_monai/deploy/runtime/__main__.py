@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tanq_monai.choices.config import checked
 from tanq_monai.deploy.runtime import run
 from tanq_monai.errors import print_mistakes_in_one_line
-from tanq_monai.structures import STRUCTURES, Structures
+from tanq_monai.structures import Structures
 
 MAY_BE_NULL = ("label", "style", "structures", "threads")
 
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print_mistakes_in_one_line()
     options = vars(parser.parse_args(argv))
     meant = {name: checked(name, word, word, MAY_BE_NULL, f"--{name}") for name, word in options.items() if word}
-    structures = Structures(meant.get("structures") or STRUCTURES)
+    structures = Structures(meant["structures"]) if "structures" in meant else None
     run(**options | meant | {"structures": structures})
     sys.stdout.write(f"{options['output']}\n")
 

@@ -25,7 +25,7 @@ from tanq_monai.precision import asked
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import ENDINGS, stem
 from tanq_monai.scans.volume import read_volume
-from tanq_monai.structures import REGIONS, Structures
+from tanq_monai.structures import STRUCTURES, Structures
 
 _LOGGER = logging.getLogger(__name__)
 SEGMENTATION, TRANSLATION = "segmentation", "translation"
@@ -37,7 +37,7 @@ def run(
     output: str | Path,
     label: str | Path | None = None,
     style: str | None = None,
-    structures: Structures = REGIONS,
+    structures: Structures | None = None,
     ears_first: bool = True,
     provider: str = "auto",
     engine: str = AUTO,
@@ -52,7 +52,7 @@ def run(
         output: NIfTI file, there completely or not at all: labels, uint8; or pseudo-hrT2, float32 in [0, 1].
         label: of a translation: the structures of the scan, a NIfTI file on its grid.
         style: of a translation: the look of hrT2; may be left out where the file knows one.
-        structures: names and values of ``label``; names begin with VS or cochlea.
+        structures: names and values of ``label``; None: as in the training.
         ears_first: of a segmentation: only what can be two cochleae and a VS near them is kept.
         provider: of ONNX Runtime: cpu, cuda, tensorrt, or auto (cuda where it is there).
         engine: onnxruntime, openvino, or auto: the faster of those that are installed.
@@ -74,7 +74,7 @@ def run(
         raise InputError(model, f"is for {task}", remedy)
     if style is not None and task == SEGMENTATION:
         raise InputError(model, f"is for {task}", "leave --style out")
-    if structures != REGIONS and task == SEGMENTATION:
+    if structures not in (None, STRUCTURES) and task == SEGMENTATION:
         raise InputError(model, f"is for {task}, and names its structures itself", "leave --structures out")
     judge = _ears_first(properties) if ears_first and task == SEGMENTATION else None
     network = open_engine(model, _kind(properties), Choices(engine, threads, asked(amp)), provider)
@@ -86,6 +86,7 @@ def run(
             if doubt:
                 _LOGGER.warning("%s: %s", image.name, doubt)
     else:
+        structures = structures or Structures(properties.get("structures", STRUCTURES))
         labels = read_labels(label, structures.values(), scan.grid).labels
         result = translate(network, properties, scan.voxels, scan.affine, labels, style, structures)
     scan.grid.save(result, output)

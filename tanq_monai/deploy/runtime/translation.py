@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tanq_monai.deploy.engines import Engine
 from tanq_monai.errors import InputError
-from tanq_monai.structures import REGIONS, Structures
+from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.translation.intensity import from_unit_range, scale_to_unit_range
 from tanq_monai.translation.regions import to_regions
 from tanq_monai.translation.slice_grid import SliceGrid, plan_slices
@@ -23,7 +23,7 @@ def translate(
     affine: NDArray[np.float64],
     label: NDArray[Any],
     style: str | None = None,
-    structures: Structures = REGIONS,
+    structures: Structures = STRUCTURES,
 ) -> NDArray[np.float32]:
     """Pseudo-hrT2 (x, y, z) in [0, 1] of a ceT1 scan (x, y, z); 0 outside the translated slab.
 
@@ -55,7 +55,7 @@ def _translated(
 ) -> NDArray[np.float32]:
     """Slices (Z, Y, X) in [0, 1]; those without signal stay 0."""
     images = scale_to_unit_range(grid.to_slices(scan))
-    regions = to_regions(grid.to_slices(label, mode="nearest"), structures.regions())
+    regions = to_regions(grid.to_slices(label, mode="nearest"), structures.regions().of_values)
     translated = np.zeros_like(images)
     for z in np.flatnonzero((images > BLANK).any(axis=(1, 2))):
         inputs = {"image": np.stack([images[z], regions[z]])[None], "style": np.array([style])}

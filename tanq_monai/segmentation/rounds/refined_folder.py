@@ -18,7 +18,7 @@ from tanq_monai.segmentation.rounds.refinement import Prediction, Refinement, re
 from tanq_monai.segmentation.rounds.refinement_report import ACCEPTED, WAITS, RefinedStructure, RefinementReport
 from tanq_monai.segmentation.rounds.refinement_rules import RefinementRules
 from tanq_monai.segmentation.rounds.refinement_worth import Worth, worth_of_case
-from tanq_monai.structures import STRUCTURES, Roles, Structures
+from tanq_monai.structures import STRUCTURES, Structures
 
 TABLE, WORTH = "refinement.csv", "refinement_worth.csv"
 
@@ -40,14 +40,13 @@ def refine_folder(
         prediction_dir: holds ``{case}_Label``, ``_Confidence`` and ``_Agreement.nii.gz`` on one grid.
         output_dir: gets the labels, the table, and with ``truth_dir`` ``refinement_worth.csv``.
         rules: None: every case is accepted with its labels as they are; only the label files are read.
-        structures: names and label values, one cochlea and a VS or its parts.
+        structures: names and label values; of others than a cochlea and a VS or its parts, no anatomy is judged.
         truth_dir: holds true labels of some of the cases, only to say what the refinement was worth.
 
     Raises:
-        InputError: when ``output_dir`` holds other labels, there is no prediction, or there are other structures.
+        InputError: when ``output_dir`` holds other labels, or there is no prediction.
         InputErrors: one line for every case with a missing or unusable file, or a refined label that was changed since.
     """
-    roles = structures.roles()
     cases = _find_cases(Path(prediction_dir), needs_uncertainty=rules is not None)
     truths = None if truth_dir is None else LabelFiles(truth_dir)
     if truths is not None:
@@ -55,7 +54,7 @@ def refine_folder(
     output = check_output_dir(output_dir, prediction_dir)
     earlier = _earlier_cases(output)
     with aside(output / "labels") as stage:  # until all are there
-        rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, roles, truths)
+        rows, worths = _refine_cases(cases, Path(prediction_dir), stage, rules, structures, truths)
         report = RefinementReport(
             pd.DataFrame([asdict(row) for row in rows], columns=[field.name for field in fields(RefinedStructure)]),
             pd.DataFrame([asdict(row) for row in worths]) if worths else None,
@@ -110,7 +109,6 @@ def _refine_cases(
     stage: Path,
     rules: RefinementRules | None,
     structures: Structures,
-    roles: Roles,
     truths: LabelFiles | None,
 ) -> tuple[list[RefinedStructure], list[Worth]]:
     """Labels of the accepted cases to ``stage``, and the rows of both tables."""
@@ -123,9 +121,9 @@ def _refine_cases(
                 prediction, done = _read_plain(folder, case, structures)
             else:
                 prediction = _read(folder, case, structures.values())
-                done = refine(prediction, rules, roles)
+                done = refine(prediction, rules, structures)
             rows += _rows(case, prediction, done, structures)
-            worths += _worth(case, prediction, done, structures, roles, truths)
+            worths += _worth(case, prediction, done, structures, truths)
         except InputError as mistake:
             mistakes.append(mistake)
             continue
@@ -178,13 +176,12 @@ def _worth(
     prediction: Prediction,
     done: Refinement,
     structures: Structures,
-    roles: Roles,
     truths: LabelFiles | None,
 ) -> list[Worth]:
     if truths is None or case not in truths.cases:
         return []
     truth = read_labels(truths.of(case), structures.values(), prediction.grid, "its prediction")
-    ignored = done.labels == roles.ignore
+    ignored = done.labels == structures.ignore
     verdict = WAITS if done.reasons else ACCEPTED
     return [
         worth_of_case(case, name, verdict, prediction.labels == value, truth.labels == value, ignored)

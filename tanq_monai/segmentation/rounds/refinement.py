@@ -14,7 +14,7 @@ from tanq_monai.anatomy.measured import structure_masks
 from tanq_monai.anatomy.plausibility import Interval, Plausible
 from tanq_monai.scans.grid import Grid
 from tanq_monai.segmentation.rounds.refinement_rules import RefinementRules
-from tanq_monai.structures import Roles
+from tanq_monai.structures import Roles, Structures
 
 _HALF_STEP = 0.5 / 255  # agreement and confidence are stored in 255 steps
 
@@ -57,17 +57,28 @@ class _Kept(NamedTuple):
     others: tuple[Component, ...]
 
 
-def refine(prediction: Prediction, rules: RefinementRules, roles: Roles) -> Refinement:
+def refine(prediction: Prediction, rules: RefinementRules, structures: Structures) -> Refinement:
     """Ignore uncertain voxels, then all components but those that can be the VS and the cochleae; judge what is left.
 
     Components are those of the certain voxels, so that a vessel that hangs on a tumor by uncertain ones is cut off. Of
     the other components nobody knows that they are background: they are ignored, too. Labels that were refined before
-    stay as they are.
+    stay as they are. Of structures that are neither, only uncertain voxels are ignored, and only how many is judged.
     """
     uncertain = (prediction.agreement < rules.min_agreement - _HALF_STEP) | (
         prediction.confidence < rules.min_confidence - _HALF_STEP
     )
-    labels = np.where(uncertain, np.uint8(roles.ignore), prediction.labels)
+    labels = np.where(uncertain, np.uint8(structures.ignore), prediction.labels)
+    done, roles = Refinement(labels, np.zeros(labels.shape, np.int32), ()), structures.roles()
+    if roles is not None:
+        done = _by_anatomy(labels, prediction, rules, roles)
+    ignored, reasons = done.labels == structures.ignore, [*done.reasons]
+    for name, value in structures.others.items():
+        reasons += _ignored_reasons(prediction.labels == value, ignored, name, rules)
+    return done._replace(reasons=tuple(reasons))
+
+
+def _by_anatomy(labels: NDArray[np.uint8], prediction: Prediction, rules: RefinementRules, roles: Roles) -> Refinement:
+    """Of the labels without uncertain voxels, what is left by the rules about VS and cochlea."""
     predicted, certain = (structure_masks(array, roles) for array in (prediction.labels, labels))
     cochlea = _keep(certain[1], prediction, rules)
     vs = _keep(certain[0], prediction, rules, cochlea)
@@ -76,9 +87,10 @@ def refine(prediction: Prediction, rules: RefinementRules, roles: Roles) -> Refi
     reasons = [
         *_cochlea_reasons(cochlea, predicted[1], prediction, rules),
         *_vs_reasons(vs, predicted[0], prediction, rules),
-        *_ignored_reasons(vs, predicted[0], refined == roles.ignore, "VS", rules),
-        *_ignored_reasons(cochlea, predicted[1], refined == roles.ignore, "cochlea", rules),
     ]
+    for name, kept, mask in (("VS", vs, predicted[0]), ("cochlea", cochlea, predicted[1])):
+        if kept.chosen:  # where nothing is kept, other rules say so
+            reasons += _ignored_reasons(mask, refined == roles.ignore, name, rules)
     return Refinement(refined, removed.astype(np.int32), tuple(reasons))
 
 
@@ -135,11 +147,9 @@ def _volume_reasons(
             yield f"{name} volume: {figure:.0f} mm3, {_told(interval)}"
 
 
-def _ignored_reasons(kept: _Kept, predicted: Mask, ignored: Mask, name: str, rules: RefinementRules) -> Iterator[str]:
-    """Too much of a structure ignored; where nothing is kept, other rules say so."""
-    if not kept.chosen:
-        return
-    share = np.count_nonzero(predicted & ignored) / np.count_nonzero(predicted)
+def _ignored_reasons(predicted: Mask, ignored: Mask, name: str, rules: RefinementRules) -> Iterator[str]:
+    """Too much of a structure ignored."""
+    share = np.count_nonzero(predicted & ignored) / max(int(np.count_nonzero(predicted)), 1)
     if share > rules.max_ignored_share:
         yield f"{name} uncertain: {share:.1%} ignored, at most {rules.max_ignored_share:.1%} plausible"
 

@@ -84,7 +84,6 @@ class RoundChoices:
         if any("trainer" in (own or {}) for own in self.configurations.values()):
             raise InputError("configurations", "name a trainer of their own", "choose it in training, one for all")
         check_folds(self.folds)
-        self.structures.roles()  # which the refinement wants
         _check_plain(vars(self), "choices")
 
 

@@ -1,7 +1,7 @@
 """nnU-Net's own trainer, set up for one run: the source of batches, network, loss, optimizer and schedule."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from tanq_monai.segmentation.training.batches import Batch, blur_one_way, seed_d
 from tanq_monai.segmentation.training.checkpoints import unwrapped
 from tanq_monai.segmentation.training.cpu import suit_cpu
 from tanq_monai.segmentation.training.folders import RunFolders
+from tanq_monai.segmentation.training.levels import draw_levels
 from tanq_monai.segmentation.training.patches import our_patches
 from tanq_monai.segmentation.training.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
 from tanq_monai.structures import STRUCTURES, Structures
@@ -42,6 +43,7 @@ class Settings:
         learning_rate: at the start.
         foreground_fraction: share of every batch whose patches must hold a structure.
         appearance: share of the patches that are seen through random filters.
+        level_ranges: by protocol, of which every patch gets levels: lowest and highest of structures by name; or None.
         batch_size: of all ranks together; None: nnU-Net's own.
         plans_override: see :func:`tanq_monai.segmentation.plan.overrides.override_plan`.
         initial_model: a model folder whose plan is taken and whose weights are the first ones.
@@ -57,6 +59,7 @@ class Settings:
     learning_rate: float = 0.01
     foreground_fraction: float = 0.33
     appearance: float = 0.0
+    level_ranges: Sequence[Mapping[str, Sequence[float]]] | None = None
     batch_size: int | None = 8
     plans_override: dict[str, Any] | None = None
     initial_model: str | None = None
@@ -120,6 +123,7 @@ def set_up_nnunet(
         trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
         blur_one_way(trainer.dataloader_train.data_loader.transforms)
         draw_appearance(trainer.dataloader_train.data_loader.transforms, settings.appearance)
+        draw_levels(trainer.dataloader_train.data_loader.transforms, settings.level_ranges, settings.structures)
     if settings.initial_model is not None:
         load_weights(unwrapped(trainer.network), Path(settings.initial_model) / "model.pt")
     share_first_weights(trainer.network)

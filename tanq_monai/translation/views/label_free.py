@@ -22,14 +22,21 @@ AROUND_PIXELS = 12  # 5 mm at 0.41 mm per pixel
 Cost = dict[str, dict[str, float | None]]
 
 
-def label_free_cost(with_label: Tensor, label_free: Tensor, label: Tensor, prediction: Tensor) -> Cost:
+def label_free_cost(
+    with_label: Tensor,
+    label_free: Tensor,
+    label: Tensor,
+    prediction: Tensor,
+    regions: Mapping[str, int] = REGIONS.numbers,
+) -> Cost:
     """How far the translations lie apart, and how good the label map was that stood in for the label.
 
     Args:
         with_label: translation (Y, X, Z) in [-1, 1].
         label_free: translation of the same slices without their label.
-        label: map of :data:`tanq_monai.structures.REGIONS`.
+        label: map of regions.
         prediction: the network's own label map.
+        regions: numbers by name.
 
     Returns:
         For each region ``difference_inside`` and ``difference_around``, the mean absolute difference in magnitude
@@ -38,7 +45,7 @@ def label_free_cost(with_label: Tensor, label_free: Tensor, label: Tensor, predi
     """
     difference = (with_label - label_free).abs() / 2
     cost: Cost = {}
-    for name, value in REGIONS.items():
+    for name, value in regions.items():
         inside = label == value
         around = _grow(inside, AROUND_PIXELS) & (label == 0)
         score = dice(np.asarray((prediction == value).cpu()), np.asarray(inside.cpu()))

@@ -95,7 +95,8 @@ class MultiView:
         if not self._is_measured(pass_):
             return label_free, None
         with_label = run(network, stack, style=style)
-        cost = label_free_cost(with_label[0, 0], label_free[0, 0], stack[0, 1], prediction[0, 0])
+        regions = self.output.structures.regions().numbers
+        cost = label_free_cost(with_label[0, 0], label_free[0, 0], stack[0, 1], prediction[0, 0], regions)
         return label_free if pass_.label_free else with_label, cost
 
     def _facts(self, case: Case, pass_: Pass, sources: Facts) -> Facts:
