@@ -40,6 +40,7 @@ ALLOWED = {
     "deploy": KNOWN | {"translation", "segmentation", "report", "dicom_results", "steps", "precision"},
     "labelling": KNOWN | {"steps", "segmentation", "report", "dicom_results"},
     "growth": READING | {"labelling", "report"},
+    "cohort": READING | {"labelling", "segmentation"},
     "adaptation": KNOWN | {"steps", "segmentation"},
     "demo": KNOWN | {"translation", "trainers", "segmentation", "steps", "report", "adaptation"},
     "cli": KNOWN
@@ -50,6 +51,7 @@ ALLOWED = {
         "report",
         "labelling",
         "growth",
+        "cohort",
         "adaptation",
         "demo",
         "deploy",

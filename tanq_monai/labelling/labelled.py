@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,23 @@ class Labelled:
         ]
         told = [f"{self.case}: {tumor}; cochlea {', '.join(cochleae)}", *self.remarks]
         return "; ".join(told)
+
+    def record(self) -> dict[str, Any]:
+        """What :meth:`from_record` reads; files beside the label by their names, since folders may be moved."""
+        structure_set = None if self.structure_set is None else self.structure_set.name
+        files = {"scan": str(self.scan), "label": self.label.name, "structure_set": structure_set}
+        return {**vars(self), **files}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], folder: Path) -> "Labelled":
+        """What was labelled, with its files in ``folder``.
+
+        Raises:
+            LookupError, TypeError: when it is no record.
+        """
+        structure_set = None if record["structure_set"] is None else folder / record["structure_set"]
+        files = {"scan": Path(record["scan"]), "label": folder / record["label"], "structure_set": structure_set}
+        return cls(**{**record, "remarks": tuple(record["remarks"]), **files})
 
     def described(self) -> dict[str, Any]:
         """For machines."""
