@@ -1,6 +1,7 @@
 """Workers: processes of this machine, or jobs that Dask asks a cluster's scheduler for. They may come and go."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -42,6 +43,7 @@ def workers_of(cluster: str, number: int) -> Iterator[Any]:
     except ImportError as error:
         remedy = 'python -m pip install "tanq-monai[cohort]"'
         raise InputError("cohort", f"needs Dask, which is not there ({error})", remedy) from error
+    logging.getLogger("distributed").setLevel(logging.ERROR)  # a worker that is ended or replaced is no news
     with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
         with deaf_children():
             if cluster == LOCAL:

@@ -31,8 +31,8 @@ class Inference:
     """
 
     def __init__(self, bundle: Path, config: str, choices: Mapping[str, Any]) -> None:
-        self._listing, self._attached = Listing(), False
-        self._began = 0.0
+        self._listing, self._began = Listing(), 0.0
+        self._evaluator: Engine | None = None
         with _in_silence():
             self._workflow = ConfigWorkflow(
                 config_file=str(bundle / "configs" / f"{config}.yaml"),
@@ -61,11 +61,12 @@ class Inference:
             return problems
         self._listing.cases[:], self._listing.problems[:] = listing.cases, []
         with _in_silence():
-            self._attach()
+            self._make_evaluator()
             self._on_result, self._began = on_result, time.perf_counter()
             try:
                 self._workflow.run()
             except Exception as error:
+                self._drop_evaluator()
                 told = mistake_behind(error)
                 # In the end the config raises what it did without. Anything before that is another mistake.
                 if told is None or str(told) != str(InputErrors(self._listing.problems)):
@@ -73,12 +74,17 @@ class Inference:
             self._workflow.finalize()
         return [*problems, *self._listing.problems]
 
-    def _attach(self) -> None:
-        """Once, and not before there are cases: the config looks at them."""
-        if not self._attached:
-            evaluator = self._workflow.parser.get_parsed_content("evaluator")
-            evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._after_scan)
-            self._attached = True
+    def _make_evaluator(self) -> None:
+        """Not before there are cases: the config looks at them."""
+        if self._evaluator is None:
+            self._evaluator = self._workflow.parser.get_parsed_content("evaluator")
+            self._evaluator.add_event_handler(Events.ITERATION_COMPLETED, self._after_scan)
+            self._evaluator.logger.setLevel(logging.CRITICAL)  # exceptions are raised, and told by whoever calls
+
+    def _drop_evaluator(self) -> None:
+        """One that ended with an exception would not begin anew; the networks stay."""
+        self._workflow.parser.ref_resolver.remove_resolved_content("evaluator")
+        self._evaluator = None
 
     def _after_scan(self, engine: Engine) -> None:
         before, self._began = self._began, time.perf_counter()
