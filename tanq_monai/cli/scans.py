@@ -5,7 +5,7 @@ import shlex
 import sys
 
 from tanq_monai import RESEARCH_ONLY
-from tanq_monai.cli.output import print_lines
+from tanq_monai.cli.output import leave_provenance, print_lines
 from tanq_monai.errors import InputErrors
 
 
@@ -65,6 +65,7 @@ def segment(
     done = segment_scans(
         scans, output_dir, tell, ensemble_dir=ensemble_dir, ears_first=ears_first, threads=threads, device=device
     )
+    leave_provenance(segment, locals(), {one.case: one.sha256 for one in done.labelled})
     tell(f"{RESEARCH_ONLY} Volumes: {done.table}, to look through: {done.page}")
     if json:
         print_lines([dumps(done.described(), indent=2)])
@@ -85,9 +86,9 @@ def cohort(
     """Label thousands of scans as `segment` does, by any number of workers: of this machine, or of a cluster.
 
     Writes CASE_Label.nii.gz and CASE_RTSTRUCT.dcm as `segment` does; volumes.csv, a row for every labelled scan; and
-    cohort.csv, a row for every scan that was found, with its outcome and, where it failed, the reason in a line. Started
-    again, it does what is left: scans that have no label yet, have changed, or failed. A worker that dies is replaced,
-    and its scan is given to another one.
+    cohort.csv, a row for every scan that was found, with its outcome and, where it failed, the reason in a line.
+    Started again, it does what is left: scans that have no label yet, have changed, or failed. A worker that dies is
+    replaced, and its scan is given to another one.
 
     Needs Dask: python -m pip install "tanq-monai[cohort]". Research use only.
 
@@ -123,6 +124,7 @@ def cohort(
         threads=threads,
         device=device,
     )
+    leave_provenance(cohort, locals(), {case: one.sha256 for case, one in done.labelled.items()})
     print_lines([f"{RESEARCH_ONLY} Volumes: {done.table}, every scan's outcome: {done.outcomes}"])
     done.raise_failures()
 
@@ -158,6 +160,7 @@ def growth(
     from tanq_monai.growth import measure_growth
 
     done = measure_growth(scans, output_dir, lambda line: print_lines([line]), dates, threads=threads, device=device)
+    leave_provenance(growth, locals())
     print_lines([*done.lines, f"{RESEARCH_ONLY} Table: {done.table}, page: {done.page}"])
 
 
@@ -194,6 +197,7 @@ def translate(
     print_lines([f"cd {shlex.quote(str(step.folder))} && {step.command}"])
     if code := execute(step):
         sys.exit(code if code > 0 else 128 - code)  # as shells tell of signals
+    leave_provenance(translate, locals())
 
 
 def check(dataset_dir: str, structures: dict[str, int] | None = None, output_dir: str | None = None) -> None:
@@ -223,4 +227,5 @@ def check(dataset_dir: str, structures: dict[str, int] | None = None, output_dir
     print_lines(as_text(found).splitlines())
     if folder is not None:
         write_check(found, folder)
+        leave_provenance(check, locals())
     found.raise_problems()

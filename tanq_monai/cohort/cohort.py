@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tanq_monai.cohort.pace import Pace
 from tanq_monai.cohort.work import Labelling, label_scan, read_record
@@ -98,9 +97,7 @@ def label_cohort(
     models = models_in(ensemble_dir)
     structures_of(models)
     folder = check_output_dir(output_dir).resolve()
-    labelling = Labelling(
-        folder, models, _digest(models), ears_first, threads or threads_of(cluster, workers), device
-    )
+    labelling = Labelling(folder, models, _digest(models), ears_first, threads or threads_of(cluster, workers), device)
     check_renewable([folder / TABLE, folder / OUTCOMES])
     tell("looking for scans ...")
     found = gather_scans(places, CONTRAST, leave_out=folder)
@@ -145,8 +142,10 @@ def _label(
         scans, pace = dict(zip((future.key for future in futures), left, strict=True)), Pace()
         for number, future in enumerate(as_completed(futures), start=1):
             scan = scans[future.key]
-            error = future.exception()
-            outcome = future.result() if error is None else _told(scan, error)
+            try:
+                outcome = future.result()
+            except Exception as error:  # Dask's own: what goes wrong in a worker is a line
+                outcome = _told(scan, error)
             future.release()
             _note(scan.case, outcome, done)
             tell(f"[{number}/{len(left)}] {outcome}" + _behind(pace.told(time.monotonic(), len(left) - number)))
@@ -159,9 +158,11 @@ def _note(case: str, outcome: Labelled | str, done: Cohort) -> None:
         done.failed[case] = outcome
 
 
-def _told(scan: GatheredScan, error: Any) -> str:
+def _told(scan: GatheredScan, error: Exception) -> str:
     """A line about what Dask says of a piece of work that is not done: it gave it up when several workers had died."""
-    told = InputError(scan.place, f"ended every worker that took it ({type(error).__name__})", "give workers more memory")
+    told = InputError(
+        scan.place, f"ended every worker that took it ({type(error).__name__})", "give workers more memory"
+    )
     return str(told)
 
 

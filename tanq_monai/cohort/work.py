@@ -4,7 +4,6 @@ import functools
 import hashlib
 import json
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +65,12 @@ def label_scan(scan: GatheredScan, key: str, labelling: Labelling) -> Labelled |
         mistake = mistake_behind(error)
         if mistake is not None:
             return _one_line(str(mistake))
-        _LOGGER.exception("%s could not be labelled", scan.place)  # a fault of ours: its traceback, for the worker's log
-        told = InputError(scan.place, f"could not be labelled ({type(error).__name__}: {error})", "see the worker's log")
+        _LOGGER.exception(
+            "%s could not be labelled", scan.place
+        )  # a fault of ours: its traceback, for the worker's log
+        told = InputError(
+            scan.place, f"could not be labelled ({type(error).__name__}: {error})", "see the worker's log"
+        )
         return _one_line(str(told))
 
 

@@ -88,7 +88,6 @@ def _jobs(cluster: str, number: int) -> Any:
         jobs = getattr(dask_jobqueue, CLUSTERS[cluster])(
             processes=1,
             worker_extra_args=[*dask.config.get(f"{section}.worker-extra-args"), *_OF_WORKERS],
-            scheduler_options={"dashboard": False} | dask.config.get(f"{section}.scheduler-options"),
             security=True,
         )
     except ValueError as error:

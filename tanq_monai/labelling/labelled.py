@@ -28,6 +28,7 @@ class Labelled:
         remarks: what to look at.
         seconds: that it took.
         structure_set: the RT Structure Set of a DICOM series; None of other scans, and where nothing was found.
+        sha256: of the scan's file, or of the files of its series, one after the other.
     """
 
     case: str
@@ -37,6 +38,7 @@ class Labelled:
     remarks: tuple[str, ...]
     seconds: float
     structure_set: Path | None = None
+    sha256: str = ""
 
     @property
     def row(self) -> dict[str, Any]:

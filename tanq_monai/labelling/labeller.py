@@ -3,10 +3,12 @@
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.files import sha256_of
 from tanq_monai.labelling.inference import Inference
 from tanq_monai.labelling.labelled import Labelled, measure
 from tanq_monai.labelling.structure_sets import with_structure_set
@@ -75,7 +77,8 @@ class Labeller:
             case = case_of(link)
             label = self.folder / f"{case}{LABEL_ENDING}"
             one = measure(case, links[link], label, self.structures, self.ears_first, seconds)
-            on_labelled(with_structure_set(one, link, self.structures) if link.is_dir() else one)
+            one = with_structure_set(one, link, self.structures) if link.is_dir() else one
+            on_labelled(replace(one, sha256=sha256_of(*(sorted(link.iterdir()) if link.is_dir() else [link]))))
 
         if self._inference is None:
             self._inference = Inference(BUNDLES / SEGMENTER, CONFIG, self._choices)

@@ -72,8 +72,9 @@ def rows_of(path):
 
 def test_of_three_workers_one_is_killed_and_every_scan_is_labelled_once_as_segment_does(folder, models, forked):
     lines = []
-    with locked(folder / "out" / "records" / "c3.lock") as lock, dask.config.set(
-        {"distributed.scheduler.allowed-failures": 3}
+    with (
+        locked(folder / "out" / "records" / "c3.lock") as lock,
+        dask.config.set({"distributed.scheduler.allowed-failures": 3}),
     ):
 
         def tell(line):
@@ -90,9 +91,7 @@ def test_of_three_workers_one_is_killed_and_every_scan_is_labelled_once_as_segme
     assert before.items() <= {p.name: p.read_bytes() for p in (folder / "out" / "records").glob("*.json")}.items()
     with pytest.raises(InputError, match=r"out/cohort.csv: tells of 1 that could not be labelled"):
         done.raise_failures()
-    plain = segment_scans(
-        [folder / "in"], folder / "plain", lambda line: None, models, ears_first=False, threads=1
-    )
+    plain = segment_scans([folder / "in"], folder / "plain", lambda line: None, models, ears_first=False, threads=1)
     assert [one.case for one in plain.labelled] == CASES
     for case in CASES:
         name = f"{case}_Label.nii.gz"

@@ -6,11 +6,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from files import scan, write_nifti, write_series
+from files import LPS, scan, write_nifti
 from made_up_models import write_model
 
 from tanq_monai.cohort import work
 from tanq_monai.cohort.work import Labelling, label_scan, read_record
+from tanq_monai.deploy.app.mr_series import write_mr_series
+from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 from tanq_monai.labelling.labelled import Labelled
 from tanq_monai.scans.gathering import gather_scans
 from tanq_monai.segmentation.inference import ensemble
@@ -31,7 +33,7 @@ def labelling(models, tmp_path):
 def scans(tmp_path):
     for number in range(2):
         write_nifti(tmp_path / "in" / f"c{number}_hrT2.nii.gz", scan(number))
-    write_series(tmp_path / "in" / "series", np.rint(scan(2)), [0.0, 1.5, 3.0, 4.5, 6.0, 7.5])
+    write_mr_series(tmp_path / "in" / "series", scan(2), LPS, virtual_tags("patient", PROTOCOLS["CISS"]))
     return gather_scans([tmp_path / "in"], "hrT2").scans
 
 
@@ -112,7 +114,5 @@ def test_a_fault_of_ours_is_a_line_about_the_scan_and_its_traceback_goes_to_the_
 
     monkeypatch.setattr(work, "link_scan", fail)
     told = labelled(scans[0], labelling)
-    assert told == (
-        f"{scans[0].place}: could not be labelled (IndexError: beyond\\nthe end); see the worker's log"
-    )
+    assert told == (f"{scans[0].place}: could not be labelled (IndexError: beyond\\nthe end); see the worker's log")
     assert "Traceback" in caplog.text
