@@ -9,6 +9,7 @@ python scripts/bench.py first_batch      from folders of 420 scans to the first 
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
 python scripts/bench.py deploy           ONNX Runtime against torch, the runtime against the bundle, fetch to labels
 python scripts/bench.py cohort           two workers against one; memory of a worker after 10 and after 1,000 scans
+python scripts/bench.py scaling          every stage with 10, 100 and 1,000 scans
 """
 
 import fire
@@ -17,6 +18,7 @@ from benchmarks.deploy import deploy
 from benchmarks.engines import engines
 from benchmarks.first_batch import first_batch
 from benchmarks.phantom import phantom
+from benchmarks.scaling import scaling
 from benchmarks.segmentation import segmentation
 from benchmarks.segmenter_step import segmenter_step
 from benchmarks.training import training
@@ -34,5 +36,6 @@ if __name__ == "__main__":
             "phantom": phantom,
             "deploy": deploy,
             "cohort": cohort,
+            "scaling": scaling,
         }
     )
