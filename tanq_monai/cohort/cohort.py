@@ -126,7 +126,7 @@ def _label(
     cluster: str,
     workers: int,
 ) -> None:
-    with workers_of(cluster, workers) as client:
+    with workers_of(cluster, workers, labelling.folder) as client:
         from distributed import as_completed
 
         tell(f"{len(left)} scans to label, {workers} workers ({cluster}), {labelling.threads} threads each")

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tanq_monai.errors import InputError, deaf_children
@@ -25,7 +26,7 @@ _OF_WORKERS = ["--nthreads", "1", "--memory-limit", "0"]  # behind those that jo
 
 
 @contextlib.contextmanager
-def workers_of(cluster: str, number: int) -> Iterator[Any]:
+def workers_of(cluster: str, number: int, folder: Path) -> Iterator[Any]:
     """A client of Dask's, whose workers each do one piece of work at a time; in the end they are gone.
 
     One that dies is replaced, and what it was at is given to another one.
@@ -33,6 +34,7 @@ def workers_of(cluster: str, number: int) -> Iterator[Any]:
     Args:
         cluster: ``local``, or one of :data:`CLUSTERS`, about which Dask's own configuration says the rest.
         number: of workers; of jobs.
+        folder: that all workers see, for the keys of this run, by which they and their scheduler trust each other.
 
     Raises:
         InputError: when Dask is not there, or the cluster cannot be used.
@@ -55,7 +57,7 @@ def workers_of(cluster: str, number: int) -> Iterator[Any]:
                     security=True,
                 )
             else:
-                running = _jobs(cluster, number)
+                running = _jobs(cluster, number, folder)
             stack.enter_context(running)
         yield stack.enter_context(distributed.Client(running))
 
@@ -78,7 +80,7 @@ def threads_of(cluster: str, number: int) -> int:
     return int(cores)
 
 
-def _jobs(cluster: str, number: int) -> Any:
+def _jobs(cluster: str, number: int, folder: Path) -> Any:
     """Jobs of one worker each; one that ends, by its time limit or otherwise, is asked for anew."""
     import dask
     import dask_jobqueue
@@ -88,6 +90,7 @@ def _jobs(cluster: str, number: int) -> Any:
         jobs = getattr(dask_jobqueue, CLUSTERS[cluster])(
             processes=1,
             worker_extra_args=[*dask.config.get(f"{section}.worker-extra-args"), *_OF_WORKERS],
+            shared_temp_directory=dask.config.get(f"{section}.shared-temp-directory") or str(folder),
             security=True,
         )
     except ValueError as error:

@@ -1,11 +1,15 @@
 """`tanq-monai cohort` with real workers: one is killed, and no scan is lost, done twice, or labelled otherwise."""
 
 import csv
+import gc
 import multiprocessing.forkserver
 import os
 import signal
+import sys
+import warnings
 
 import dask
+import dask_jobqueue
 import pytest
 from distributed import default_client
 from files import scan, write_nifti
@@ -144,33 +148,32 @@ def test_a_cluster_about_which_nothing_is_configured_is_told(folder, models):
     )
 
 
-def test_without_dask_it_is_told_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+def test_without_dask_it_is_told_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r'cohort: needs Dask, .*; python -m pip install "tanq-monai\[cohort\]"'):
-        workers.workers_of("local", 1).__enter__()
+        workers.workers_of("local", 1, tmp_path).__enter__()
 
 
-def test_a_jobs_script_asks_for_one_worker_with_one_scan_at_a_time(monkeypatch):
-    """What Slurm is handed, made without a Slurm."""
-    import dask_jobqueue
-
-    given = {}
-
-    class Jobs(dask_jobqueue.SLURMCluster):
-        def __init__(self, **choices):
-            super().__init__(**choices | {"security": None})
-            given["script"] = self.job_script()
-
-        def adapt(self, **choices):
-            given.update(choices)
-
-    monkeypatch.setattr(dask_jobqueue, "SLURMCluster", Jobs)
+def test_a_jobs_script_asks_for_one_worker_with_one_scan_at_a_time_and_keys_that_all_see(tmp_path, monkeypatch):
+    """What Slurm would be handed: there is none here."""
+    asked = {}
+    monkeypatch.setattr(dask_jobqueue.SLURMCluster, "adapt", lambda jobs, **choices: asked.update(choices))
     configured = {"cores": 4, "memory": "8GB", "walltime": "01:00:00", "worker-extra-args": ["--lifetime", "50m"]}
     with dask.config.set({f"jobqueue.slurm.{name}": value for name, value in configured.items()}):
         assert workers.threads_of("slurm", 40) == 4
-        workers._jobs("slurm", 40).close()
-    assert (given["minimum_jobs"], given["maximum_jobs"]) == (40, 40)
-    assert "#SBATCH --cpus-per-task=4\n#SBATCH --mem=8G\n#SBATCH -t 01:00:00" in given["script"]
-    (command,) = (line for line in given["script"].splitlines() if "dask_worker" in line)
-    assert command.split()[-6:] == ["--lifetime", "50m", "--nthreads", "1", "--memory-limit", "0"]
+        with workers._jobs("slurm", 40, tmp_path) as jobs:
+            script = jobs.job_script()
+            keys = [path for path in tmp_path.iterdir() if str(path) in script]
+    assert asked == {"minimum_jobs": 40, "maximum_jobs": 40}
+    assert "#SBATCH --cpus-per-task=4\n#SBATCH --mem=8G\n#SBATCH -t 01:00:00" in script
+    (command,) = (line for line in script.splitlines() if "dask_worker" in line)
+    assert " tls://" in command
+    assert " --lifetime 50m --nthreads 1 --memory-limit 0 --tls-" in command  # the last of two counts
     assert "--nworkers" not in command
+            assert len(keys) == 3
+            assert all(path.stat().st_mode & 0o077 == 0 for path in keys)
+    del jobs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # Dask closes its files of keys when it forgets them
+        gc.collect()
+    assert not list(tmp_path.iterdir())
