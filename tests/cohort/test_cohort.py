@@ -163,15 +163,14 @@ def test_a_jobs_script_asks_for_one_worker_with_one_scan_at_a_time_and_keys_that
         assert workers.threads_of("slurm", 40) == 4
         with workers._jobs("slurm", 40, tmp_path) as jobs:
             script = jobs.job_script()
-            keys = [path for path in tmp_path.iterdir() if str(path) in script]
+            keys = [path.stat().st_mode & 0o777 for path in tmp_path.iterdir() if str(path) in script]
     assert asked == {"minimum_jobs": 40, "maximum_jobs": 40}
     assert "#SBATCH --cpus-per-task=4\n#SBATCH --mem=8G\n#SBATCH -t 01:00:00" in script
     (command,) = (line for line in script.splitlines() if "dask_worker" in line)
     assert " tls://" in command
     assert " --lifetime 50m --nthreads 1 --memory-limit 0 --tls-" in command  # the last of two counts
     assert "--nworkers" not in command
-            assert len(keys) == 3
-            assert all(path.stat().st_mode & 0o077 == 0 for path in keys)
+    assert keys == [0o600] * 3
     del jobs
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # Dask closes its files of keys when it forgets them
