@@ -48,17 +48,13 @@ def workers_of(cluster: str, number: int, folder: Path) -> Iterator[Any]:
     logging.getLogger("distributed").setLevel(logging.ERROR)  # a worker that is ended or replaced is no news
     with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
         with deaf_children():
-            if cluster == LOCAL:
-                running = distributed.LocalCluster(
-                    n_workers=number,
-                    threads_per_worker=1,
-                    memory_limit=None,
-                    dashboard_address=None,
-                    security=True,
+            running = stack.enter_context(
+                distributed.LocalCluster(
+                    n_workers=number, threads_per_worker=1, memory_limit=None, dashboard_address=None, security=True
                 )
-            else:
-                running = _jobs(cluster, number, folder)
-            stack.enter_context(running)
+                if cluster == LOCAL
+                else _jobs(cluster, number, folder)
+            )
         yield stack.enter_context(distributed.Client(running))
 
 
@@ -80,7 +76,8 @@ def threads_of(cluster: str, number: int) -> int:
     return int(cores)
 
 
-def _jobs(cluster: str, number: int, folder: Path) -> Any:
+@contextlib.contextmanager
+def _jobs(cluster: str, number: int, folder: Path) -> Iterator[Any]:
     """Jobs of one worker each; one that ends, by its time limit or otherwise, is asked for anew."""
     import dask
     import dask_jobqueue
@@ -96,4 +93,10 @@ def _jobs(cluster: str, number: int, folder: Path) -> Any:
     except ValueError as error:
         raise InputError(_CONFIG, f"cannot be used ({error})", "see docs/cohort.md") from error
     jobs.adapt(minimum_jobs=number, maximum_jobs=number)
-    return jobs
+    try:
+        with jobs:
+            yield jobs
+    finally:  # the keys of this run go with it, and not when Python forgets the jobs
+        for name, file in vars(jobs).items():
+            if name.startswith("_job_") and hasattr(file, "close"):
+                file.close()
