@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tanq_monai.cohort.pace import Pace
 from tanq_monai.cohort.work import Labelling, label_scan, read_record
-from tanq_monai.cohort.workers import LOCAL, threads_of, workers_of
+from tanq_monai.cohort.workers import LOCAL, check_dask, threads_of, workers_of
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import check_output_dir, check_renewable, renewing, sha256_of, write_text
 from tanq_monai.labelling.labelled import Labelled, write_table
@@ -92,8 +92,9 @@ def label_cohort(
 
     Raises:
         InputErrors: when there is no scan.
-        InputError: when the models, the folder or the cluster cannot be used.
+        InputError: when Dask is not there; when the models, the folder or the cluster cannot be used.
     """
+    check_dask()
     models = models_in(ensemble_dir)
     structures_of(models)
     folder = check_output_dir(output_dir).resolve()

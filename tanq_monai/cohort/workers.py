@@ -1,6 +1,7 @@
 """Workers: processes of this machine, or jobs that Dask asks a cluster's scheduler for. They may come and go."""
 
 import contextlib
+import importlib
 import logging
 import os
 from collections.abc import Iterator
@@ -37,14 +38,11 @@ def workers_of(cluster: str, number: int, folder: Path) -> Iterator[Any]:
         folder: that all workers see, for the keys of this run, by which they and their scheduler trust each other.
 
     Raises:
-        InputError: when Dask is not there, or the cluster cannot be used.
+        InputError: when the cluster cannot be used.
     """
-    try:
-        import dask
-        import distributed
-    except ImportError as error:
-        remedy = 'python -m pip install "tanq-monai[cohort]"'
-        raise InputError("cohort", f"needs Dask, which is not there ({error})", remedy) from error
+    import dask
+    import distributed
+
     logging.getLogger("distributed").setLevel(logging.ERROR)  # a worker that is ended or replaced is no news
     with dask.config.set(_SETTINGS), contextlib.ExitStack() as stack:
         with deaf_children():
@@ -56,6 +54,20 @@ def workers_of(cluster: str, number: int, folder: Path) -> Iterator[Any]:
                 else _jobs(cluster, number, folder)
             )
         yield stack.enter_context(distributed.Client(running))
+
+
+def check_dask() -> None:
+    """Raise where Dask is not installed.
+
+    Raises:
+        InputError: which says how to install it.
+    """
+    try:
+        for name in ("distributed", "dask_jobqueue", "cryptography"):
+            importlib.import_module(name)
+    except ImportError as error:
+        remedy = 'python -m pip install "tanq-monai[cohort]"'
+        raise InputError("cohort", f"needs Dask, which is not there ({error})", remedy) from error
 
 
 def threads_of(cluster: str, number: int) -> int:

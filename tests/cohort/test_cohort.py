@@ -149,7 +149,7 @@ def test_a_cluster_about_which_nothing_is_configured_is_told(folder, models):
 def test_without_dask_it_is_told_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(InputError, match=r'cohort: needs Dask, .*; python -m pip install "tanq-monai\[cohort\]"'):
-        workers.workers_of("local", 1, tmp_path).__enter__()
+        label(tmp_path, None, print)
 
 
 def test_a_jobs_script_asks_for_one_worker_with_one_scan_at_a_time_and_keys_that_all_see(tmp_path, monkeypatch):
