@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import fire
+from zoo_sbom import ENDING, bill_of_materials
 
 import tanq_monai
 from tanq_monai.deploy.archives import write_zip
@@ -25,6 +26,7 @@ from tanq_monai.deploy.rendering import rendered_json
 from tanq_monai.deploy.torchscript import export_torchscript
 from tanq_monai.deploy.zoo.contents import COMPANIONS, refusals
 from tanq_monai.deploy.zoo.release import digest, foreign
+from tanq_monai.deploy.zoo.requirements import read_metadata, required_packages
 from tanq_monai.deploy.zoo.source import INDEX
 from tanq_monai.deploy.zoo.unpack import unpack
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
@@ -43,6 +45,8 @@ EXPORTERS: Mapping[str, Callable[[Path, Path], object]] = {
 def package_zoo(output: str) -> None:
     """Write ``{name}_v{version}.zip`` of both bundles of the repository, and list them in ``model_info.json``.
 
+    Beside each lies its bill of materials, ``{name}_v{version}.cdx.json``.
+
     Args:
         output: folder of the zoo; made where it is missing. Other versions that lie and are listed there stay.
     """
@@ -58,6 +62,9 @@ def package_zoo(output: str) -> None:
             write_zip(archive, {f"{name}/{member}": content for member, content in members.items()})
             _check(archive, bundle)
             info[archive.stem] = _entry(archive, members)
+            packages = required_packages(read_metadata(bundle))
+            sbom = bill_of_materials(name, version, info[archive.stem], packages)
+            (made / f"{archive.stem}{ENDING}").write_text(sbom, encoding="utf-8")
         _publish(made, info, listed, folder)
     for stem, entry in info.items():
         strange = ", ".join(foreign(entry["files"]))
@@ -75,7 +82,8 @@ def _publish(made: Path, info: Mapping[str, Any], listed: Mapping[str, Any], fol
     if kept != listed:
         write_json(kept, folder / INDEX)
     for stem in info:
-        os.replace(made / f"{stem}.zip", folder / f"{stem}.zip")
+        for ending in (ENDING, ".zip"):
+            os.replace(made / f"{stem}{ending}", folder / f"{stem}{ending}")
     write_json(dict(sorted((kept | info).items())), folder / INDEX)
 
 

@@ -8,12 +8,13 @@ as on Windows, nothing is taken away.
 
 import contextlib
 import functools
+import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 try:
     import fcntl
@@ -47,6 +48,56 @@ def claimed(path: Path) -> Iterator[Path]:
             claim.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def locked(path: Path, wait: bool = True) -> Iterator[IO[str]]:
+    """A file that one process at a time has open, and those that it starts with it; afterwards it is gone.
+
+    Whoever has it gives it up by ending, however that happens. Where the file system has no locks, all have it.
+
+    Args:
+        path: of the file; its folder is made.
+        wait: until nobody else has it.
+
+    Raises:
+        BlockingIOError: when somebody has it, and it is not waited for.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with path.open("a") as file:
+            lock(file, wait)
+            if not _is_there(path, file):
+                continue  # who had it before has taken it away
+            try:
+                yield file
+                return
+            finally:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+
+
+def lock(file: IO[Any], wait: bool = True) -> None:
+    """Have an open file alone until it is closed; where the file system has no locks, all have it.
+
+    Raises:
+        BlockingIOError: when somebody has it, and it is not waited for.
+    """
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError:  # a file system without locks
+        pass
+
+
+def _is_there(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except OSError:
+        return False
+
+
 def is_claimed(path: Path) -> bool:
     """Whether it has a name of what is being written."""
     return _WRITTEN.fullmatch(path.name) is not None
@@ -57,9 +108,7 @@ def _claim(begin: Path) -> tuple[Path, IO[str]]:
     while True:
         claim = begin.with_name(f"{begin.name}{secrets.token_hex(4)}{_CLAIM}")
         held = claim.open("x")
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # a file system without locks
-                fcntl.flock(held, fcntl.LOCK_EX)
+        lock(held)
         if claim.exists():
             return claim, held
         held.close()  # before it was locked, somebody took it for a dead one's

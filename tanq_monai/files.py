@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tanq_monai.claims import claimed, is_claimed
+from tanq_monai.claims import claimed, is_claimed, lock
 from tanq_monai.errors import REMEDIES, InputError, InputErrors, errno_of
 
 WRITTEN = ".written.sha256"  # digests of results
@@ -236,8 +236,12 @@ def write_text(text: str, path: Path) -> None:
 
 
 def add_line(text: str, path: Path) -> None:
-    """Append a line, as :func:`write_text`; below one that broke off when the disk was full or the process killed."""
+    """Append a line, as :func:`write_text`; below one that broke off when the disk was full or the process killed.
+
+    One process after the other: where several machines share a file system, what they append at once may be lost.
+    """
     with path.open("a+b") as file:
+        lock(file)  # until it is closed
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
         begin = "\n" if file.read(1) not in (b"", b"\n") else ""
         file.write(f"{begin}{text}\n".encode(errors="surrogateescape"))

@@ -20,13 +20,9 @@ from typing import Any
 from fire.parser import DefaultParseValue
 from tqdm import tqdm
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 import tanq_monai
 from tanq_monai.choices.files import check_choices
+from tanq_monai.claims import locked
 from tanq_monai.errors import InputError
 from tanq_monai.files import file_stamps, replacing
 
@@ -243,17 +239,12 @@ def execute(step: Step, files: tuple[int, ...] = ()) -> int:
 @contextlib.contextmanager
 def _lock(record_file: Path) -> Iterator[tuple[int, ...]]:
     """Files that keep others out for as long as this process or the step it starts is alive, where the system can."""
-    if fcntl is None:
-        yield ()
-        return
-    record_file.parent.mkdir(parents=True, exist_ok=True)
-    with record_file.with_suffix(".lock").open("w") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file = stack.enter_context(locked(record_file.with_suffix(".lock"), wait=False))
         except BlockingIOError as error:
             raise InputError(record_file.stem, "is still running, started before", "wait for it, or end it") from error
         yield (file.fileno(),)
-    Path(file.name).unlink(missing_ok=True)
 
 
 def _read(path: Path, step: Step) -> Record:

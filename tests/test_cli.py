@@ -96,8 +96,9 @@ def test_a_word_that_an_option_does_not_allow_is_told_and_nothing_is_written(tmp
         (("--intra-extrameatal", "Yes"), True),
     ],
 )
-def test_a_flag_is_what_its_word_says(monkeypatch, words, meant):
+def test_a_flag_is_what_its_word_says(tmp_path, monkeypatch, words, meant):
     given = {}
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tanq_monai.phantom.write_dataset", lambda folder, **choices: given.update(choices))
     assert run_command("phantom", "--output-dir", "d", "--workers", "null", *words).returncode == 0
     assert (given["intra_extrameatal"], given["workers"]) == (meant, None)

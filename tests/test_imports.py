@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "tanq_monai"
 
-BASE = frozenset({"errors", "claims", "files", "structures", "choices"})
+BASE = frozenset({"errors", "claims", "files", "structures", "choices", "provenance"})
 READING = BASE | {"scans", "anatomy"}  # what a user's scans and labels are, and what a label can be
 PARTS = frozenset({"networks", "losses", "metrics", "phantom"})  # import nothing of each other
 KNOWN = PARTS | READING | {"ranks", "weights", "divergence"}
@@ -18,6 +18,7 @@ ALLOWED = {
     "errors": frozenset(),
     "claims": frozenset(),
     "files": frozenset({"errors", "claims"}),
+    "provenance": frozenset({"errors", "claims", "files"}),
     "precision": frozenset({"errors"}),
     "progress": frozenset(),
     "choices": frozenset({"errors", "structures"}),
@@ -40,6 +41,7 @@ ALLOWED = {
     "deploy": KNOWN | {"translation", "segmentation", "report", "dicom_results", "steps", "precision"},
     "labelling": KNOWN | {"steps", "segmentation", "report", "dicom_results"},
     "growth": READING | {"labelling", "report"},
+    "cohort": READING | {"labelling", "segmentation"},
     "adaptation": KNOWN | {"steps", "segmentation"},
     "demo": KNOWN | {"translation", "trainers", "segmentation", "steps", "report", "adaptation"},
     "cli": KNOWN
@@ -50,6 +52,7 @@ ALLOWED = {
         "report",
         "labelling",
         "growth",
+        "cohort",
         "adaptation",
         "demo",
         "deploy",

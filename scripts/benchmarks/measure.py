@@ -91,7 +91,7 @@ class PeakMemory:
     """
 
     def __enter__(self) -> "PeakMemory":
-        self.before = self.highest = _resident()
+        self.before = self.highest = resident()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -103,7 +103,13 @@ class PeakMemory:
 
     def _watch(self) -> None:
         while not self._done.wait(0.002):
-            self.highest = max(self.highest, _resident())
+            self.highest = max(self.highest, resident())
+
+
+def resident() -> float:
+    """GB of 10^9 bytes that this process has in memory (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
 
 
 def largest_deviation_from_a_line(x: Sequence[float], y: Sequence[float]) -> float:
@@ -141,11 +147,6 @@ def _last_line(tree: Path, arguments: Sequence[str]) -> str:
 
 def _verdict(holds: bool) -> str:
     return "holds" if holds else "missed"
-
-
-def _resident() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e9
 
 
 def _peak_of(pid: int) -> float:

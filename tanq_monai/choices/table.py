@@ -180,6 +180,7 @@ OPTIONS: dict[str, Choice] = {
     "orientation": Choice(Orientation(), "where the axes of the training scans point"),
     "num_patients": Choice(Whole(1, 100_000), "how many"),
     "workers": Choice(Whole(1, _AT_MOST), "at a time"),
+    "cluster": Choice(Word(("local", "slurm", "sge", "pbs")), "where workers are"),
     "protocols": Choice(Word(("sites", "hospitals", "left_out")), "how virtual patients are scanned"),
     **dict.fromkeys(("intra_extrameatal", "json", "quiet"), Choice(Flag(), "whether")),
 }

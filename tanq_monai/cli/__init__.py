@@ -12,7 +12,7 @@ from tanq_monai import RESEARCH_ONLY, __version__, manual
 from tanq_monai.choices.config import did_you_mean
 from tanq_monai.cli.output import print_lines
 from tanq_monai.cli.results import evaluate, report
-from tanq_monai.cli.scans import check, growth, segment, translate
+from tanq_monai.cli.scans import check, cohort, growth, segment, translate
 from tanq_monai.cli.training import adapt, demo, export_onnx, import_nnunet
 from tanq_monai.cli.virtual import phantom, phantom_check
 from tanq_monai.cli.zoo import audit, fetch
@@ -21,6 +21,7 @@ from tanq_monai.words import Command, plain_words, typed
 
 COMMANDS: dict[str, Command] = {
     "segment": segment,
+    "cohort": cohort,
     "growth": growth,
     "translate": translate,
     "check": check,

@@ -3,6 +3,8 @@
 import sys
 from typing import Literal
 
+from tanq_monai.cli.output import leave_provenance
+
 
 def evaluate(
     pred: str,
@@ -44,6 +46,7 @@ def evaluate(
     sys.stdout.write(f"{evaluation}\n")
     if output_dir is not None:
         evaluation.save(output_dir)
+        leave_provenance(evaluate, locals())
     evaluation.raise_mistakes()
 
 

@@ -5,7 +5,7 @@ import shlex
 import sys
 
 from tanq_monai import RESEARCH_ONLY
-from tanq_monai.cli.output import print_lines
+from tanq_monai.cli.output import leave_provenance, print_lines
 from tanq_monai.errors import InputErrors
 
 
@@ -65,11 +65,68 @@ def segment(
     done = segment_scans(
         scans, output_dir, tell, ensemble_dir=ensemble_dir, ears_first=ears_first, threads=threads, device=device
     )
+    leave_provenance(segment, locals(), {one.case: one.sha256 for one in done.labelled})
     tell(f"{RESEARCH_ONLY} Volumes: {done.table}, to look through: {done.page}")
     if json:
         print_lines([dumps(done.described(), indent=2)])
     if done.problems:
         raise InputErrors("\n".join(done.problems))
+
+
+def cohort(
+    *scans: str,
+    output_dir: str,
+    cluster: str = "local",
+    workers: int = 1,
+    ensemble_dir: str | None = None,
+    ears_first: bool = True,
+    threads: int | None = None,
+    device: str | None = None,
+) -> None:
+    """Label thousands of scans as `segment` does, by any number of workers: of this machine, or of a cluster.
+
+    Writes CASE_Label.nii.gz and CASE_RTSTRUCT.dcm as `segment` does; volumes.csv, a row for every labelled scan; and
+    cohort.csv, a row for every scan that was found, with its outcome and, where it failed, the reason in a line.
+    Started again, it does what is left: scans that have no label yet, have changed, or failed. A worker that dies is
+    replaced, and its scan is given to another one.
+
+    Needs Dask: python -m pip install "tanq-monai[cohort]". Research use only.
+
+    Args:
+        scans: as those of `segment`.
+        output_dir: gets everything; results of an earlier run are replaced, nothing else is. Workers of a cluster write
+            there as well.
+        cluster: local: processes of this machine; or slurm, sge, pbs: jobs of one worker each, about which Dask's
+            jobqueue.yaml says the rest, see docs/cohort.md.
+        workers: how many; a worker holds one scan at a time, and the models.
+        ensemble_dir: a trained model, or several with their ensemble.json. Default: the shipped model.
+        ears_first: keep two cochleae as far apart as patients' are and one VS near them; false: all that the network
+            labels.
+        threads: that compute in a worker. Default: its share of this machine's cores, or the cores of a job.
+        device: of a worker: cpu, cuda or cuda:1. Default: cuda where it is there.
+
+    Examples:
+        tanq-monai cohort dicom/ --output-dir labels
+        tanq-monai cohort dicom/ --output-dir labels --workers 4
+        tanq-monai cohort dicom/ --output-dir labels --cluster slurm --workers 40
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for segment
+    from tanq_monai.cohort import label_cohort
+
+    done = label_cohort(
+        scans,
+        output_dir,
+        lambda line: print_lines([line]),
+        cluster=cluster,
+        workers=workers,
+        ensemble_dir=ensemble_dir,
+        ears_first=ears_first,
+        threads=threads,
+        device=device,
+    )
+    leave_provenance(cohort, locals(), {case: one.sha256 for case, one in done.labelled.items()})
+    print_lines([f"{RESEARCH_ONLY} Volumes: {done.table}, every scan's outcome: {done.outcomes}"])
+    done.raise_failures()
 
 
 def growth(
@@ -103,6 +160,7 @@ def growth(
     from tanq_monai.growth import measure_growth
 
     done = measure_growth(scans, output_dir, lambda line: print_lines([line]), dates, threads=threads, device=device)
+    leave_provenance(growth, locals())
     print_lines([*done.lines, f"{RESEARCH_ONLY} Table: {done.table}, page: {done.page}"])
 
 
@@ -140,6 +198,7 @@ def translate(
     print_lines([f"cd {shlex.quote(str(step.folder))} && {step.command}"])
     if code := execute(step):
         sys.exit(code if code > 0 else 128 - code)  # as shells tell of signals
+    leave_provenance(translate, locals())
 
 
 def check(dataset_dir: str, structures: dict[str, int] | None = None, output_dir: str | None = None) -> None:
@@ -169,4 +228,5 @@ def check(dataset_dir: str, structures: dict[str, int] | None = None, output_dir
     print_lines(as_text(found).splitlines())
     if folder is not None:
         write_check(found, folder)
+        leave_provenance(check, locals())
     found.raise_problems()

@@ -2,6 +2,8 @@
 
 import sys
 
+from tanq_monai.cli.output import leave_provenance
+
 
 def adapt(
     dataset_dir: str,
@@ -42,6 +44,7 @@ def adapt(
         Structures(structures or STRUCTURES),
         styles or (),
     )
+    leave_provenance(adapt, locals())
     sys.stdout.write(f"Research only. Labels: {done.labels}, to look through: {done.report}\n")
 
 
@@ -60,11 +63,12 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
     """
     from tanq_monai.demo.pipeline import closed_gap, run_demo
 
-    folder = output_dir or ("demo" if size == "tiny" else f"demo_{size}")
-    table = run_demo(folder, size, seed)
+    output_dir = output_dir or ("demo" if size == "tiny" else f"demo_{size}")
+    table = run_demo(output_dir, size, seed)
+    leave_provenance(demo, locals())
     columns = [column for column in table.columns if "ASSD" not in column]
     sys.stdout.write(f"\n{table[columns].convert_dtypes().round(3).to_string()}\n{closed_gap(table)}\n")
-    sys.stdout.write(f"Virtual patients, research only. Pictures: {folder}/report.html\n")
+    sys.stdout.write(f"Virtual patients, research only. Pictures: {output_dir}/report.html\n")
 
 
 def import_nnunet(
@@ -87,6 +91,7 @@ def import_nnunet(
     named = Structures(structures or STRUCTURES)
     for name, checkpoint in make_bundle(results, output_dir, named, orientation).items():
         sys.stdout.write(f"{name}: {checkpoint.parent.name}/{checkpoint.name}\n")
+    leave_provenance(import_nnunet, locals())
     sys.stdout.write(f"{output_dir} runs with configs/ensemble.yaml, without postprocessing of nnU-Net's\n")
 
 

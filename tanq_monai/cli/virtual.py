@@ -4,6 +4,7 @@ import sys
 from functools import partial
 from typing import Literal
 
+from tanq_monai.cli.output import leave_provenance
 from tanq_monai.errors import InputErrors
 
 
@@ -52,6 +53,7 @@ def phantom(
         protocols=protocols,
         intra_extrameatal=intra_extrameatal,
     )
+    leave_provenance(phantom, locals())
 
 
 def phantom_check(
@@ -88,6 +90,7 @@ def phantom_check(
     sys.stdout.write(report.markdown())
     if output_dir is not None:
         report.write(output_dir)
+        leave_provenance(phantom_check, locals())
     if report.unreadable:
         raise InputErrors(report.unreadable)
     if report.failures:

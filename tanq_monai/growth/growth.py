@@ -13,7 +13,8 @@ from tanq_monai.growth.dates import check_one_patient, dates_of, read_dates
 from tanq_monai.growth.noise import measured_noise
 from tanq_monai.growth.output import conclusion, rows_of, write_course_page, write_table
 from tanq_monai.labelling.labelled import Labelled, measure
-from tanq_monai.labelling.segment import CONTRAST, segment_scans
+from tanq_monai.labelling.labeller import CONTRAST
+from tanq_monai.labelling.segment import segment_scans
 from tanq_monai.scans.dicom import read_header
 from tanq_monai.scans.gathering import GatheredScan, Gathering, gather_scans
 from tanq_monai.scans.naming import LABEL, case_of, is_nifti, suffix_of

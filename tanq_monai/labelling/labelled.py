@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Labelled:
         remarks: what to look at.
         seconds: that it took.
         structure_set: the RT Structure Set of a DICOM series; None of other scans, and where nothing was found.
+        sha256: of the scan's file, or of the files of its series, one after the other.
     """
 
     case: str
@@ -37,6 +38,7 @@ class Labelled:
     remarks: tuple[str, ...]
     seconds: float
     structure_set: Path | None = None
+    sha256: str = ""
 
     @property
     def row(self) -> dict[str, Any]:
@@ -74,6 +76,23 @@ class Labelled:
         yield f"VS{side} {vs['volume_ml']:.3f} ml, {vs['axial_diameter_mm']:.1f} mm" if vs["found"] else "no VS"
         yield f"cochlea {', '.join(_told(name, ear) for name, ear in ears.items())}"
 
+    def record(self) -> dict[str, Any]:
+        """What :meth:`from_record` reads; files beside the label by their names, since folders may be moved."""
+        structure_set = None if self.structure_set is None else self.structure_set.name
+        files = {"scan": str(self.scan), "label": self.label.name, "structure_set": structure_set}
+        return {**vars(self), **files}
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], folder: Path) -> "Labelled":
+        """What was labelled, with its files in ``folder``.
+
+        Raises:
+            LookupError, TypeError: when it is no record.
+        """
+        structure_set = None if record["structure_set"] is None else folder / record["structure_set"]
+        files = {"scan": Path(record["scan"]), "label": folder / record["label"], "structure_set": structure_set}
+        return cls(**{**record, "remarks": tuple(record["remarks"]), **files})
+
     def described(self) -> dict[str, Any]:
         """For machines."""
         measured = {key: value for key, value in self.findings.items() if key != "doubts"}
@@ -107,13 +126,14 @@ def _told(name: str, found: Findings) -> str:
 
 
 def write_table(labelled: Sequence[Labelled], path: Path) -> None:
-    """Write the rows as CSV, UTF-8; one at least, all of the same structures.
+    """Write the rows as CSV, UTF-8; all of the same structures, of none the columns of VS and cochlea.
 
     Raises:
         InputError: as :func:`tanq_monai.files.renewing`.
     """
+    columns = list(labelled[0].row) if labelled else ["case", *COLUMNS, "remarks"]
     text = io.StringIO(newline="")
-    table = csv.DictWriter(text, labelled[0].row, lineterminator="\n")
+    table = csv.DictWriter(text, columns, lineterminator="\n")
     table.writeheader()
     table.writerows(one.row for one in labelled)
     with renewing(path) as temporary:

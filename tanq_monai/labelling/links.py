@@ -12,14 +12,7 @@ from tanq_monai.scans.naming import is_nifti
 
 
 def link_scans(scans: Iterable[GatheredScan], folder: Path, suffix: str) -> dict[Path, Path]:
-    """Fill ``folder`` with links to the scans: ``{case}_{suffix}.nii.gz``, or a folder of links for a series.
-
-    Links of an earlier run are taken away first. Where the system makes no links, files are copied.
-
-    Args:
-        scans: with names of their own.
-        folder: of the links, and nothing else.
-        suffix: of the contrast.
+    """Fill ``folder`` with links to the scans, see :func:`link_scan`; those of an earlier run are taken away first.
 
     Returns:
         Where each link leads: to a NIfTI file, or the folder of a series.
@@ -28,18 +21,32 @@ def link_scans(scans: Iterable[GatheredScan], folder: Path, suffix: str) -> dict
         InputError: when the folder holds what is no link, or cannot be written.
     """
     _clear(folder)
-    places = {}
-    for scan in scans:
-        name = f"{scan.case}_{suffix}"
-        if is_nifti(scan.place):
-            link = folder / f"{name}{_ending(scan.place)}"
-            _link(scan.place, link)
-        else:
-            link = folder / name
-            for path, name in zip(scan.files, _file_names(scan.files), strict=True):
-                _link(path, link / name)
-        places[link] = scan.place
-    return places
+    return {link_scan(scan, folder, suffix): scan.place for scan in scans}
+
+
+def link_scan(scan: GatheredScan, folder: Path, suffix: str) -> Path:
+    """A link to a scan: ``{case}_{suffix}.nii.gz``, or a folder of links for a series, in place of earlier ones.
+
+    Where the system makes no links, files are copied.
+
+    Args:
+        scan: with a name of its own.
+        folder: of the links, and nothing else.
+        suffix: of the contrast.
+
+    Raises:
+        InputError: when it cannot be written, or the folder of a series holds what is no link.
+    """
+    name = f"{scan.case}_{suffix}"
+    if is_nifti(scan.place):
+        link = folder / f"{name}{_ending(scan.place)}"
+        _link(scan.place, link)
+        return link
+    link = folder / name
+    _clear(link)
+    for path, file in zip(scan.files, _file_names(scan.files), strict=True):
+        _link(path, link / file)
+    return link
 
 
 def unlink_scan(link: Path) -> None:

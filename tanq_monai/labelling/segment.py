@@ -1,29 +1,24 @@
 """Scans in, labels and what is told of them out; underneath runs the inference of ``vs_cochlea_seg``."""
 
-import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import tanq_monai
-from tanq_monai.errors import InputError, InputErrors
+from tanq_monai.errors import InputErrors
 from tanq_monai.files import check_output_dir, check_renewable
-from tanq_monai.labelling.inference import run_inference
-from tanq_monai.labelling.labelled import Labelled, measure, write_table
+from tanq_monai.labelling.labelled import Labelled, write_table
+from tanq_monai.labelling.labeller import CONTRAST, LINKS, SUFFIX, Labeller, lines_of, models_in
 from tanq_monai.labelling.links import link_scans, unlink_scan
-from tanq_monai.labelling.structure_sets import structure_set_paths, with_structure_set
+from tanq_monai.labelling.structure_sets import structure_set_paths
 from tanq_monai.report import write_report
 from tanq_monai.scans.gathering import gather_scans
-from tanq_monai.scans.naming import LABEL_ENDING, TARGET_DOMAIN, case_of
+from tanq_monai.scans.naming import case_of
 from tanq_monai.segmentation.inference.ensemble import read_ensemble
-from tanq_monai.steps import BUNDLES, SEGMENTER, bundle_step
 from tanq_monai.structures import Structures
 
-CONFIG = "ensemble"  # which runs one model as well
-CONTRAST, SUFFIX = "hrT2", TARGET_DOMAIN[0]
-LINKS, TABLE, PAGE = "linked_scans", "volumes.csv", "segmentations.html"
+TABLE, PAGE = "volumes.csv", "segmentations.html"
 
 
 @dataclass
@@ -91,37 +86,29 @@ def segment_scans(
         InputErrors: when no scan can be used.
         InputError: when the models or the folder cannot be used.
     """
-    models = Path(ensemble_dir or BUNDLES / SEGMENTER / "models").resolve()
-    structures = read_ensemble(models).structures
+    read_ensemble(models_in(ensemble_dir))  # told before any scan is looked for
     folder = check_output_dir(output_dir).resolve()
     found = gather_scans(places, CONTRAST, leave_out=folder)
     if not found.scans:
         raise InputErrors([*found.passed_over, *found.problems])
     check_renewable([folder / TABLE, folder / PAGE, *structure_set_paths(found.scans, folder)])
     links = link_scans(found.scans, folder / LINKS, SUFFIX)
-    given = {"dataset_dir": folder / LINKS, "output_dir": folder, "ensemble_dir": models, "ears_first": ears_first}
-    given |= {name: value for name, value in choices.items() if value is not None}
-    step = bundle_step("segment", SEGMENTER, CONFIG, given)
-    done = Segmentation(folder, f"cd {shlex.quote(str(step.folder))} && {step.command}")
-    done.problems, done.passed_over = _lines(found.problems), _lines(found.passed_over)
+    labeller = Labeller(folder, ensemble_dir, ears_first, **choices)
+    done = Segmentation(folder, labeller.command)
+    done.problems, done.passed_over = lines_of(found.problems), lines_of(found.passed_over)
     tell(done.command)
     for line in done.passed_over:
         tell(f"passed over: {line}")
 
-    def on_result(link: Path, seconds: float) -> None:
-        case = case_of(link)
-        label = folder / f"{case}{LABEL_ENDING}"
-        one = measure(case, links[link], label, structures, ears_first, seconds)
-        done.labelled.append(with_structure_set(one, link, structures) if link.is_dir() else one)
-        tell(_progress(done.labelled, len(links)))
+    def on_labelled(one: Labelled) -> None:
+        done.labelled.append(one)
+        tell(_progress(done.labelled, len(found.scans)))
 
-    plain = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
-    unread = run_inference(BUNDLES / SEGMENTER, CONFIG, plain, on_result)
-    done.problems += [_as_named(line, links) for line in _lines(unread)]
+    done.problems += labeller.label(links, on_labelled)
     if not done.labelled:
         raise InputErrors("\n".join(done.problems))
     write_table(done.labelled, done.table)
-    _write_page(done, links, structures)
+    _write_page(done, links, labeller.structures)
     return done
 
 
@@ -139,16 +126,3 @@ def _progress(labelled: Sequence[Labelled], scans: int) -> str:
     left = mean * (scans - len(labelled))
     seconds = f"{labelled[-1].seconds:.0f} s" + (f", about {left:.0f} s left" if left else "")
     return f"[{len(labelled)}/{scans}] {labelled[-1]} ({seconds})"
-
-
-def _lines(problems: Sequence[InputError | InputErrors]) -> list[str]:
-    """Each once."""
-    return list(dict.fromkeys(line for problem in problems for line in str(problem).splitlines()))
-
-
-def _as_named(line: str, links: Mapping[Path, Path]) -> str:
-    """A line about a link as one about the scan that it leads to."""
-    for link, place in links.items():
-        if line.startswith((f"{link}:", f"{link}{os.sep}")):
-            return f"{place}{line.removeprefix(str(link))}"
-    return line

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tanq_monai.errors import InputError, InputErrors, mistake_behind
+from tanq_monai.provenance import PROVENANCE
 from tanq_monai.scans.contents import files_in, images_in, left_below, left_out
 from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.labels import check_labels, read_labels
@@ -24,7 +25,7 @@ from tanq_monai.scans.naming import (
     is_nifti,
     suffix_of,
 )
-from tanq_monai.scans.raw_dataset import PROVENANCE, is_raw_dataset, raw_cases, unused_files
+from tanq_monai.scans.raw_dataset import is_raw_dataset, raw_cases, unused_files
 from tanq_monai.scans.volume import read_grid, read_volume
 from tanq_monai.structures import STRUCTURES, Structures
 

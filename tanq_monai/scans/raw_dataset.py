@@ -9,10 +9,11 @@ from typing import Any
 
 from tanq_monai.choices.documents import parse_json
 from tanq_monai.errors import InputError
+from tanq_monai.provenance import FILES, PROVENANCE
 from tanq_monai.scans.naming import CHANNEL, ENDING, is_nifti, stem, suffix_of
 from tanq_monai.structures import STRUCTURES, Structures
 
-DESCRIPTION, PROVENANCE, IMAGES, LABELS = "dataset.json", "provenance.json", "imagesTr", "labelsTr"
+DESCRIPTION, IMAGES, LABELS = "dataset.json", "imagesTr", "labelsTr"
 
 
 def identifier(case: Mapping[str, Any]) -> str:
@@ -120,7 +121,7 @@ def read_provenance(folder: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))["files"]
+        content = parse_json(path.read_text(encoding="utf-8"))[FILES]
         records: dict[str, dict[str, Any]] = {name: dict(record) for name, record in content.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(path, "cannot be read", "remove it, or choose another folder") from error

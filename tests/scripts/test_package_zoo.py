@@ -8,6 +8,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,8 @@ import package_zoo
 import pytest
 import torch
 from bundle_workflow import BUNDLES
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from deploy.bundles import segmenter_bundle, translator_bundle
 from monai.bundle.scripts import get_bundle_info, get_bundle_versions
 
@@ -22,6 +25,7 @@ from tanq_monai import __version__
 from tanq_monai.deploy.zoo.audit import audit_bundle
 from tanq_monai.deploy.zoo.fetch import fetch_bundle
 from tanq_monai.deploy.zoo.release import foreign
+from tanq_monai.deploy.zoo.requirements import read_metadata, required_packages
 from tanq_monai.errors import InputError
 from tanq_monai.steps import BUNDLE_NAMES
 
@@ -77,7 +81,7 @@ def members(archive):
 def test_two_copies_of_the_repository_give_the_same_bytes(zoos):
     digests = [{p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in zoo.iterdir()} for zoo in zoos]
     assert digests[0] == digests[1]
-    assert len(digests[0]) == 3
+    assert len(digests[0]) == 5
 
 
 @pytest.mark.parametrize("name", BUNDLE_NAMES)
@@ -92,6 +96,21 @@ def test_a_zip_holds_all_that_a_bundle_needs_below_its_name(zoos, name):
     assert ("models/plans.json" in held) == (name == "vs_cochlea_seg")
     assert ("models/model.json" in held) == (name == "tanq_translation")
     assert not [member for member in held if "__pycache__" in member or member.endswith(".pyc")]
+
+
+@pytest.mark.parametrize("name", BUNDLE_NAMES)
+def test_beside_a_zip_lies_its_bill_of_materials(zoos, name):
+    stem = f"{name}_v{VERSIONS[name]}"
+    listed = json.loads((zoos[0] / "model_info.json").read_text())[stem]
+    text = (zoos[0] / f"{stem}.cdx.json").read_text()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    assert bill["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": listed["sha256"]}]
+    files = {one["name"]: one["hashes"][0]["content"] for one in bill["components"] if one["type"] == "file"}
+    assert files == listed["files"]
+    packages = {one["name"]: one["version"] for one in bill["components"] if "purl" in one}
+    assert {*packages} == {*required_packages(read_metadata(BUNDLES / name))}
+    assert packages == {package: metadata.version(package) for package in packages}
 
 
 @pytest.mark.parametrize("name", BUNDLE_NAMES)
@@ -220,7 +239,7 @@ def test_a_bundle_that_is_packed_again_as_it_was_stays_listed(repository, tmp_pa
     (repository / "vs_cochlea_seg" / "docs" / "new.md").write_text("new")
     package_zoo.package_zoo(str(tmp_path / "zoo"))
     kept = {f"tanq_translation_v{VERSIONS['tanq_translation']}"}
-    assert listed == [both, both, kept, kept]
+    assert listed == [*[both] * 4, *[kept] * 4]  # each with its bill of materials
 
 
 def test_it_is_told_what_others_have_to_trust(repository, tmp_path, capsys):

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_renewable, sha256_of, write_json
+from tanq_monai.provenance import FILES, PROVENANCE, environment
 from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.naming import CHANNEL, ENDING
 from tanq_monai.scans.raw_dataset import (
     DESCRIPTION,
     IMAGES,
     LABELS,
-    PROVENANCE,
     describe_dataset,
     read_provenance,
 )
@@ -87,7 +87,7 @@ class RawDatasetWriter:
 
     def finish(self, names: Iterable[str]) -> None:
         """Declare that the data set consists of ``names``."""
-        write_json({"files": dict(sorted(self.records.items()))}, self.folder / PROVENANCE)
+        write_json({**environment(), FILES: dict(sorted(self.records.items()))}, self.folder / PROVENANCE)
         self.journal.unlink(missing_ok=True)
         files = {name: _paths(name) for name in sorted(names)}
         write_json(describe_dataset(files, self.structures), self.folder / DESCRIPTION)
