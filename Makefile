@@ -55,7 +55,7 @@ test-deploy: .venv/ready .venv-deploy/ready
 	$(BIN)/python -m pytest -m deploy tests/integration/test_deploy_app.py
 
 test-bids: .venv/ready .venv-bids/ready
-	$(BIN)/python -m pytest -m bids tests/integration/test_bids_validator.py
+	$(BIN)/python -m pytest -m bids tests/integration/test_bids_derivative.py
 
 # docs/web.md: network, packages and browser are got beside each other.
 web: .venv/ready

@@ -62,6 +62,14 @@ def traced(network: nn.Module) -> torch.jit.ScriptModule:
     return script
 
 
+class ScriptableGenerator(TanqGenerator):
+    """A translator that ``torch.jit.script`` takes as well, see :func:`scriptable`; its arguments are the same."""
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What is scripted in its place."""
+        return _script_of(self)
+
+
 def scriptable(network: nn.Module) -> nn.Module:
     """The same network, which ``torch.jit.script`` takes as well: by its trace, for its code is not TorchScript.
 
@@ -69,7 +77,7 @@ def scriptable(network: nn.Module) -> nn.Module:
     script takes what :func:`traced` does; of a translator, the style may be left out, and is then the first.
 
     Args:
-        network: of a bundle; it is changed in nothing else.
+        network: of a segmenter; it is changed in nothing else.
     """
     network.__prepare_scriptable__ = partial(_script_of, network)  # type: ignore[assignment]
     return network

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ def _in_derivative(one: Labelled, path: Path, dataset: Path) -> Labelled:
     source = Path(os.path.abspath(one.scan)).relative_to(dataset).as_posix()
     sidecar = {
         "Sources": [f"bids:{RAW}:{source}"],
-        "SpatialReference": "orig",
+        "SpatialReference": "orig",  # the scan itself
         "Manual": False,
         "Findings": said,
         "Warning": tanq_monai.RESEARCH_ONLY,
@@ -103,18 +103,15 @@ def _texts(dataset: Path, folder: Path, structures: Structures) -> dict[Path, st
         ],
         "DatasetLinks": {RAW: Path(os.path.relpath(dataset.resolve(), folder)).as_posix()},
     }
-    meanings: Mapping[str, Any] = {
-        "Description": "What the values of the label maps mean",
+    meaning = {
+        "Description": "Vestibular schwannoma and cochlea of both sides on T2-weighted scans",
         "SpatialReference": "orig",
-        "index": {"Description": "Value in the label maps"},
-        "name": {"Description": "Structure; both cochleae are one class"},
-        "color": {"Description": "To show it in, RGB, hexadecimal"},
     }
     return {
         folder / DESCRIPTION: _as_json(description),
         folder / "README.md": _README,
         folder / f"{DSEG}.tsv": _look_up(structures),
-        folder / f"{DSEG}.json": _as_json(meanings),
+        folder / f"{DSEG}.json": _as_json(meaning),
     }
 
 

@@ -1,8 +1,13 @@
-"""`tanq-monai segment` and `growth` on a BIDS data set: a derivative whose labels are those of the scans."""
+"""`tanq-monai segment` and `growth` on a BIDS data set: a derivative that the official validator of BIDS passes.
+
+`make test-bids` runs it; .venv-bids holds the validator, which asks nobody for anything.
+"""
 
 import csv
 import json
 import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,17 +15,25 @@ from bids_dataset import write_bids
 from typed import mistakes, run_command
 
 from tanq_monai import RESEARCH_ONLY, __version__
+from tanq_monai.phantom import write_dataset
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.volume import read_grid
 from tanq_monai.structures import STRUCTURES
 
+pytestmark = pytest.mark.bids
+VALIDATOR = Path(__file__).parents[2] / ".venv-bids" / "bin" / "bids-validator-deno"
+# A program does not know who may be called the author.
+EXPECTED = {"TOO_FEW_AUTHORS"}
 CASES = ("sub-01_ses-1_acq-CISS", "sub-01_ses-2_acq-CISS")
 
 
 @pytest.fixture(scope="module")
-def dataset(tiny_phantom, tmp_path_factory):
-    scans = sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
-    return write_bids(tmp_path_factory.mktemp("bids") / "set", [scans[0], scans[0]])
+def dataset(tmp_path_factory):
+    """One virtual patient, scanned once, in two sessions."""
+    folder = tmp_path_factory.mktemp("bids")
+    write_dataset(folder / "phantom", num_source=0, num_target=0, num_test=1, size="tiny", seed=0)
+    (scan,) = (folder / "phantom" / "validation").glob("*_hrT2.nii.gz")
+    return write_bids(folder / "set", [scan, scan])
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +129,33 @@ def test_the_data_set_itself_and_two_of_them_are_refused_before_anything_is_writ
     (line,) = mistakes(run_command("segment", dataset, other, "-o", tmp_path / "out"))
     assert line.endswith("are not all of one BIDS data set; give them to commands of their own")
     assert not (tmp_path / "out").exists()
+
+
+def issues(folder, *options):
+    """Severity, code and place of every issue."""
+    assert VALIDATOR.is_file(), "make .venv-bids/ready makes it"
+    done = subprocess.run([VALIDATOR, folder, "--json", *options], capture_output=True, text=True, check=False)
+    told = json.loads(done.stdout)
+    found = list(told["issues"]["issues"])
+    for inner in (told.get("derivativesSummary") or {}).values():
+        found += inner["issues"]["issues"]
+    return [(one["severity"], one["code"], one.get("subCode"), one.get("location")) for one in found]
+
+
+def test_the_derivative_has_no_error_and_no_warning_but_that_of_authors(derivative):
+    found = issues(derivative)
+    assert {code for _, code, *_ in found} <= EXPECTED, found
+
+
+def test_the_data_set_with_its_derivative_has_no_error(dataset, derivative):
+    found = issues(dataset, "--recursive")
+    assert [one for one in found if one[0] == "error"] == []
+
+
+def test_the_validator_would_tell_of_a_label_of_another_name(derivative):
+    label = next(derivative.rglob("*_dseg.nii.gz"))
+    wrong = label.with_name(label.name.replace("_dseg", "_Label"))
+    wrong.write_bytes(label.read_bytes())
+    found = issues(derivative)
+    wrong.unlink()
+    assert ("error", "NOT_INCLUDED", None, f"/{wrong.relative_to(derivative).as_posix()}") in found
