@@ -67,7 +67,7 @@ class TestTanqTranslation(unittest.TestCase):
 
     def test_inference(self):
         """It has all properties, and translates every scan on its grid."""
-        inference = workflow("inference", "inference.yaml", self.folder, "training_source")
+        inference = workflow("inference", "inference.yaml", self.folder, "training_source", style="ldn")
         self.assertEqual(inference.check_properties(), [])
         inference.run()
         inference.finalize()
