@@ -68,14 +68,28 @@ def hugging_face(output: str) -> None:
         front = yaml.safe_dump(_front_matter(name, metadata), sort_keys=False)
         members["README.md"] = f"---\n{front}---\n{members['docs/README.md'].decode()}".encode()
         members[".gitattributes"] = ATTRIBUTES.encode()
-        weights = torch.load(io.BytesIO(members[WEIGHTS]), weights_only=True)
-        tensors = {key: tensor.contiguous() for key, tensor in weights.items()}
-        members[SAFETENSORS] = save(tensors, metadata={"format": "pt", "version": metadata["version"]})
+        members[SAFETENSORS] = _safetensors(members[WEIGHTS])
         _write(members, output, name)
 
 
 def _members(name: str) -> dict[str, bytes]:
     return dict(bundle_members(BUNDLES / name)) | dict(package_members())
+
+
+def _safetensors(weights: bytes) -> bytes:
+    """The same tensors, each once: nnU-Net's networks have several names for one, and the format has none for that.
+
+    As safetensors' own writer does, the other names stand in the metadata. A network that shares its tensors gets all.
+    """
+    kept: dict[int, str] = {}
+    tensors, other_names = {}, {}
+    for name, tensor in torch.load(io.BytesIO(weights), weights_only=True).items():
+        first = kept.setdefault(tensor.data_ptr(), name)
+        if first == name:
+            tensors[name] = tensor.contiguous()
+        else:
+            other_names[name] = first
+    return save(tensors, metadata={"format": "pt", **other_names})
 
 
 def _front_matter(name: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
