@@ -31,12 +31,13 @@ def names(found):
 
 
 def test_a_data_set_gives_its_t2w_scans_and_nothing_of_derivatives_sources_or_phases(tmp_path):
+    root = tmp_path / "set"
     wanted = ("sub-01_T2w", "sub-02_ses-1_acq-ciss_T2w", "sub-02_ses-2_acq-ciss_part-mag_T2w")
-    write_dataset(tmp_path, *wanted, "sub-01_T1w", "sub-02_ses-2_acq-ciss_part-phase_T2w")
-    write_nifti(place(tmp_path / "derivatives" / "other", "sub-01_T2w"), scan())
-    write_nifti(tmp_path / "sourcedata" / "a_T2.nii.gz", scan())
+    write_dataset(root, *wanted, "sub-01_T1w", "sub-02_ses-2_acq-ciss_part-phase_T2w")
+    write_nifti(place(root / "derivatives" / "other", "sub-01_T2w"), scan())
+    write_nifti(root / "sourcedata" / "a_T2.nii.gz", scan())
     expected = [name.removesuffix("_T2w") for name in wanted]
-    for top in (tmp_path, tmp_path.parent):
+    for top in (root, tmp_path):
         found = gather_scans([top], "hrT2")
         assert (names(found), found.problems, found.passed_over) == (expected, [], [])
 
@@ -48,7 +49,6 @@ def test_a_subject_a_session_and_a_file_are_parts_of_their_data_set(tmp_path):
     assert names(gather_scans([file], "hrT2")) == ["sub-02_ses-2"]
     assert dataset_of(file) == dataset_of(tmp_path) == tmp_path
     assert dataset_of(tmp_path / "derivatives") is None
-    assert dataset_of(tmp_path.parent) is None
     label = tmp_path / "out" / "sub-02" / "ses-2" / "anat" / "sub-02_ses-2_desc-tanq_dseg.nii.gz"
     assert label_path(file, tmp_path, tmp_path / "out") == label
 
