@@ -175,7 +175,7 @@ OPTIONS: dict[str, Choice] = {
     **dict.fromkeys(("folder", "scans", "pred", "truth", "against"), Choice(Place(), "a folder, see --help")),
     "dates": Choice(Place(), "a CSV file with the columns case and date"),
     **dict.fromkeys(("results", "bundle", "output", "zoo"), Choice(Place(), "a place")),
-    **dict.fromkeys(("name", "title", "version", "size", "trust"), Choice(Text(), "a word, see --help")),
+    **dict.fromkeys(("acq", "name", "title", "version", "size", "trust"), Choice(Text(), "a word, see --help")),
     **dict.fromkeys(("num_source", "num_target", "num_test", "paired"), Choice(Whole(0, 100_000), "how many")),
     "orientation": Choice(Orientation(), "where the axes of the training scans point"),
     "num_patients": Choice(Whole(1, 100_000), "how many"),

@@ -14,6 +14,7 @@ def segment(
     output_dir: str,
     ensemble_dir: str | None = None,
     ears_first: bool = True,
+    acq: str | None = None,
     threads: int | None = None,
     device: str | None = None,
     json: bool = False,
@@ -28,18 +29,23 @@ def segment(
     cases. A line is printed for every scan that is done, and before them the command of MONAI's that gives the same
     labels.
 
+    Of a BIDS data set, or subjects or sessions of it, the output folder becomes a BIDS derivative: for every T2w scan
+    sub-.../anat/..._desc-tanq_dseg.nii.gz with a side-car, and dseg.tsv, which says what the values mean; the table,
+    the page and all else lie in sourcedata.
+
     Scans that cannot be used are named in the end, in one line each; the others are done all the same. DICOM series of
-    other contrasts are passed over.
+    other contrasts are passed over, and scans of a data set whose side-cars tell of another contrast.
 
     The shipped weights were trained on virtual patients: research use only.
 
     Args:
         scans: hrT2 scans: NIfTI files of any name, folders of DICOM series, or folders of folders with both; there
-            NIfTI files are taken that are called CASE_hrT2.nii.gz or CASE_T2.nii.gz.
+            NIfTI files are taken that are called CASE_hrT2.nii.gz or CASE_T2.nii.gz. Or a BIDS data set.
         output_dir: gets everything; results of an earlier run are replaced, nothing else is.
         ensemble_dir: a trained model, or several with their ensemble.json. Default: the shipped model.
         ears_first: keep two cochleae as far apart as patients' are and one VS near them; false: all that the network
             labels.
+        acq: of a BIDS data set, only the scans of this acquisition: CISS of sub-01_acq-CISS_T2w.nii.gz.
         threads: that compute. Default: one for every core.
         device: cpu, cuda or cuda:1. Default: cuda where it is there.
         json: print one JSON object about everything instead, and the lines to the standard error.
@@ -50,11 +56,12 @@ def segment(
         tanq-monai segment monday/ tuesday/ --output-dir out
         tanq-monai segment study_of_dicom/ -o out --json > out.json
         tanq-monai segment scans/ -o out --ensemble-dir run/self_training/models
+        tanq-monai segment bids/ --acq CISS -o bids/derivatives/tanq-monai
     """
     from json import dumps
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # which torch reads at its import; see tanq_monai.steps
-    from tanq_monai.labelling import segment_scans
+    from tanq_monai.labelling import segment_dataset
 
     def tell(line: str) -> None:
         if json and not quiet:
@@ -62,8 +69,15 @@ def segment(
         elif not quiet:
             print_lines([line])
 
-    done = segment_scans(
-        scans, output_dir, tell, ensemble_dir=ensemble_dir, ears_first=ears_first, threads=threads, device=device
+    done = segment_dataset(
+        scans,
+        output_dir,
+        tell,
+        ensemble_dir=ensemble_dir,
+        ears_first=ears_first,
+        acq=acq,
+        threads=threads,
+        device=device,
     )
     leave_provenance(segment, locals(), {one.case: one.sha256 for one in done.labelled})
     tell(f"{RESEARCH_ONLY} Volumes: {done.table}, to look through: {done.page}")
@@ -133,33 +147,40 @@ def growth(
     *scans: str,
     output_dir: str,
     dates: str | None = None,
+    acq: str | None = None,
     threads: int | None = None,
     device: str | None = None,
 ) -> None:
     """Measure the VS of one patient over time: volumes with intervals, changes beside the noise, doubling time.
 
-    Takes labels, files called CASE_Label.nii.gz, as they are, and labels scans with the shipped weights first. Writes
-    growth.csv; growth.html with a plot; and of scans, all that `segment` writes in the folder labels. A change of 20 %
-    or more is flagged. Whether a change is beyond the noise is told by how much volumes differed between repeated
-    scans of virtual patients in whom nothing had grown.
+    Takes labels, files called CASE_Label.nii.gz, or CASE_dseg.nii.gz in a BIDS derivative, as they are, and labels
+    scans with the shipped weights first. Writes growth.csv; growth.html with a plot; and of scans, all that `segment`
+    writes in the folder labels. A change of 20 % or more is flagged. Whether a change is beyond the noise is told by
+    how much volumes differed between repeated scans of virtual patients in whom nothing had grown.
 
     Args:
-        scans: of one patient, hrT2, two or more: as those of `segment`; or CASE_Label.nii.gz.
+        scans: of one patient, hrT2, two or more: as those of `segment`, a subject of a BIDS data set among them; or
+            CASE_Label.nii.gz.
         output_dir: gets everything; results of an earlier run are replaced, nothing else is.
-        dates: CSV file with the columns case and date (2024-05-31). DICOM series have dates of their own; where the
-            file names one, that date counts. A case is called as in volumes.csv of `segment`.
+        dates: CSV file with the columns case and date (2024-05-31). DICOM series have dates of their own, and BIDS data
+            sets in scans.tsv or sessions.tsv; where the file names one, that date counts. A case is called as in
+            volumes.csv of `segment`.
+        acq: of a BIDS data set, only the scans of this acquisition.
         threads: that compute. Default: one for every core.
         device: cpu, cuda or cuda:1. Default: cuda where it is there.
 
     Examples:
         tanq-monai growth study_2021/ study_2024/ --output-dir growth
         tanq-monai growth a_hrT2.nii.gz b_hrT2.nii.gz --dates dates.csv --output-dir growth
+        tanq-monai growth bids/sub-01 --acq CISS --output-dir growth
         tanq-monai growth a_Label.nii.gz b_Label.nii.gz --dates dates.csv --output-dir growth
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as for segment
     from tanq_monai.growth import measure_growth
 
-    done = measure_growth(scans, output_dir, lambda line: print_lines([line]), dates, threads=threads, device=device)
+    done = measure_growth(
+        scans, output_dir, lambda line: print_lines([line]), dates, acq, threads=threads, device=device
+    )
     leave_provenance(growth, locals())
     print_lines([*done.lines, f"{RESEARCH_ONLY} Table: {done.table}, page: {done.page}"])
 

@@ -10,6 +10,7 @@ import math
 import warnings
 import zipfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -61,6 +62,58 @@ def traced(network: nn.Module) -> torch.jit.ScriptModule:
         warnings.simplefilter("ignore")  # that sizes might be constants: tests/deploy/test_torchscript.py tries others
         script: torch.jit.ScriptModule = torch.jit.trace(graph, example_of(graph), check_trace=False)  # type: ignore[no-untyped-call]
     return script
+
+
+class ScriptableGenerator(TanqGenerator):
+    """A translator that ``torch.jit.script`` takes as well, see :func:`scriptable`; its arguments are the same."""
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """What is scripted in its place."""
+        return _script_of(self)
+
+
+def scriptable(network: nn.Module) -> nn.Module:
+    """The same network, which ``torch.jit.script`` takes as well: by its trace, for its code is not TorchScript.
+
+    So ``python -m monai.bundle ckpt_export`` scripts a bundle as a model zoo's checks do, with no further option. The
+    script takes what :func:`traced` does; of a translator, the style may be left out, and is then the first.
+
+    Args:
+        network: of a segmenter; it is changed in nothing else.
+    """
+    network.__prepare_scriptable__ = partial(_script_of, network)  # type: ignore[assignment]
+    return network
+
+
+class _Scripted(nn.Module):
+    """A trace as a part of a module, which is what ``torch.jit.script`` wants."""
+
+    def __init__(self, trace: torch.jit.ScriptModule) -> None:
+        super().__init__()
+        self.trace = trace
+
+    def forward(self, image: Tensor) -> Tensor:
+        """As the trace."""
+        output: Tensor = self.trace(image)
+        return output
+
+
+class _ScriptedTranslator(_Scripted):
+    """The same with a style for every slice, (B,)."""
+
+    def forward(self, image: Tensor, style: Tensor | None = None) -> Tensor:
+        """As the trace; the first style where none is given."""
+        if style is None:
+            style = torch.zeros(image.shape[0], dtype=torch.long, device=image.device)
+        output: Tensor = self.trace(image, style)
+        return output
+
+
+def _script_of(network: nn.Module) -> nn.Module:
+    training = network.training
+    trace = traced(network.eval())
+    network.train(training)
+    return (_ScriptedTranslator if isinstance(network, TanqGenerator) else _Scripted)(trace)
 
 
 def example_of(network: nn.Module) -> tuple[Tensor, ...]:

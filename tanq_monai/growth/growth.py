@@ -15,6 +15,7 @@ from tanq_monai.growth.output import conclusion, rows_of, write_course_page, wri
 from tanq_monai.labelling.labelled import Labelled, measure
 from tanq_monai.labelling.labeller import CONTRAST
 from tanq_monai.labelling.segment import segment_scans
+from tanq_monai.scans.bids import DSEG, case_in, header_of
 from tanq_monai.scans.dicom import read_header
 from tanq_monai.scans.gathering import GatheredScan, Gathering, gather_scans
 from tanq_monai.scans.naming import LABEL, case_of, is_nifti, suffix_of
@@ -57,17 +58,20 @@ def measure_growth(
     output_dir: str | Path,
     tell: Callable[[str], None],
     dates: str | Path | None = None,
+    acq: str | None = None,
     **choices: Any,
 ) -> Growth:
     """Measure the VS of one patient in dated labels and scans, and write its course.
 
     Args:
-        places: label maps called ``{case}_Label.nii.gz``; and scans, see
+        places: label maps called ``{case}_Label.nii.gz``, or ``_dseg`` in a BIDS derivative; and scans, see
             :func:`tanq_monai.scans.gathering.gather_scans`, which the shipped weights label first.
         output_dir: gets the table and the page, and in ``labels`` what
             :func:`tanq_monai.labelling.segment.segment_scans` makes of the scans.
         tell: is called with every line for a user while scans are labelled.
-        dates: CSV file with the columns case and date; needed by what is no DICOM series with a date.
+        dates: CSV file with the columns case and date; needed by what is no DICOM series, nor in a BIDS data set, with
+            a date.
+        acq: of BIDS data sets, the label of the acquisition that is taken; None: any.
         **choices: of the inference, such as ``threads``.
 
     Raises:
@@ -77,20 +81,22 @@ def measure_growth(
     folder = check_output_dir(output_dir).resolve()
     check_renewable([folder / TABLE, folder / PAGE])
     table = {} if dates is None else read_dates(dates)
-    given = [Path(place) for place in places if is_nifti(Path(place)) and suffix_of(place) == LABEL]
+    given = [Path(place) for place in places if is_nifti(Path(place)) and suffix_of(place) in (LABEL, DSEG)]
     others = [place for place in places if Path(place) not in given]
-    found = gather_scans(others, CONTRAST, leave_out=folder) if others else Gathering()
+    found = gather_scans(others, CONTRAST, folder, acq) if others else Gathering()
     if found.problems:
         raise InputErrors(found.problems)
-    headers = {**dict.fromkeys(map(case_of, given)), **{scan.case: _header(scan) for scan in found.scans}}
+    labels = {_case(path): path for path in given}
+    headers = {case: header_of(path) for case, path in labels.items()}
+    headers |= {scan.case: _header(scan) for scan in found.scans}
     if len(headers) < 2 or len(headers) < len(given) + len(found.scans):
         where, problem = "growth", f"has {len(headers)} scans of different names"
         raise InputError(where, problem, "give two or more of one patient, each with a name of its own")
     check_one_patient(headers)
     days = dates_of(headers, table)
-    labelled = [measure(case_of(path), path, path, STRUCTURES, ears_first=False) for path in given]
+    labelled = [measure(case, path, path, STRUCTURES, ears_first=False) for case, path in labels.items()]
     if found.scans:
-        done = segment_scans(others, folder / LABELS, tell, **choices)
+        done = segment_scans(others, folder / LABELS, tell, acq=acq, **choices)
         if done.problems:
             raise InputErrors("\n".join(done.problems))
         labelled += done.labelled
@@ -101,9 +107,13 @@ def measure_growth(
     return made
 
 
+def _case(label: Path) -> str:
+    return case_in(label) if suffix_of(label) == DSEG else case_of(label)
+
+
 def _header(scan: GatheredScan) -> Any:
-    """Of a slice of a series; None of a NIfTI file."""
-    return None if is_nifti(scan.place) else read_header(scan.files[0])
+    """Of a slice of a series; of a NIfTI file what its BIDS data set says, or None."""
+    return header_of(scan.place) if is_nifti(scan.place) else read_header(scan.files[0])
 
 
 def _visit(one: Labelled, days: Mapping[str, date]) -> Visit:

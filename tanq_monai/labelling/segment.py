@@ -69,6 +69,7 @@ def segment_scans(
     tell: Callable[[str], None],
     ensemble_dir: str | Path | None = None,
     ears_first: bool = True,
+    acq: str | None = None,
     **choices: Any,
 ) -> Segmentation:
     """Label every hrT2 scan in files and folders, measure the labels, and write a page to look through them.
@@ -80,6 +81,7 @@ def segment_scans(
         tell: is called with every line for a user.
         ensemble_dir: a trained model, or several with their ``ensemble.json``. Default: the shipped one.
         ears_first: keep two cochleae as far apart as patients' are and one VS near them, and nothing else.
+        acq: of BIDS data sets, the label of the acquisition that is taken; None: any.
         **choices: further ones of ``ensemble.yaml``, such as ``threads``; None leaves the config's own.
 
     Raises:
@@ -88,7 +90,7 @@ def segment_scans(
     """
     read_ensemble(models_in(ensemble_dir))  # told before any scan is looked for
     folder = check_output_dir(output_dir).resolve()
-    found = gather_scans(places, CONTRAST, leave_out=folder)
+    found = gather_scans(places, CONTRAST, leave_out=folder, acq=acq)
     if not found.scans:
         raise InputErrors([*found.passed_over, *found.problems])
     check_renewable([folder / TABLE, folder / PAGE, *structure_set_paths(found.scans, folder)])

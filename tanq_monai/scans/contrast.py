@@ -79,12 +79,17 @@ def check_contrast(header: Dataset, contrast: str, path: Path) -> None:
     Raises:
         InputError: when it does.
     """
+    if reason := said_against(header, contrast):
+        remedy = f"give a series of {contrast}; if you know that it is one, give it as a NIfTI file"
+        raise InputError(path, f"is no {contrast} by its header ({reason})", remedy)
+
+
+def said_against(header: Dataset, contrast: str) -> str:
+    """What a header says against ``contrast``, in words; empty where it says nothing."""
     rule = read_rules(OWN_RULES, contrast)
     looks = {name: _said(header, conditions) for name, conditions in rule["looks"].items()}
     said = {"always": _said(header, rule["always"]), "looks": looks}
-    if look_of(header, said) is None:
-        remedy = f"give a series of {contrast}; if you know that it is one, give it as a NIfTI file"
-        raise InputError(path, f"is no {contrast} by its header ({reason_against(header, said)})", remedy)
+    return reason_against(header, said) if look_of(header, said) is None else ""
 
 
 def failed(header: Dataset, conditions: Conditions) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tanq_monai.errors import InputError
+from tanq_monai.scans.bids import T2W, acq_of, case_in, dataset_of, header_of, is_dataset, t2w_images
 from tanq_monai.scans.contents import files_in, left_out
 from tanq_monai.scans.dicom import check_header, in_order, is_dicom, series_among
 from tanq_monai.scans.naming import CHANNEL, CONTRASTS, ENDING, case_of, is_nifti, suffix_of
@@ -17,6 +18,7 @@ from tanq_monai.scans.volume import read_grid, series_grid
 if TYPE_CHECKING:
     from pydicom import Dataset
 
+OF_BIDS = "hrT2"  # the contrast that a BIDS data set may hold, as T2w
 Files = list[tuple[Path, "Dataset"]]  # of a series, with their headers
 
 
@@ -44,7 +46,7 @@ class Gathering:
     Attributes:
         scans: in the order in which they were named, each once.
         problems: what looks like a scan and cannot be used.
-        passed_over: DICOM series of other contrasts, and why they are.
+        passed_over: DICOM series, and scans of BIDS data sets, of other contrasts, and why they are.
     """
 
     scans: list[GatheredScan] = field(default_factory=list)
@@ -52,11 +54,14 @@ class Gathering:
     passed_over: list[InputError] = field(default_factory=list)
 
 
-def gather_scans(places: Iterable[str | Path], contrast: str, leave_out: Path | None = None) -> Gathering:
+def gather_scans(
+    places: Iterable[str | Path], contrast: str, leave_out: Path | None = None, acq: str | None = None
+) -> Gathering:
     """Every scan of ``contrast`` in files, folders, and folders of folders.
 
     A file that is named itself may be called anything but what is of another contrast or a result. In folders, NIfTI
-    files are taken whose names end in a suffix of the contrast, and series whose headers do not speak against it.
+    files are taken whose names end in a suffix of the contrast, and series whose headers do not speak against it. Of
+    BIDS data sets, their subjects and sessions, hrT2 is what they call T2w and their side-cars do not speak against.
 
     A case is called as its file without the suffix, or as the folder of its series. Where that is no name of its own,
     those of the folders above go before it.
@@ -65,10 +70,11 @@ def gather_scans(places: Iterable[str | Path], contrast: str, leave_out: Path | 
         places: files and folders.
         contrast: one of :data:`tanq_monai.scans.naming.CONTRASTS`.
         leave_out: a folder that is not searched: that of the results.
+        acq: of BIDS data sets, the label of the acquisition that is taken; None: any.
     """
     found, taken = Gathering(), set[Path]()
     for place in map(Path, places):
-        here = _gather(place, contrast, leave_out)
+        here = _gather(place, contrast, leave_out, acq)
         found.problems += here.problems
         found.passed_over += here.passed_over
         for scan in here.scans:
@@ -82,14 +88,18 @@ def gather_scans(places: Iterable[str | Path], contrast: str, leave_out: Path | 
     return found
 
 
-def _gather(place: Path, contrast: str, leave_out: Path | None) -> Gathering:
+def _gather(place: Path, contrast: str, leave_out: Path | None, acq: str | None) -> Gathering:
     """What one place holds; a problem where that is nothing."""
     here = Gathering()
     niftis: list[Path] = []
     series: list[Files] = []
     try:
-        if place.is_dir():
-            niftis, series = _search(place, CONTRASTS[contrast], leave_out, here.problems)
+        if acq is not None and dataset_of(place) is None:
+            raise InputError(place, f"is of no BIDS data set, and has no acq-{acq}", "leave --acq out")
+        if place.is_dir() and contrast == OF_BIDS and dataset_of(place) is not None:
+            niftis = _t2w_images(place, acq, here)
+        elif place.is_dir():
+            niftis, series = _search(place, contrast, leave_out, here)
         elif is_nifti(place):
             niftis = [place]
         else:
@@ -109,10 +119,33 @@ def _gather(place: Path, contrast: str, leave_out: Path | None) -> Gathering:
     return here
 
 
-def _search(
-    top: Path, suffixes: Sequence[str], leave_out: Path | None, problems: list[InputError]
-) -> tuple[list[Path], list[Files]]:
+def _t2w_images(folder: Path, acq: str | None, here: Gathering) -> list[Path]:
+    """Those of a BIDS data set, or of a part of one, that no side-car speaks against."""
+    from tanq_monai.scans.contrast import said_against
+
+    images, found = [], t2w_images(folder)
+    chosen = [path for path in found if acq is None or acq_of(path) == acq]
+    if found and not chosen:
+        known = sorted({f"acq-{acq_of(path)}" for path in found if acq_of(path)})
+        problem = f"has no {T2W} scan of acq-{acq}"
+        raise InputError(folder, problem, f"choose {' or '.join(known)}" if known else "leave --acq out")
+    for path in chosen:
+        try:
+            header = header_of(path)
+        except InputError as problem:
+            here.problems.append(problem)
+            continue
+        if header is not None and (reason := said_against(header, OF_BIDS)):
+            remedy = "if you know that it is one, name the file itself"
+            here.passed_over.append(InputError(path, f"is no {OF_BIDS} by its side-car ({reason})", remedy))
+        else:
+            images.append(path)
+    return images
+
+
+def _search(top: Path, contrast: str, leave_out: Path | None, here: Gathering) -> tuple[list[Path], list[Files]]:
     """NIfTI files and series in and below a folder; a series may lie in several folders."""
+    suffixes, problems = CONTRASTS[contrast], here.problems
     niftis: list[Path] = []
     series: dict[str, Files] = {}
     for name, folders, _ in os.walk(top):
@@ -121,6 +154,9 @@ def _search(
             paths = files_in(folder)  # those that may not be listed are told
             if leave_out is not None and leave_out.exists() and folder.samefile(leave_out):
                 folders.clear()
+            elif contrast == OF_BIDS and is_dataset(folder):
+                folders.clear()
+                niftis += _t2w_images(folder, None, here)
             elif is_raw_dataset(folder):
                 folders.clear()
                 niftis += image_paths(folder)
@@ -165,7 +201,7 @@ def _add_series(files: Files, contrast: str, here: Gathering) -> None:
 def _absence(place: Path, contrast: str, passed_over: list[InputError]) -> InputError:
     if len(passed_over) == 1:
         return passed_over.pop()
-    others = f", but {len(passed_over)} DICOM series of other contrasts" if passed_over else ""
+    others = f", but {len(passed_over)} scans of other contrasts" if passed_over else ""
     wanted = " or ".join(f"*_{suffix}{ENDING}" for suffix in CONTRASTS[contrast])
     return InputError(place, f"holds no {contrast} scan{others}", f"give {wanted}, or a DICOM series")
 
@@ -173,6 +209,8 @@ def _absence(place: Path, contrast: str, passed_over: list[InputError]) -> Input
 def _called(scan: GatheredScan, alone: bool) -> Path:
     """The path that a case's name is taken from; several series of one folder are told apart by their numbers."""
     path = Path(os.path.abspath(scan.place))
+    if is_nifti(path) and suffix_of(path) == T2W:
+        return path.with_name(case_in(path))
     return path if alone else path.with_name(f"{path.name}_{scan.number}")
 
 

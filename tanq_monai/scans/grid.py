@@ -116,6 +116,7 @@ class Grid:
         if slope != 1:
             image.header.set_slope_inter(slope, 0)
         image.header.set_zooms(self.spacing)
+        image.header.set_xyzt_units("mm")
         for transform, place in ((self.qform, image.set_qform), (self.sform, image.set_sform)):
             place(transform.matrix if transform.code else None, transform.code)
         return image

@@ -51,7 +51,6 @@ def test_metadata_have_the_required_keys_and_describe_the_network(bundle, tmp_pa
         config_file=str(configs / "inference.yaml"),
         meta_file=str(configs / "metadata.json"),
         device="cpu",
-        n=2,
         bundle_root=str(BUNDLES / bundle),
     )
 

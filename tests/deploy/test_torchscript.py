@@ -79,3 +79,17 @@ def test_a_bundle_without_weights_is_told(tmp_path):
     with pytest.raises(InputError, match=r"model.pt: is missing; train first"):
         export_torchscript(copy_bundle("vs_cochlea_seg", tmp_path / "bundle"), tmp_path / "model.ts")
     assert not (tmp_path / "model.ts").exists()
+
+
+def test_a_network_is_scripted_by_its_trace_as_ckpt_export_asks_for_and_stays_as_it_is(exported):
+    bundle, _ = exported
+    network, image = read_network(bundle), images(bundle, 3, 96, 160)
+    script = torch.jit.script(network)
+    assert not network.training
+    with torch.no_grad():
+        expected = network(image)
+        assert (script(image) - expected).abs().max() < 1e-4
+        if bundle.name == "tanq_translation":
+            style = torch.tensor([1, 0, 1])
+            assert (script(image, style) - network(image, style)).abs().max() < 1e-4
+    assert torch.equal(network(image), expected)

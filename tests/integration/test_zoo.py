@@ -16,7 +16,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
-from bundle_workflow import BUNDLES
+from bundle_workflow import BUNDLES, METADATA_SCHEMA
 from made_up_zoo import serving, snapshot
 
 from tanq_monai.evaluation.folder import evaluate_folder
@@ -194,6 +194,48 @@ def test_fetch_takes_what_monai_downloads_and_no_run_has_changed_it(published, z
     assert {name: run_before[name] for name in fetched} == fetched
     others = {name for name in run_before if name not in fetched and "__pycache__" not in name}
     assert others == {"models/model.ts"}
+
+
+CHECKS = """
+import os, sys, unittest, torch
+
+name, schema, output = sys.argv[1:]
+bundle = os.path.join("models", name)
+sys.path[:0] = [bundle, os.path.join("ci", "unit_tests")]
+from monai.bundle import ckpt_export, verify_metadata, verify_net_in_out
+from tanq_monai.deploy.bundle_network import read_network
+
+metadata, config = (os.path.join(bundle, "configs", file) for file in ("metadata.json", "inference.yaml"))
+verify_metadata(meta_file=metadata, filepath=schema)
+shared = {"net_id": "network_def", "meta_file": metadata, "config_file": config, "bundle_root": bundle}
+verify_net_in_out(**shared)
+image = torch.rand([3, 2, 96, 128] if name == "tanq_translation" else [3, 1, 96, 128])
+for labels in image[:, 1:]:
+    labels.zero_()
+    labels[..., 30:50, 30:60], labels[..., 10:16, 10:18] = 1, 2
+for way in (False, True):
+    path = os.path.join(output, f"traced_{way}.ts")
+    ckpt_export(filepath=path, ckpt_file=os.path.join(bundle, "models", "model.pt"), use_trace=way, **shared)
+with torch.no_grad():
+    scripted = torch.jit.load(os.path.join(output, "traced_False.ts"))
+    assert (read_network(bundle)(image) - scripted(image)).abs().max() < 1e-4
+unittest.main(module=f"test_{name}", argv=["unittest"])
+"""
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """What a pull request to MONAI's model zoo would add to a checkout of it."""
+    folder = tmp_path_factory.mktemp("model_zoo")
+    checked([sys.executable, "scripts/other_zoos.py", "model_zoo", "--output", str(folder)], cwd=ROOT)
+    return folder
+
+
+@both
+def test_the_checks_of_monais_model_zoo_pass_and_the_unit_tests_that_it_is_given(published, checkout, tmp_path):
+    (tmp_path / "schema.json").write_text(json.dumps(METADATA_SCHEMA))
+    words = [published.name, str(tmp_path / "schema.json"), str(tmp_path)]
+    stranger(published, ["-c", CHECKS, *words], checkout)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,14 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tanq_monai.metrics.statistics import bootstrap_interval, crossed_interval, paired_statistics, stars, summarize, summarize_sites
+from tanq_monai.metrics.statistics import (
+    bootstrap_interval,
+    crossed_interval,
+    paired_statistics,
+    stars,
+    summarize,
+    summarize_sites,
+)
 
 
 def _values(n, seed=0):

@@ -19,3 +19,4 @@ def test_shares_come_back_to_half_a_step_on_the_grid_they_had(tmp_path):
     assert stored.get_data_dtype() == np.uint8
     np.testing.assert_allclose(stored.get_fdata(), shares[0], atol=0.5 / 255 + 1e-6)
     np.testing.assert_allclose(stored.affine, affine)
+    assert stored.header.get_xyzt_units()[0] == "mm"

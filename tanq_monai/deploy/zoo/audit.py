@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tanq_monai
 from tanq_monai.deploy.zoo.calls import statements
-from tanq_monai.deploy.zoo.contents import PLANS, refusals
+from tanq_monai.deploy.zoo.contents import LARGE_FILES, PLANS, refusals
 from tanq_monai.deploy.zoo.record import RECORD
 from tanq_monai.deploy.zoo.release import digest, digests, foreign, told
 from tanq_monai.deploy.zoo.requirements import METADATA, read_metadata, required_packages
@@ -58,6 +58,6 @@ def _lines(folder: Path, name: str, is_strange: bool) -> Iterator[str]:
     if name == METADATA:
         packages = required_packages(read_metadata(folder))
         yield from (f"requires {package} {version}" for package, version in packages.items())
-    elif name == PLANS or (name.startswith("configs/") and name.endswith((".yaml", ".yml", ".json"))):
+    elif name in (PLANS, *LARGE_FILES) or (name.startswith("configs/") and name.endswith((".yaml", ".yml", ".json"))):
         for line, said in statements(folder / name):
             yield f"{line}: {said}"
