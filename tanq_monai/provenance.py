@@ -58,8 +58,8 @@ def environment() -> dict[str, Any]:
     return {
         "versions": {"tanq-monai": tanq_monai.__version__, "python": platform.python_version(), **_versions()},
         "machine": {
-            "system": platform.platform(),
-            "processor": platform.processor() or platform.machine(),
+            "system": f"{platform.system()} {platform.release()}",
+            "processor": platform.machine(),  # `platform.processor` would start a program
             "cores": os.cpu_count(),
         },
     }

@@ -7,7 +7,7 @@ import time
 import pytest
 from processes import end, start
 
-from tanq_monai.claims import claimed
+from tanq_monai.claims import claimed, locked
 from tanq_monai.files import aside, replacing
 
 
@@ -87,3 +87,31 @@ def test_a_claim_that_was_taken_for_a_dead_ones_before_it_was_locked_is_made_aga
         (claim,) = tmp_path.iterdir()
         assert claim != taken[0]
     assert names(tmp_path) == []
+
+
+def test_a_locked_file_is_had_by_one_and_gone_afterwards(tmp_path):
+    pytest.importorskip("fcntl")
+    path = tmp_path / "new" / "a.lock"
+    with locked(path):
+        with pytest.raises(BlockingIOError), locked(path, wait=False):
+            pass
+        assert path.exists()
+    assert not path.exists()
+    with locked(path, wait=False):
+        pass
+
+
+def test_whoever_waited_for_a_locked_file_that_was_taken_away_locks_the_new_one(tmp_path, monkeypatch):
+    lock, waited = pytest.importorskip("fcntl").flock, []
+    path = tmp_path / "a.lock"
+
+    def flock(file, how):
+        if not waited:
+            waited.append(path)
+            path.unlink()  # by who had it until now
+        lock(file, how)
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with locked(path), pytest.raises(BlockingIOError), locked(path, wait=False):
+        pass
+    assert waited

@@ -23,6 +23,7 @@ _SETTINGS = {
     "distributed.worker.memory.terminate": False,
     "distributed.logging.distributed": "error",
 }
+_ANY_PORT = ":0"  # of the dashboard: several cohorts may run on one machine
 _OF_WORKERS = ["--nthreads", "1", "--memory-limit", "0"]  # behind those that jobqueue gives, which they replace
 
 
@@ -48,7 +49,11 @@ def workers_of(cluster: str, number: int, folder: Path) -> Iterator[Any]:
         with deaf_children():
             running = stack.enter_context(
                 distributed.LocalCluster(
-                    n_workers=number, threads_per_worker=1, memory_limit=None, dashboard_address=None, security=True
+                    n_workers=number,
+                    threads_per_worker=1,
+                    memory_limit=None,
+                    dashboard_address=_ANY_PORT,
+                    security=True,
                 )
                 if cluster == LOCAL
                 else _jobs(cluster, number, folder)
@@ -99,6 +104,10 @@ def _jobs(cluster: str, number: int, folder: Path) -> Iterator[Any]:
         jobs = getattr(dask_jobqueue, CLUSTERS[cluster])(
             processes=1,
             worker_extra_args=[*dask.config.get(f"{section}.worker-extra-args"), *_OF_WORKERS],
+            scheduler_options={
+                "dashboard_address": _ANY_PORT,
+                **dask.config.get(f"{section}.scheduler-options", {}),
+            },
             shared_temp_directory=dask.config.get(f"{section}.shared-temp-directory") or str(folder),
             security=True,
         )
