@@ -133,16 +133,22 @@ class Structures(_Frozen[int]):
             values[value] = regions[0]
         return values
 
+    @property
+    def have_roles(self) -> bool:
+        """Whether they are one VS, or its parts, and one cochlea, as :meth:`roles` wants them."""
+        num_vs = sum(name.startswith("VS") for name in self)
+        return "cochlea" in self and num_vs > 0 and num_vs + 1 == len(self)
+
     def roles(self) -> Roles:
         """Which structure is which, by name: ``cochlea``; all that begins with ``VS`` are one tumor.
 
         Raises:
             InputError: when the cochlea or the VS is missing, or there is something else.
         """
-        vs = tuple(value for name, value in self.items() if name.startswith("VS"))
-        if "cochlea" not in self or not vs or len(vs) + 1 != len(self):
+        if not self.have_roles:
             remedy = "name one cochlea, and VS or its parts so that they begin with VS"
             raise InputError("structures", f"are {', '.join(self)}", remedy)
+        vs = tuple(value for name, value in self.items() if name.startswith("VS"))
         return Roles(vs, self["cochlea"], max(self.values()) + 1)
 
     def check_order(self, where: str | Path) -> None:
