@@ -35,7 +35,7 @@ def segmentation_figure(
     rows = places(true)
     figure, axes = dark_figure(len(rows), 2 + len(found), width=2.9, heights=[2.9] * len(rows))
     overview = Window(ears(true).centre, (EARS_MM[0], EARS_MM[0]))
-    for panels, (name, structure, z, centre) in zip(axes, rows, strict=True):
+    for panels, (name, structure, z, centre, _) in zip(axes, rows, strict=True):
         close = Window(centre, CLOSE_MM[structure])
         limits, scale = grey_limits(scan, z, close), CLOSE_SCALE_MM[structure]
         show(panels[0], scan, z, overview, limits=grey_limits(scan), scale_mm=20)

@@ -10,7 +10,8 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from tanq_monai.anatomy.measured import between_ears
+from tanq_monai.anatomy.measured import cochleae
+from tanq_monai.anatomy.plausibility import organ_masks
 from tanq_monai.metrics.surface_distance import voxel_spacing
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -43,12 +44,13 @@ class Window(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A structure's largest slice and its centre there, mm."""
+    """A structure's largest slice and its centre there, mm; and the middle slice of those that it reaches."""
 
     name: str
     structure: str
     z: int
     centre: tuple[float, float]
+    middle_z: float
 
 
 def turned_to_lps(image: nib.Nifti1Image) -> Volume:
@@ -68,27 +70,17 @@ def largest_slices(labels: Volume, structures: Structures = STRUCTURES) -> dict[
     return slices or {"": labels.values.shape[2] // 2}
 
 
-def sides(labels: Volume, name: str, value: int) -> dict[str, npt.NDArray[np.int64]]:
-    """Voxels (N, 3) of a structure; of a cochlea on both sides those of the right and of the left one."""
-    where = np.argwhere(labels.values == value)
-    left = where[:, 0] * labels.spacing[0]
-    if not len(where):
-        return {}
-    middle = between_ears(left) if name == "cochlea" else None
-    if middle is None:
-        return {name: where}
-    return {f"right {name}": where[left <= middle], f"left {name}": where[left > middle]}
-
-
 def places(labels: Volume, structures: Structures = STRUCTURES) -> list[Place]:
     """Every structure, the cochlea of either side; the middle of the volume if there is no structure."""
     found = []
     for name, value in structures.items():
-        for side, voxels in sides(labels, name, value).items():
+        for called, voxels in _sides(labels, name, value, structures).items():
             z = int(np.bincount(voxels[:, 2]).argmax())
             x, y = (voxels[voxels[:, 2] == z][:, :2].mean(axis=0) + 0.5) * labels.spacing[:2]
-            found.append(Place(side, name, z, (float(x), float(y))))
-    return found or [Place("no structure", next(iter(structures)), labels.values.shape[2] // 2, labels.middle)]
+            middle_z = float(voxels[:, 2].min() + voxels[:, 2].max()) / 2
+            found.append(Place(called, name, z, (float(x), float(y)), middle_z))
+    z = labels.values.shape[2] // 2
+    return found or [Place("no structure", next(iter(structures)), z, labels.middle, z)]
 
 
 def ears(labels: Volume) -> Window:
@@ -106,6 +98,12 @@ def ears(labels: Volume) -> Window:
     return Window((float(x), float(y)), EARS_MM)
 
 
+def corner_of(window: Window) -> tuple[float, float]:
+    """The upper left corner of a window, mm."""
+    (x, y), (wide, tall) = window
+    return x - wide / 2, y - tall / 2
+
+
 def grey_limits(scan: Volume, z: int | None = None, window: Window | None = None) -> tuple[float, float]:
     """Black and white point, from the whole scan or from what a window shows of slice ``z``."""
     values = scan.values
@@ -117,6 +115,17 @@ def grey_limits(scan: Volume, z: int | None = None, window: Window | None = None
         values = values[slice(*ends[0]), slice(*ends[1]), z]
     low, high = np.percentile(values, [1, 99.5]) if values.size else (0, 1)
     return float(low), float(max(high, low + 1e-6))
+
+
+def _sides(labels: Volume, name: str, value: int, structures: Structures) -> dict[str, npt.NDArray[np.int64]]:
+    """Voxels (N, 3) of a structure; of the cochlea those of either side, without a side that has none."""
+    if name != "cochlea":
+        voxels = {name: np.argwhere(labels.values == value)}
+    else:
+        to_ras = np.diag([-labels.spacing[0], -labels.spacing[1], labels.spacing[2], 1])
+        ears = cochleae(*organ_masks(labels.values, structures), to_ras)
+        voxels = {f"{side} {name}": np.argwhere(mask) for side, mask in ears.items()}
+    return {called: where for called, where in voxels.items() if len(where)}
 
 
 def _densest(positions: npt.NDArray[np.int64], length: int) -> float:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tanq_monai.anatomy.plausibility import Judgement, judge_labels
+from tanq_monai.anatomy.plausibility import judge_labels
 from tanq_monai.errors import InputError
 from tanq_monai.evaluation.scoring import Score, Truth, score_labels
 from tanq_monai.report.axial import Volume, turned_to_lps
+from tanq_monai.report.measures import Measure, measured
 from tanq_monai.report.stack import Stack, make_stack
 from tanq_monai.scans.folder import Case, LabelFiles
 from tanq_monai.scans.grid import Grid
@@ -49,14 +50,20 @@ class ReportedCase:
     Args:
         name: of the case.
         figures: one for each structure.
-        judgements: volumes beside those of patients.
+        measures: of the prediction, in the units of a radiologist.
+        true_measures: the same of the truth; none without one.
+        doubts: what speaks against the prediction.
+        deviation: how unusual the most unusual volume is, see :class:`tanq_monai.anatomy.plausibility.Judgement`.
         scores: of the truth, one for each structure; none without a truth.
         stack: its pictures.
     """
 
     name: str
     figures: Sequence[Figures]
-    judgements: Sequence[Judgement]
+    measures: Sequence[Measure]
+    true_measures: Sequence[Measure]
+    doubts: Sequence[str]
+    deviation: float
     scores: Sequence[Score]
     stack: Stack
 
@@ -79,7 +86,7 @@ class ReportedCase:
             for figure in self.figures
             if figure.invented
         ]
-        doubts = [] if self.scores else [judgement.doubt for judgement in self.judgements if judgement.doubt]
+        doubts = [] if self.scores else self.doubts
         outside = [
             f"{mm3:,.0f} mm³ of {name} predicted outside the pictures" for name, mm3 in self.stack.outside_mm3.items()
         ]
@@ -107,14 +114,27 @@ def report_case(case: Case, predictions: LabelFiles, truths: LabelFiles | None, 
     labels = read_labels(prediction, structures.values(), volume.grid)
     found = turned_to_lps(volume.grid.image(labels.labels))
     true, scores = None, []
+    true_measures: list[Measure] = []
     if truths is not None:
         truth = read_labels(truths.of(name), structures.values(), volume.grid)
         true = turned_to_lps(volume.grid.image(truth.labels))
+        true_measures, _ = measured(truth.labels, truth.affine, structures)
         scores = score_labels(labels.labels, Truth(name, truth), ScoredStructures(structures))
     sure = _confidence(predictions.folder / f"{name}{CONFIDENCE_ENDING}", volume.grid)
     figures = _figures(found, structures, sure, scores)
     stack = make_stack(scan, found, true, structures)
-    return ReportedCase(name, figures, judge_labels(labels.labels, labels.affine, structures), scores, stack)
+    judgements = judge_labels(labels.labels, labels.affine, structures)
+    measures, doubts = measured(labels.labels, labels.affine, structures)
+    return ReportedCase(
+        name=name,
+        figures=figures,
+        measures=measures,
+        true_measures=true_measures,
+        doubts=doubts or [judgement.doubt for judgement in judgements if judgement.doubt],
+        deviation=max((judgement.deviation for judgement in judgements), default=0.0),
+        scores=scores,
+        stack=stack,
+    )
 
 
 def sorted_by_truth(cases: Sequence[ReportedCase]) -> list[ReportedCase]:
@@ -134,10 +154,9 @@ def sorted_by_plausibility(cases: Sequence[ReportedCase]) -> list[ReportedCase]:
     """
 
     def doubtfulness(case: ReportedCase) -> tuple[bool, float, float, str]:
-        deviation = max((judgement.deviation for judgement in case.judgements), default=0.0)
-        plausible = deviation <= 1
+        plausible = case.deviation <= 1
         sure = case.mean_confidence if plausible and not math.isnan(case.mean_confidence) else math.inf
-        return plausible, sure, -deviation, case.name
+        return plausible, sure, -case.deviation, case.name
 
     return sorted(cases, key=doubtfulness)
 

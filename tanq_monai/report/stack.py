@@ -1,61 +1,67 @@
-"""A case as a stack of small pictures: axial slices through the structures, and their contours in mm.
+"""A case in pictures: axial slices through the structures, and a coronal and a sagittal plane of each of them.
 
-How the page stays small: a slice is cropped to the ears (104 x 64 mm), has 8 bits and at most 260 x 160 pixels; a case
-has at most 32 slices, and its JPEG quality is the highest at which all of them together take at most 450 kB. Encoded as
-text, with contours, 64 cases stay below 50 MB whatever the scans show.
+A slice is cropped to the ears (104 x 64 mm), and a case has at most 32 of them; with what
+:mod:`tanq_monai.report.drawing` does, 64 cases stay below 50 MB whatever the scans show.
 """
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from tanq_monai.report.axial import Place, Volume, Window, ears, grey_limits, places
-from tanq_monai.report.contours import contours
+from tanq_monai.report.axial import EARS_MM, Place, Volume, Window, corner_of, ears, grey_limits, places
+from tanq_monai.report.drawing import AXIAL, CORONAL, SAGITTAL, UNITS, Box, Cut, Drawing, Layers, draw
 from tanq_monai.structures import Structures
 
-PIXELS = (260, 160)
 MAX_SLICES = 32
-MAX_BYTES = 450_000
-QUALITIES = (90, 75, 60, 45, 30, 15)
-UNITS = 100  # of the drawing per mm: whole numbers keep the contours short
 BESIDE = 2  # slices shown above and below a structure
 SCALE_MM = 20  # of the whole window; a closer look divides both by the same number
 CLOSER = {"cochlea": 4}  # other structures: 2
 BRIGHTEST = 4.0
-
-Box = tuple[int, int, int, int]
+TALL = 40 / 52  # height of the coronal and sagittal pictures, as a part of their width
 
 
 @dataclass(frozen=True)
 class Slice:
-    """One picture.
+    """One axial picture.
 
     Args:
         z: slice number from the feet, from 0.
         mm: above the lowest slice.
-        jpeg: the grey picture.
-        found: SVG path of each predicted structure that is there, in hundredths of mm from the window's corner.
-        true: the same of the truth.
+        drawing: its picture and outlines.
         shows: the structures that it stands for on paper, usually none.
+        row: the number, from 1, of the first of them among the case's views; 0 without.
     """
 
     z: int
     mm: float
-    jpeg: bytes
-    found: Mapping[str, str]
-    true: Mapping[str, str]
+    drawing: Drawing
     shows: Sequence[str]
+    row: int
 
-    @property
-    def address(self) -> str:
-        """The picture as a ``data:`` address."""
-        return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
+
+@dataclass(frozen=True)
+class Reformat:
+    """A coronal or sagittal picture.
+
+    Args:
+        plane: coronal or sagittal.
+        drawing: its picture and outlines.
+        lowest: how far below its upper edge the middle of slice 0 lies, hundredths of mm.
+        step: how far above one slice the next one lies.
+    """
+
+    plane: str
+    drawing: Drawing
+    lowest: float
+    step: float
+
+    def height_of(self, z: int) -> int:
+        """How far below its upper edge an axial slice cuts it."""
+        return round(self.lowest - self.step * z)
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,11 @@ class View:
         name: of the structure, with its side.
         structure: its name alone.
         z: slice number.
-        box: the part of the drawing.
+        box: the part of the axial drawing.
         scale_mm: what the scale bar then measures.
         bright: by what the picture is multiplied to show it as bright as the whole; a cochlea is darker than fluid.
+        crossing: where in the axial drawing the sagittal plane cuts it (x) and the coronal one (y).
+        reformats: the coronal and the sagittal picture.
     """
 
     name: str
@@ -77,6 +85,8 @@ class View:
     box: Box
     scale_mm: int
     bright: float
+    crossing: tuple[int, int]
+    reformats: Sequence[Reformat]
 
 
 @dataclass(frozen=True)
@@ -86,16 +96,23 @@ class Stack:
     Args:
         slices: those with a structure, predicted or true, and some beside them.
         depth: slices of the whole scan.
-        box: what the pictures cover of the drawing (x, y, width, height).
         views: places of the structures, the truth's before the prediction's.
         outside_mm3: of each structure, what was predicted outside the window.
     """
 
     slices: Sequence[Slice]
     depth: int
-    box: Box
     views: Sequence[View]
     outside_mm3: Mapping[str, float]
+
+
+class _Spot(NamedTuple):
+    """A place, the voxel (i, j) of its slice where the other planes cut, how close and how bright it is shown."""
+
+    place: Place
+    through: tuple[int, int]
+    times: int
+    bright: float
 
 
 def make_stack(scan: Volume, found: Volume, true: Volume | None, structures: Structures) -> Stack:
@@ -107,25 +124,17 @@ def make_stack(scan: Volume, found: Volume, true: Volume | None, structures: Str
         true: the true ones, where there are some.
         structures: names and label values.
     """
-    window = ears(found if true is None or not true.values.any() else true)
-    spots = places(_best_known(found, true), structures)
-    keys = {spot.z for spot in spots}
+    window, limits = ears(found if true is None or not true.values.any() else true), grey_limits(scan)
+    best = _best_known(found, true, structures)
+    spots = [_spot(place, best, scan, limits, structures) for place in places(best, structures)]
     holds = np.any([labels.values.any(axis=(0, 1)) for labels in (found, true) if labels is not None], axis=0)
-    numbers = shown_slices(holds, keys)
-    box, pictures = _pictures(scan, numbers, window)
-    drawn = [
-        Slice(
-            z,
-            z * float(scan.spacing[2]),
-            jpeg,
-            _paths(found, z, window, structures),
-            {} if true is None else _paths(true, z, window, structures),
-            [spot.name for spot in spots if spot.z == z],
-        )
-        for z, jpeg in zip(numbers, pictures, strict=True)
-    ]
-    views = [_view(spot, window, scan) for spot in spots]
-    return Stack(drawn, scan.values.shape[2], box, views, _outside(found, window, structures))
+    numbers = shown_slices(holds, {spot.place.z for spot in spots})
+    cuts = [Cut(AXIAL, z, window, limits) for z in numbers]
+    cuts += [_reformatted(axis, spot, scan, limits) for spot in spots for axis in (CORONAL, SAGITTAL)]
+    drawings = iter(draw(Layers(scan, found, true), cuts, structures))
+    slices = [_slice(z, scan, next(drawings), spots) for z in numbers]
+    views = [_view(spot, window, scan, (next(drawings), next(drawings))) for spot in spots]
+    return Stack(slices, scan.values.shape[2], views, _outside(found, window, structures))
 
 
 def shown_slices(holds: npt.NDArray[np.bool_], keys: set[int]) -> list[int]:
@@ -144,84 +153,67 @@ def shown_slices(holds: npt.NDArray[np.bool_], keys: set[int]) -> list[int]:
     return sorted({*(int(z) for z in spread), *keys})
 
 
-def _best_known(found: Volume, true: Volume | None) -> Volume:
+def _best_known(found: Volume, true: Volume | None, structures: Structures) -> Volume:
     """The true labels, and of the prediction the structures that the truth lacks."""
     if true is None:
         return found
-    more = ~np.isin(found.values, true.values) & (true.values == 0)
+    lacking = [value for value in structures.values() if not np.any(true.values == value)]
+    more = np.isin(found.values, lacking) & (true.values == 0)
     return found._replace(values=np.where(more, found.values, true.values))
 
 
-def _pictures(scan: Volume, numbers: Sequence[int], window: Window) -> tuple[Box, list[bytes]]:
-    """What of the window the scan covers, and a JPEG of it from every slice."""
-    corner, spacing = np.array(_corner(window)), scan.spacing[:2]
-    first, last = (
-        np.clip(edge, 0, scan.values.shape[:2]).astype(int)
-        for edge in (np.floor(corner / spacing), np.ceil((corner + window.size) / spacing))
-    )
-    part = scan.values[first[0] : last[0], first[1] : last[1], list(numbers)].astype(np.float64)
-    low, high = grey_limits(scan)
-    bright = np.rint(255 * np.clip((part - low) / (high - low), 0, 1)).astype(np.uint8)
-    images = [Image.fromarray(np.ascontiguousarray(bright[:, :, i].T)) for i in range(len(numbers))]
-    for image in images:
-        image.thumbnail(PIXELS, Image.Resampling.LANCZOS)
-    x, y, wide, tall = np.rint(UNITS * np.concatenate([first * spacing - corner, (last - first) * spacing])).astype(int)
-    return (int(x), int(y), int(wide), int(tall)), _encoded(images)
+def _slice(z: int, scan: Volume, drawing: Drawing, spots: Sequence[_Spot]) -> Slice:
+    shown = {number: spot.place.name for number, spot in enumerate(spots, start=1) if spot.place.z == z}
+    return Slice(z, z * float(scan.spacing[2]), drawing, [*shown.values()], min(shown, default=0))
 
 
-def _encoded(images: Sequence[Image.Image]) -> list[bytes]:
-    """JPEGs of the best quality at which they take ``MAX_BYTES``, or of the lowest."""
-    files: list[bytes] = []
-    for quality in QUALITIES:
-        files = [_jpeg(image, quality) for image in images]
-        if sum(map(len, files)) <= MAX_BYTES:
-            break
-    return files
-
-
-def _jpeg(image: Image.Image, quality: int) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=quality, optimize=True)
-    return stream.getvalue()
-
-
-def _paths(labels: Volume, z: int, window: Window, structures: Structures) -> dict[str, str]:
-    corner = np.array(_corner(window))
-    paths = {}
-    for name, value in structures.items():
-        lines = contours(np.equal(labels.values[:, :, z], value), labels.spacing)
-        if lines:
-            paths[name] = "".join(_path(line - corner) for line in lines)
-    return paths
-
-
-def _path(line: npt.NDArray[np.float64]) -> str:
-    """A closed SVG path in steps, which are shorter to write than places."""
-    points = np.rint(UNITS * line[:-1]).astype(int)
-    start, steps = points[0], np.diff(points, axis=0)
-    return f"M{start[0]} {start[1]}l{' '.join(f'{x} {y}' for x, y in steps)}z"
-
-
-def _view(place: Place, window: Window, scan: Volume) -> View:
+def _spot(place: Place, labels: Volume, scan: Volume, limits: tuple[float, float], structures: Structures) -> _Spot:
     times = CLOSER.get(place.structure, 2)
-    closer = Window(place.centre, (window.size[0] / times, window.size[1] / times))
-    edges = np.array([*np.subtract(_corner(closer), _corner(window)), *closer.size])
-    x, y, wide, tall = (int(edge) for edge in np.rint(UNITS * edges))
-    (black, white), (_, brightest) = grey_limits(scan), grey_limits(scan, place.z, closer)
+    (black, white), (_, brightest) = limits, grey_limits(scan, place.z, Window(place.centre, _closer(times)))
     bright = float(np.clip((white - black) / max(brightest - black, 1e-6), 1, BRIGHTEST))
-    return View(place.name, place.structure, place.z, (x, y, wide, tall), SCALE_MM // times, bright)
+    voxels = np.argwhere(labels.values[:, :, place.z] == structures[place.structure])
+    centre = np.array(place.centre) / labels.spacing[:2] - 0.5
+    if not len(voxels):
+        voxels = np.rint(centre)[None].astype(int)
+    i, j = voxels[np.linalg.norm((voxels - centre) * labels.spacing[:2], axis=1).argmin()]
+    return _Spot(place, (int(i), int(j)), times, bright)
+
+
+def _closer(times: int) -> tuple[float, float]:
+    return EARS_MM[0] / times, EARS_MM[1] / times
+
+
+def _reformatted(axis: int, spot: _Spot, scan: Volume, limits: tuple[float, float]) -> Cut:
+    """The plane through a spot, all of the structure's height in its middle, as bright as a closer look shows it."""
+    (i, j), wide = spot.through, _closer(spot.times)[0]
+    index, across = (j, i) if axis == CORONAL else (i, j)
+    below_top = scan.values.shape[2] - 1 - spot.place.middle_z
+    middle = (np.array([across, below_top]) + 0.5) * np.delete(scan.spacing, axis)
+    black, white = limits
+    window = Window((float(middle[0]), float(middle[1])), (wide, wide * TALL))
+    return Cut(axis, index, window, (black, black + (white - black) / spot.bright))
+
+
+def _view(spot: _Spot, window: Window, scan: Volume, drawings: tuple[Drawing, Drawing]) -> View:
+    place, size = spot.place, _closer(spot.times)
+    edges = np.array([*np.subtract(corner_of(Window(place.centre, size)), corner_of(window)), *size])
+    x, y, wide, tall = (int(edge) for edge in np.rint(UNITS * edges))
+    crossing = (np.array(spot.through) + 0.5) * scan.spacing[:2] - corner_of(window)
+    left, top = (int(edge) for edge in np.rint(UNITS * crossing))
+    step = UNITS * float(scan.spacing[2])
+    reformats = [
+        Reformat(plane, drawing, drawing.size[1] / 2 + step * place.middle_z, step)
+        for plane, drawing in zip(("coronal", "sagittal"), drawings, strict=True)
+    ]
+    box, scale_mm = (x, y, wide, tall), SCALE_MM // spot.times
+    return View(place.name, place.structure, place.z, box, scale_mm, spot.bright, (left, top), reformats)
 
 
 def _outside(labels: Volume, window: Window, structures: Structures) -> dict[str, float]:
     """mm3 of each structure whose voxels have their middle outside the window; those without any left out."""
-    voxel_mm3, corner = float(np.prod(labels.spacing)), np.array(_corner(window))
+    voxel_mm3, corner = float(np.prod(labels.spacing)), np.array(corner_of(window))
     volumes = {}
     for name, value in structures.items():
         at = (np.argwhere(labels.values == value)[:, :2] + 0.5) * labels.spacing[:2] - corner
         volumes[name] = float(((at < 0) | (at > window.size)).any(axis=1).sum()) * voxel_mm3
     return {name: mm3 for name, mm3 in volumes.items() if mm3}
-
-
-def _corner(window: Window) -> tuple[float, float]:
-    (x, y), (wide, tall) = window
-    return x - wide / 2, y - tall / 2

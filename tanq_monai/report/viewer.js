@@ -3,22 +3,31 @@
   const root = document.documentElement;
   const viewer = document.getElementById("viewer");
   const help = document.getElementById("help");
+  const grey = document.getElementById("grey");
   const status = document.getElementById("status");
   const links = [...document.querySelectorAll(".list a")];
   const cases = [...document.querySelectorAll(".case")].map((element) => ({
     element,
     slices: [...element.querySelectorAll(".slice")],
     views: [...element.querySelectorAll(".views button")],
+    reformats: [...element.querySelectorAll(".reformat")],
     slider: element.querySelector(".slider"),
   }));
   const whole = cases[0].slices[0].querySelector("svg").getAttribute("viewBox");
   const wholeScale = cases[0].slices[0].querySelector(".scale").textContent;
   const FAST = 5; // slices of Page Up and Page Down
+  const DRAG = 0.004; // of the grey range for a pixel of the mouse
+  const STEP = 1.25; // of a key
+  const CLICK = 3; // pixels that a click may move
+  const LAST = "last"; // the last case of a page
   const WHEEL = 40; // pixels of the wheel for a slice, so that a trackpad is not too quick
   let current = 0;
   let slice = 0;
   let wheeled = 0;
-  let bright = 1;
+  let level = 0.5; // grey range that is shown: level - width / 2 is black, level + width / 2 white
+  let width = 1;
+  let drag = null;
+  let dragged = false;
 
   const position = (shown, z) => shown.slices.findIndex((figure) => figure.dataset.z === z);
 
@@ -29,7 +38,23 @@
     const text = shown.slices[slice].querySelector("figcaption").firstChild.textContent;
     shown.slider.value = slice;
     shown.slider.setAttribute("aria-valuetext", text);
+    const z = Number(shown.slices[slice].dataset.z);
+    for (const figure of shown.reformats) drawLevel(figure, z);
     status.textContent = shown.slices[slice].querySelector("svg").getAttribute("aria-label");
+  }
+
+  function drawLevel(figure, z) { // the line where an axial slice lies
+    const { lowest, step } = figure.dataset;
+    const wide = figure.querySelector("svg").viewBox.baseVal.width;
+    figure.querySelector(".line").setAttribute("d", `M0 ${Math.round(lowest - step * z)}H${wide}`);
+  }
+
+  function showPlace(index) { // its coronal and sagittal pictures, and where they cut the axial ones
+    const shown = cases[current];
+    const [x, y] = shown.views[index].dataset.crossing.split(" ");
+    const [, , wide, tall] = whole.split(" ");
+    for (const figure of shown.reformats) figure.classList.toggle("shown", Number(figure.dataset.view) === index);
+    for (const figure of shown.slices) figure.querySelector(".line").setAttribute("d", `M0 ${y}H${wide}M${x} 0V${tall}`);
   }
 
   function look(button) {
@@ -40,7 +65,9 @@
       figure.querySelector("svg").setAttribute("viewBox", button ? button.dataset.box : whole);
       figure.querySelector(".scale").textContent = button ? `${button.dataset.mm} mm` : wholeScale;
     }
-    if (button) showSlice(position(shown, button.dataset.z));
+    if (!button) return;
+    showPlace(shown.views.indexOf(button));
+    showSlice(position(shown, button.dataset.z));
   }
 
   function toggleView(button) {
@@ -59,10 +86,18 @@
       else row.removeAttribute("aria-current");
     });
     showRow(links[current].closest("tr"));
-    showSlice(position(cases[current], cases[current].element.dataset.start));
+    const { start } = cases[current].element.dataset;
+    showPlace(Math.max(cases[current].views.findIndex((button) => button.dataset.z === start), 0));
+    showSlice(position(cases[current], start));
   }
 
   function goTo(index) {
+    const page = index < 0 ? "prev" : index >= cases.length ? "next" : "";
+    const link = page && document.querySelector(`a[rel=${page}]`);
+    if (link) {
+      location.href = link.href + (index < 0 ? `#${LAST}` : "");
+      return;
+    }
     showCase(index);
     if (!inView()) viewer.scrollIntoView({ block: "start" });
     try {
@@ -84,14 +119,25 @@
     return Math.min(bottom, innerHeight) - Math.max(top, 0) > (bottom - top) / 2;
   }
 
+  function showNearest(figure, y) { // the axial slice at a height in a coronal or sagittal picture
+    const { top, height } = figure.querySelector("svg").getBoundingClientRect();
+    const { lowest, step } = figure.dataset;
+    const z = (lowest - ((y - top) / height) * figure.querySelector("svg").viewBox.baseVal.height) / step;
+    const far = cases[current].slices.map((one) => Math.abs(Number(one.dataset.z) - z));
+    showSlice(far.indexOf(Math.min(...far)));
+  }
+
   function toggleContours() {
     const plain = viewer.classList.toggle("plain");
     viewer.querySelector("[data-do=contours]").setAttribute("aria-pressed", String(!plain));
   }
 
-  function brighten(by) {
-    bright = Math.min(Math.max(bright * by, 0.4), 4);
-    viewer.style.setProperty("--bright", bright);
+  function setWindow(newLevel, newWidth) {
+    width = Math.min(Math.max(newWidth, 0.1), 2);
+    level = Math.min(Math.max(newLevel, width / 2), 2); // what is black in the file stays black
+    viewer.style.setProperty("--brightness", 1 / (2 * level));
+    viewer.style.setProperty("--contrast", (2 * level) / width);
+    grey.textContent = level === 0.5 && width === 1 ? "" : `level ${Math.round(100 * level)} %, window ${Math.round(100 * width)} %`;
   }
 
   const sliceKeys = {
@@ -110,14 +156,19 @@
     c: toggleContours,
     "?": () => help.showModal(),
     0: () => look(null),
-    "+": () => brighten(1.25),
-    "-": () => brighten(1 / 1.25),
+    "+": () => setWindow(level / STEP, width / STEP),
+    "-": () => setWindow(level * STEP, width * STEP),
+    ".": () => setWindow(level, width / STEP),
+    ",": () => setWindow(level, width * STEP),
+    r: () => setWindow(0.5, 1),
   };
   const actions = {
     previous: () => goTo(current - 1),
     next: () => goTo(current + 1),
     contours: toggleContours,
     whole: () => look(null),
+    darker: keys["-"],
+    brighter: keys["+"],
     help: () => help.showModal(),
   };
 
@@ -144,12 +195,29 @@
   viewer.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     const strip = event.target.closest(".strip");
+    const reformat = event.target.closest(".reformat .picture");
     if (button && button.dataset.do) actions[button.dataset.do]();
     else if (button) toggleView(button);
     else if (strip) {
-      const { left, width } = strip.getBoundingClientRect();
-      showSlice(Math.round(((event.clientX - left) / width) * (cases[current].slices.length - 1)));
-    }
+      const box = strip.getBoundingClientRect();
+      showSlice(Math.floor(((event.clientX - box.left) / box.width) * cases[current].slices.length));
+    } else if (reformat && !dragged) showNearest(reformat.parentElement, event.clientY);
+  });
+  viewer.addEventListener("pointerdown", (event) => {
+    dragged = false;
+    if (event.pointerType === "touch" || event.button !== 0 || !event.target.closest(".picture")) return;
+    drag = { x: event.clientX, y: event.clientY, level, width };
+  });
+  addEventListener("pointermove", (event) => {
+    if (!drag) return;
+    const [right, down] = [event.clientX - drag.x, event.clientY - drag.y];
+    dragged ||= Math.hypot(right, down) > CLICK;
+    if (dragged) setWindow(drag.level + DRAG * down, drag.width + DRAG * right);
+  });
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => { drag = null; });
+  viewer.addEventListener("dragstart", (event) => event.preventDefault());
+  viewer.addEventListener("dblclick", (event) => {
+    if (event.target.closest(".picture")) setWindow(0.5, 1);
   });
   viewer.addEventListener("input", (event) => {
     if (event.target.matches(".slider")) showSlice(Number(event.target.value));
@@ -162,12 +230,13 @@
   addEventListener("hashchange", () => open(location.hash));
   addEventListener("beforeprint", () => {
     look(null);
-    viewer.style.removeProperty("--bright");
-    bright = 1;
+    setWindow(0.5, 1);
+    for (const { reformats } of cases) reformats.forEach((figure) => drawLevel(figure, Number(figure.dataset.z)));
   });
+  addEventListener("afterprint", () => showSlice(slice));
 
   function open(hash) {
-    const index = cases.findIndex((shown) => `#${shown.element.id}` === hash);
+    const index = hash === `#${LAST}` ? cases.length - 1 : cases.findIndex((shown) => `#${shown.element.id}` === hash);
     if (index >= 0) goTo(index);
   }
 

@@ -1,6 +1,7 @@
 """The report of one segmented series."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -28,7 +29,13 @@ def test_the_page_tells_the_numbers_and_for_what_they_may_be_used(tmp_path, made
     assert "vs_cochlea_seg 9.9" in page and "t2 ciss" in page
     assert "<b>7</b>" not in page and "&lt;b&gt;7" in page
     told = [doubt for doubt in description["doubts"] if "missing" in doubt]
-    assert page.count("not found") == page.count("colspan") == page.count(" missing (usual") == len(told)
+    assert page.count("not found") == page.count(" missing (usual") == len(told)
+    assert '<meta name="viewport" content="width=device-width' in page
+    for marks in ("RLAP", "RLHF", "APHF"):  # of an axial, a coronal and a sagittal picture
+        sides = zip(("left", "right", "top", "bottom"), marks, strict=True)
+        assert "".join(f'<span class="mark {side}" aria-hidden="true">{mark}</span>' for side, mark in sides) in page
+    assert "20 mm</span>" in page
     if made.any():
-        assert "<td>2.160<td>20.0<td>12.0<td>7.5" in page
-        assert page.count('d="M') >= 2  # outlines of VS and cochlea
+        assert re.search(r"VS, right</th><td>2.160</td>\s*<td>0.239–6.776</td>\s*<td>[\d.]+</td>", page)
+        assert "20.0 × 12.0 × 7.5" in page
+        assert page.count('class="found"') >= 3 * 3  # outlines of three structures in three planes

@@ -49,12 +49,12 @@ def test_both_cochleae_are_two_places_with_centres_in_mm():
     assert found["left cochlea"].centre == pytest.approx((47.5 * 2, 19 * 2.5))
 
 
-def test_one_cochlea_alone_is_one_place():
+def test_one_cochlea_alone_is_one_place_whose_side_the_vs_tells():
     _, label = patient()
     values = np.array(label.dataobj)
     values[46:49] = 0
     found = places(turned_to_lps(nib.Nifti1Image(values, label.affine)))
-    assert [place.name for place in found] == ["VS", "cochlea"]
+    assert [place.name for place in found] == ["VS", "right cochlea"]
 
 
 def test_window_round_the_ears_is_centred_on_the_structures():

@@ -12,9 +12,8 @@ from files import NO_TEXT
 from small_head import patient
 from typed import run_command
 
-from tanq_monai.anatomy.plausibility import Judgement
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.report import write_report
+from tanq_monai.report import paging, write_report
 from tanq_monai.report.cases import Figures, ReportedCase, sorted_by_plausibility, sorted_by_truth
 from tanq_monai.structures import Structures
 
@@ -102,7 +101,8 @@ def test_worst_case_comes_first_and_the_missed_structure_before_the_low_dice(fol
 def test_page_gives_every_slice_a_text_alternative_and_asks_for_nothing_outside_itself(folders):
     folders.add("perfect")
     page = folders.page(truth_dir=folders.truth)
-    assert len(page.labels) == 8  # structures in slices 1 to 6, two beside
+    assert len(page.labels) == 8 + 2 * 3  # structures in slices 1 to 6, two beside; two planes of three places
+    assert "perfect, coronal through left cochlea; predicted: cochlea; truth: cochlea" in page.labels
     told = "perfect, axial slice 3 of 8 from the feet, at 8.0 mm; predicted: VS; truth: VS"
     assert told in page.labels
     assert all(re.match(r"data:image/jpeg;base64,|#case-1$", address) for address in page.addresses)
@@ -124,6 +124,18 @@ def test_a_case_whose_name_is_no_text_is_shown(folders):
     folders.add(NO_TEXT)
     write_report(folders.scans, folders.pred, folders.output)
     assert os.fsencode(NO_TEXT) in folders.output.read_bytes()
+
+
+def test_each_cochlea_stands_in_ml_beside_the_range_of_one(folders):
+    folders.add("one", _smaller)
+    text = " ".join(folders.page(truth_dir=folders.truth).text.split())
+    voxel_ml = 2.0 * 2.5 * 4.0 / 1000
+    label = np.array(patient()[1].dataobj)
+    for name, half in (("right", label[:30]), ("left", label[30:])):
+        ml = f"{np.count_nonzero(half == 2) * voxel_ml:.3f}"
+        assert f"{name} cochlea{ml}{ml} 0.033–0.092" in text
+    vs, true_vs = (np.count_nonzero(part == 1) * voxel_ml for part in (label[21:], label))
+    assert f"VS, right{vs:.3f}{true_vs:.3f} 0.239–6.776" in text
 
 
 def test_without_truth_implausible_volumes_come_first_then_the_least_confident(folders):
@@ -148,7 +160,7 @@ def test_three_classes_are_shown_by_configuration_alone(folders):
     names = Structures({"VS intrameatal": 3, "VS extrameatal": 1, "cochlea": 2})
     page = folders.page(structures=names)
     assert "predicted: VS intrameatal, VS extrameatal" in page.labels[2]
-    assert "VS intrameatal mm³" in page.text
+    assert "VS intrameatal ml" in page.text
     with pytest.raises(InputErrors, match="unknown label 3"):
         folders.page()
 
@@ -224,7 +236,7 @@ def test_a_folder_that_is_not_there_is_named(folders, missing):
 
 def _case(name, *dice, missed=False, deviation=0.0, confidence=math.nan):
     figures = [Figures("VS", 0 if missed else 10, confidence, score, truth_mm3=10) for score in dice]
-    return ReportedCase(name, figures, [Judgement("VS", 1, (1, 2), deviation)], [object()], None)
+    return ReportedCase(name, figures, [], [], [], deviation, [object()], None)
 
 
 def test_order_by_truth_is_missed_then_mean_dice_then_not_applicable():
@@ -272,3 +284,35 @@ def test_a_page_of_somebody_else_stays_and_an_earlier_report_is_renewed(folders)
     assert page.read_text() == "mine"
     for title in ("first", "second"):
         assert title in folders.page(title=title).text
+
+
+def test_more_cases_than_a_page_holds_are_listed_worst_first_with_their_pictures_on_pages_beside(folders, monkeypatch):
+    monkeypatch.setattr(paging, "CASES_PER_PAGE", 2)
+    for name in ("perfect", "good"):
+        folders.add(name)
+    folders.add("missed", _without_vs)
+    page = folders.page(truth_dir=folders.truth)
+    assert page.cases == ["1–2", "3–3", "missed", "good", "perfect"]
+    assert not page.labels and "script" not in page.tags
+    first, second = (f"report_page_0{number}.html" for number in (1, 2))
+    assert page.addresses == [first, second, f"{first}#case-1", f"{first}#case-2", f"{second}#case-3"]
+    shown = [_Page((folders.output.parent / name).read_text()) for name in (first, second)]
+    assert [one.cases for one in shown] == [
+        ["all 3 cases", "1–2", "3–3", *names] for names in (page.cases[2:4], page.cases[4:])
+    ]
+    assert "report.html" in shown[1].addresses and "#case-3" in shown[1].addresses
+    monkeypatch.undo()
+    assert folders.page(truth_dir=folders.truth).cases == ["missed", "good", "perfect"]
+    assert [path.name for path in folders.output.parent.glob("[!.]*")] == ["report.html"]
+
+
+def test_a_page_of_somebody_else_beside_the_list_stays_and_nothing_is_written(folders, monkeypatch):
+    monkeypatch.setattr(paging, "CASES_PER_PAGE", 1)
+    for name in ("one", "two"):
+        folders.add(name)
+    own = folders.output.with_name("report_page_02.html")
+    own.parent.mkdir()
+    own.write_text("mine")
+    with pytest.raises(InputErrors, match=r"report_page_02.html: is there already"):
+        folders.page()
+    assert [path.name for path in own.parent.iterdir()] == [own.name] and own.read_text() == "mine"

@@ -1,10 +1,10 @@
 """The report of one segmented series: JSON for machines, one HTML page for people."""
 
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,10 @@ from tanq_monai.anatomy.findings import find
 from tanq_monai.files import replacing, write_json, write_text
 from tanq_monai.report.axial import turned_to_lps
 from tanq_monai.report.contours import colours_of
-from tanq_monai.report.stack import make_stack
+from tanq_monai.report.drawing import MARKS
+from tanq_monai.report.measures import measures_of
+from tanq_monai.report.page import render_page
+from tanq_monai.report.stack import SCALE_MM, make_stack
 from tanq_monai.structures import STRUCTURES
 
 SEGMENTATION, STRUCTURE_SET = "segmentation.dcm", "structures.dcm"
@@ -52,7 +55,7 @@ def write_report(
     affine: NDArray[np.float64],
     description: Mapping[str, Any],
 ) -> None:
-    """Write report.json and report.html, which has a picture of every structure.
+    """Write report.json and report.html, which has every structure in three planes.
 
     Args:
         folder: gets both.
@@ -64,11 +67,16 @@ def write_report(
     write_json(dict(description), folder / "report.json")
     scan, found = (turned_to_lps(nib.Nifti1Image(array, affine)) for array in (image.astype(np.float32), labels))
     stack = make_stack(scan, found, None, STRUCTURES)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
-    )
-    page = environment.get_template("report.html.jinja").render(
-        **description, stack=stack, colours=colours_of(STRUCTURES)
-    )
+    slices = {part.z: part for part in stack.slices}
+    values = {
+        "measures": measures_of(description),
+        "places": [(view, slices[view.z]) for view in stack.views],
+        "depth": stack.depth,
+        "colours": colours_of(STRUCTURES),
+        "marks": MARKS,
+        "scale_mm": SCALE_MM,
+    }
+    template = files(__package__).joinpath("report.html.jinja").read_text(encoding="utf-8")
+    page = render_page(template, dict(description) | values)
     with replacing(folder / "report.html") as temporary:
         write_text(page, temporary)
