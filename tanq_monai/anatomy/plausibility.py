@@ -19,6 +19,8 @@ Interval = Sequence[float]
 _ALONE = 0.5
 _SPREAD = 4.0  # mm, standard deviation, of the distance between two cochleae that may be found in part
 _TILT = 8.0  # degrees, standard deviation, of the line through both
+_TURNED = 5.0  # mm: a tumor 15 mm from its cochlea lies elsewhere by this in a head that is turned by 20 degrees
+_QUARTILES = 1.349  # standard deviations between the quartiles of a normal distribution
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,10 @@ class Plausible:
         return max(choices, key=self._likeness, default=())
 
     def vs(self, components: Sequence[Component], cochleae: Iterable[Component]) -> tuple[Component, ...]:
-        """The component that weighs most of those as far from the nearest cochlea as a VS can be; none where none is.
+        """The component most alike to a VS, of those as far from the nearest cochlea as one can be; none where none is.
 
-        Without a cochlea the place is not judged.
+        A component counts by its weight, the less the more its place beside that cochlea differs from where tumors of
+        patients lie. Without a cochlea the place is not judged.
         """
         ears = [ear.center for ear in cochleae]
         candidates = [
@@ -78,7 +81,7 @@ class Plausible:
             if one.volume >= self.fragment_mm3
             and (not ears or within(min(apart(one.center, ear) for ear in ears), self.vs_to_cochlea_mm))
         ]
-        return (max(candidates, key=lambda one: one.weight),) if candidates else ()
+        return (max(candidates, key=lambda one: one.weight * _likeness_of_place(one, ears)),) if candidates else ()
 
     def _likeness(self, chosen: tuple[Component, ...]) -> float:
         _, _, median, _, large = published().geometry["cochlea volume"]
@@ -91,6 +94,23 @@ class Plausible:
 
     def _can_be_ears(self, one: Component, other: Component) -> bool:
         return are_opposite(one, other) and within(apart(one.center, other.center), self.cochleae_apart_mm)
+
+
+def _likeness_of_place(vs: Component, ears: Sequence[Vector]) -> float:
+    """1 where the median tumor lies beside the nearest of the ears' cochleae, towards 0 away from there.
+
+    Which way is medial only the other ear tells; without one, either way may be.
+    """
+    if not ears:
+        return 1.0
+    near, *others = sorted(ears, key=lambda ear: apart(vs.center, ear))
+    right, front, up = vs.center - near
+    medial = right * np.sign(others[0][0] - near[0]) if others else abs(right)
+    off = 0.0
+    for figure, offset in (("VS medial", medial), ("VS posterior", -front), ("VS superior", up)):
+        _, low, median, high, _ = published().geometry[figure]
+        off += (offset - median) ** 2 / (((high - low) / _QUARTILES) ** 2 + _TURNED**2)
+    return math.exp(-off / 2)
 
 
 class Judgement(NamedTuple):

@@ -55,7 +55,7 @@ def measured(
     """
     rows: list[Measure] = []
     doubts: list[str] = []
-    if structures.have_roles:
+    if structures.roles() is not None:
         findings = find(labels, affine, structures)
         rows, doubts = measures_of(findings), findings["doubts"]
     voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000

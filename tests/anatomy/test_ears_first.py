@@ -54,6 +54,19 @@ def test_of_two_near_the_ears_the_larger_one_stays():
     np.testing.assert_array_equal(kept, labels(RIGHT, LEFT, VS))
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param((1, (13, 50, 15), 13), id="lateral of the cochlea"),
+        pytest.param((1, (28, 34, 15), 13), id="in front of it"),
+        pytest.param((1, (25, 53, 6), 11), id="below it"),
+    ],
+)
+def test_a_larger_one_as_near_to_an_ear_but_where_no_vs_lies_is_background(other):
+    kept, _ = EarsFirst(STRUCTURES)(labels(RIGHT, LEFT, VS, other), AFFINE)
+    np.testing.assert_array_equal(kept, labels(RIGHT, LEFT, VS))
+
+
 def test_a_pair_that_can_be_ears_wins_over_a_large_component_that_cannot():
     canal = (2, (60, 20, 15), 20)
     kept, doubt = EarsFirst(STRUCTURES)(labels(RIGHT, LEFT, VS, canal), AFFINE)

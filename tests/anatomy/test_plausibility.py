@@ -2,9 +2,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
+from tanq_monai.anatomy.components import Component
 from tanq_monai.anatomy.measured import Anatomy, Structure
-from tanq_monai.anatomy.plausibility import judge
+from tanq_monai.anatomy.plausibility import Plausible, judge
 
 
 def anatomy(vs=None, right=None, left=None):
@@ -31,3 +33,37 @@ def test_what_is_missing_or_a_fragment_deviates_infinitely():
         "",
         "left cochlea missing (usual 32 to 92 mm³)",
     ]
+
+
+# Of the published tumors, mm beside the cochlea: median and quartiles; turned by 20 degrees, one lies 5 mm elsewhere.
+MEDIAL, POSTERIOR, SUPERIOR = (
+    norm(median, math.hypot((high - low) / (norm.ppf(0.75) - norm.ppf(0.25)), 5.0))
+    for low, median, high in ((8.956, 11.69, 14.48), (5.433, 7.748, 9.792), (2.28, 3.236, 4.437))
+)
+RIGHT, LEFT = (Component(number, 56, 56, np.array([x, 0.0, 0.0])) for number, x in ((1, 35.0), (2, -35.0)))
+
+
+def piece(number, weight, ear, medial, posterior, superior):
+    """One that lies so many mm beside an ear."""
+    return Component(
+        number, 500, weight, ear.center + np.array([-np.sign(ear.center[0]) * medial, -posterior, superior])
+    )
+
+
+@pytest.mark.parametrize("ear", [RIGHT, LEFT], ids=["right", "left"])
+@pytest.mark.parametrize("place", [(2.0, 9.0, 4.0), (16.0, 12.0, 2.0), (11.0, -4.0, 5.0), (-3.0, 8.0, 3.0)])
+def test_a_vs_counts_by_its_weight_times_how_often_tumors_lie_where_it_does(ear, place):
+    x, y, z = place
+    frequency = MEDIAL.pdf(x) * POSTERIOR.pdf(y) * SUPERIOR.pdf(z)
+    at_the_median = MEDIAL.pdf(MEDIAL.mean()) * POSTERIOR.pdf(POSTERIOR.mean()) * SUPERIOR.pdf(SUPERIOR.mean())
+    usual = piece(1, 500, ear, MEDIAL.mean(), POSTERIOR.mean(), SUPERIOR.mean())
+    for factor, wanted in ((0.99, 1), (1.01, 2)):
+        other = piece(2, 500 * factor * at_the_median / frequency, ear, *place)
+        (chosen,) = Plausible().vs([usual, other], [RIGHT, LEFT])
+        assert chosen.number == wanted
+
+
+def test_beside_one_ear_alone_either_side_may_be_medial():
+    lateral, weak = piece(1, 500, RIGHT, -12, 8, 3), piece(2, 400, RIGHT, 12, 8, 3)
+    assert Plausible().vs([lateral, weak], [RIGHT]) == (lateral,)
+    assert Plausible().vs([lateral, weak], [RIGHT, LEFT]) == (weak,)

@@ -8,6 +8,8 @@ import { bounds, published } from "./published.ts";
 const ALONE = 0.5;
 const SPREAD = 4; // mm, standard deviation, of the distance between two cochleae that may be found in part
 const TILT = 8; // degrees, standard deviation, of the line through both
+const TURNED = 5; // mm: a tumor 15 mm from its cochlea lies elsewhere by this in a head that is turned by 20 degrees
+const QUARTILES = 1.349; // standard deviations between the quartiles of a normal distribution
 
 /** One component, or two that can be both ears of a head: those that are most alike to cochleae of patients. */
 export function cochleae(components: Component[]): Component[] {
@@ -17,14 +19,28 @@ export function cochleae(components: Component[]): Component[] {
   return largest(choices, likeness) ?? [];
 }
 
-/** The largest component as far from the nearest cochlea as a VS can be; none where none is. */
+/** The component most alike to a VS, of those as far from the nearest cochlea as one can be; none where none is. */
 export function vsNear(components: Component[], ears: Component[]): Component[] {
   const candidates = components.filter((one) => {
     const distance = Math.min(...ears.map((ear) => apart(one.center, ear.center)));
     return one.volume >= bounds.fragment_mm3 && (!ears.length || within(distance, bounds.vs_to_cochlea_mm));
   });
-  const found = largest(candidates, (one) => one.volume);
+  const found = largest(candidates, (one) => one.volume * likenessOfPlace(one, ears));
   return found ? [found] : [];
+}
+
+/** 1 where the median tumor lies beside the nearest cochlea, towards 0 away from there; without the other ear on either side. */
+function likenessOfPlace(vs: Component, ears: Component[]): number {
+  const [near, other] = [...ears].sort((a, b) => apart(vs.center, a.center) - apart(vs.center, b.center));
+  if (!near) return 1;
+  const [right, front, up] = vs.center.map((along, axis) => along - near.center[axis]!) as [number, number, number];
+  const medial = other ? right * Math.sign(other.center[0] - near.center[0]) : Math.abs(right);
+  const offsets = { "VS medial": medial, "VS posterior": -front, "VS superior": up };
+  const off = Object.entries(offsets).reduce((sum, [figure, offset]) => {
+    const [, low, median, high] = published.geometry[figure]!;
+    return sum + (offset - median) ** 2 / (((high - low) / QUARTILES) ** 2 + TURNED ** 2);
+  }, 0);
+  return Math.exp(-off / 2);
 }
 
 /** One organ's volume beside that of patients; 0 where it is missing, and in words what is implausible. */
