@@ -25,7 +25,7 @@ MODEL = Path("segmenter") / "models" / "2d_fold_all"
 # Pixels of .7 mm hold a cochlea, and windows of 112 mm both ears; six stages see all of such a window.
 TRAINING = {
     "configuration": "2d",
-    "max_epochs": 100,
+    "max_epochs": 160,
     "iterations_per_epoch": 100,
     "batch_size": 4,
     "appearance": 0.5,

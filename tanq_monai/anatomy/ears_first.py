@@ -17,9 +17,9 @@ _EARS = {0: "no cochlea was found, so nothing is labelled", 1: "one cochlea was 
 class EarsFirst:
     """Finds the ears, then the schwannoma: one that is far from both inner ears is none.
 
-    Both cochleae lie left and right of each other, as far apart as those of patients; the VS is the largest component
-    whose centroid is as far from the nearest cochlea as those of patients. All else becomes background. Without any
-    cochlea there is no place where a VS could be, and nothing is labelled.
+    Both cochleae lie left and right of each other, as far apart as those of patients; the VS lies beside one of them as
+    those of patients do, and a large one there tells of ears that are labelled in part. All else becomes background.
+    Without any cochlea there is no place where a VS could be, and nothing is labelled.
 
     Args:
         structures: what the label values mean. Others than VS, its parts and cochlea cannot be judged: they stay, and
@@ -42,12 +42,12 @@ class EarsFirst:
             return labels, ""
         vs_mask, cochlea_mask = structure_masks(labels, roles)
         ids, found = self._components(cochlea_mask, affine)
-        ears = self.plausible.cochleae(found)
+        vs_ids, tumors = self._components(vs_mask, affine)
+        ears = self.plausible.cochleae(found, tumors)
         kept = np.isin(ids, [ear.number for ear in ears]) & cochlea_mask
         kept |= np.isin(labels, [*self.structures.others.values()])
         if ears:
-            ids, found = self._components(vs_mask, affine)
-            kept |= np.isin(ids, [one.number for one in self.plausible.vs(found, ears)]) & vs_mask
+            kept |= np.isin(vs_ids, [one.number for one in self.plausible.vs(tumors, ears)]) & vs_mask
         return np.where(kept, labels, 0).astype(labels.dtype), _EARS[len(ears)]
 
     def _components(self, mask: Mask, affine: Vector) -> tuple[NDArray[np.int32], list[Component]]:

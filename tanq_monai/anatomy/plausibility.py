@@ -1,7 +1,7 @@
 """What a schwannoma and two cochleae can be: which pieces of a label map are some, and how usual their volumes are."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import NamedTuple
@@ -20,6 +20,9 @@ _ALONE = 0.5
 _SPREAD = 4.0  # mm, standard deviation, of the distance between two cochleae that may be found in part
 _TILT = 8.0  # degrees, standard deviation, of the line through both
 _TURNED = 5.0  # mm: a tumor 15 mm from its cochlea lies elsewhere by this in a head that is turned by 20 degrees
+_EXPECTED = (
+    10.0  # mm: the same of an ear that was not found, 70 mm from the other one in a head that is tilted by 8 degrees
+)
 _QUARTILES = 1.349  # standard deviations between the quartiles of a normal distribution
 
 
@@ -56,61 +59,84 @@ class Plausible:
             if getattr(self, name) < 0:
                 raise InputError(name, f"is {getattr(self, name)}", "give 0 or more")
 
-    def cochleae(self, components: Sequence[Component]) -> tuple[Component, ...]:
+    def cochleae(self, components: Sequence[Component], tumors: Sequence[Component] = ()) -> tuple[Component, ...]:
         """One component, or two that can be both ears of a head: those that are most alike to cochleae of patients.
 
         A component counts by its weight up to the median of cochleae, and beyond their percentile 95 the less the
         larger it is. A pair counts by both, the less the more its distance and its tilt differ from those of patients;
-        one alone counts half, for the other ear is missing.
+        one alone counts half, for the other ear is missing. A VS where patients have theirs beside such ears counts as
+        much as a cochlea.
+
+        Args:
+            components: that may be cochleae.
+            tumors: that may be the VS.
         """
         candidates = [one for one in components if one.volume >= self.fragment_mm3]
         pairs = [pair for pair in combinations(candidates, 2) if self._can_be_ears(*pair)]
         choices: list[tuple[Component, ...]] = [*pairs, *((one,) for one in candidates)]
-        return max(choices, key=self._likeness, default=())
+        return max(
+            choices, key=lambda chosen: self._likeness(chosen) + self._likeness_of_vs(tumors, chosen), default=()
+        )
 
-    def vs(self, components: Sequence[Component], cochleae: Iterable[Component]) -> tuple[Component, ...]:
+    def vs(self, components: Sequence[Component], cochleae: Sequence[Component]) -> tuple[Component, ...]:
         """The component most alike to a VS, of those as far from the nearest cochlea as one can be; none where none is.
 
         A component counts by its weight, the less the more its place beside that cochlea differs from where tumors of
-        patients lie. Without a cochlea the place is not judged.
+        patients lie. Of one ear alone, the other one is expected as far to its right or to its left as ears are apart.
+        Without a cochlea the place is not judged.
         """
-        ears = [ear.center for ear in cochleae]
+        counts = [one.weight * self._likeness_of_place(one, cochleae) for one in components]
         candidates = [
-            one
-            for one in components
-            if one.volume >= self.fragment_mm3
-            and (not ears or within(min(apart(one.center, ear) for ear in ears), self.vs_to_cochlea_mm))
+            (count, one)
+            for count, one in zip(counts, components, strict=True)
+            if count > 0 and one.volume >= self.fragment_mm3
         ]
-        return (max(candidates, key=lambda one: one.weight * _likeness_of_place(one, ears)),) if candidates else ()
+        return (max(candidates, key=lambda each: each[0])[1],) if candidates else ()
 
     def _likeness(self, chosen: tuple[Component, ...]) -> float:
         _, _, median, _, large = published().geometry["cochlea volume"]
         sizes = [min(one.weight / median, 1.0) * min(large / one.volume, 1.0) ** 2 for one in chosen]
         if len(chosen) == 1:
             return _ALONE * sizes[0]
-        usual = sum(published().apart) / 2
-        off = (apart(*(one.center for one in chosen)) - usual) / _SPREAD
+        off = (apart(*(one.center for one in chosen)) - _usually_apart()) / _SPREAD
         return sum(sizes) * math.exp(-(off**2 + (tilt(*chosen) / _TILT) ** 2) / 2)
+
+    def _likeness_of_vs(self, tumors: Sequence[Component], ears: Sequence[Component]) -> float:
+        _, _, median, _, _ = published().geometry["VS volume"]
+        return max(
+            (min(one.weight / median, 1.0) * self._likeness_of_place(one, ears) for one in self.vs(tumors, ears)),
+            default=0.0,
+        )
+
+    def _likeness_of_place(self, vs: Component, ears: Sequence[Component]) -> float:
+        """1 where the median tumor lies beside the nearest cochlea, less elsewhere, 0 where no patient has one."""
+        found = [ear.center for ear in ears]
+        if not found:
+            return 1.0
+        aside = np.array([_usually_apart(), 0.0, 0.0])
+        heads = [found] if len(found) == 2 else [[*found, found[0] + aside], [*found, found[0] - aside]]
+        return max(self._beside(vs.center, head, [*found]) for head in heads)
+
+    def _beside(self, vs: Vector, head: Sequence[Vector], found: Sequence[Vector]) -> float:
+        near, other = sorted(head, key=lambda ear: apart(vs, ear))
+        if not within(apart(vs, near), self.vs_to_cochlea_mm):
+            return 0.0
+        right, front, up = vs - near
+        turned = _TURNED if any(near is ear for ear in found) else _EXPECTED
+        off = 0.0
+        medial = right * np.sign(other[0] - near[0])
+        for figure, offset in (("VS medial", medial), ("VS posterior", -front), ("VS superior", up)):
+            _, low, median, high, _ = published().geometry[figure]
+            off += (offset - median) ** 2 / (((high - low) / _QUARTILES) ** 2 + turned**2)
+        return math.exp(-off / 2)
 
     def _can_be_ears(self, one: Component, other: Component) -> bool:
         return are_opposite(one, other) and within(apart(one.center, other.center), self.cochleae_apart_mm)
 
 
-def _likeness_of_place(vs: Component, ears: Sequence[Vector]) -> float:
-    """1 where the median tumor lies beside the nearest of the ears' cochleae, towards 0 away from there.
-
-    Which way is medial only the other ear tells; without one, either way may be.
-    """
-    if not ears:
-        return 1.0
-    near, *others = sorted(ears, key=lambda ear: apart(vs.center, ear))
-    right, front, up = vs.center - near
-    medial = right * np.sign(others[0][0] - near[0]) if others else abs(right)
-    off = 0.0
-    for figure, offset in (("VS medial", medial), ("VS posterior", -front), ("VS superior", up)):
-        _, low, median, high, _ = published().geometry[figure]
-        off += (offset - median) ** 2 / (((high - low) / _QUARTILES) ** 2 + _TURNED**2)
-    return math.exp(-off / 2)
+def _usually_apart() -> float:
+    """Of both cochleae, mm."""
+    return sum(published().apart) / 2
 
 
 class Judgement(NamedTuple):

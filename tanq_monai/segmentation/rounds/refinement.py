@@ -3,7 +3,7 @@
 Volumes are (I, J, K), one voxel of the scan each.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -80,8 +80,11 @@ def refine(prediction: Prediction, rules: RefinementRules, structures: Structure
 def _by_anatomy(labels: NDArray[np.uint8], prediction: Prediction, rules: RefinementRules, roles: Roles) -> Refinement:
     """Of the labels without uncertain voxels, what is left by the rules about VS and cochlea."""
     predicted, certain = (structure_masks(array, roles) for array in (prediction.labels, labels))
-    cochlea = _keep(certain[1], prediction, rules)
-    vs = _keep(certain[0], prediction, rules, cochlea)
+    plausible, grid = rules.plausible, prediction.grid
+    tumors = find_components(certain[0], prediction.confidence, grid.affine)
+    ears = find_components(certain[1], prediction.confidence, grid.affine, plausible.join_mm)
+    cochlea = _kept(*ears, plausible.cochleae(ears[1], tumors[1]))
+    vs = _kept(*tumors, plausible.vs(tumors[1], cochlea.chosen))
     removed = np.where(_outside(cochlea), cochlea.ids, 0) + np.where(_outside(vs), vs.ids, 0)
     refined = np.where(removed > 0, np.uint8(roles.ignore), labels)
     reasons = [
@@ -94,12 +97,7 @@ def _by_anatomy(labels: NDArray[np.uint8], prediction: Prediction, rules: Refine
     return Refinement(refined, removed.astype(np.int32), tuple(reasons))
 
 
-def _keep(mask: Mask, prediction: Prediction, rules: RefinementRules, cochlea: _Kept | None = None) -> _Kept:
-    """The cochleae in ``mask``, or, given those, the VS."""
-    plausible = rules.plausible
-    join_mm = plausible.join_mm if cochlea is None else 0.0
-    ids, found = find_components(mask, prediction.confidence, prediction.grid.affine, join_mm)
-    chosen = plausible.cochleae(found) if cochlea is None else plausible.vs(found, cochlea.chosen)
+def _kept(ids: NDArray[np.int32], found: Sequence[Component], chosen: tuple[Component, ...]) -> _Kept:
     numbers = {one.number for one in chosen}
     return _Kept(ids, chosen, tuple(one for one in found if one.number not in numbers))
 
