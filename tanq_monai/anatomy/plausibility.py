@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
@@ -74,9 +75,13 @@ class Plausible:
         candidates = [one for one in components if one.volume >= self.fragment_mm3]
         pairs = [pair for pair in combinations(candidates, 2) if self._can_be_ears(*pair)]
         choices: list[tuple[Component, ...]] = [*pairs, *((one,) for one in candidates)]
-        return max(
-            choices, key=lambda chosen: self._likeness(chosen) + self._likeness_of_vs(tumors, chosen), default=()
-        )
+        _, _, median, _, _ = published().geometry["VS volume"]
+
+        @cache
+        def vs_beside(ear: _Ear) -> float:
+            return max((min(one.weight / median, 1.0) * self._likeness_beside(one, ear) for one in tumors), default=0.0)
+
+        return max(choices, key=lambda chosen: self._likeness(chosen) + max(map(vs_beside, _ears(chosen))), default=())
 
     def vs(self, components: Sequence[Component], cochleae: Sequence[Component]) -> tuple[Component, ...]:
         """The component most alike to a VS, of those as far from the nearest cochlea as one can be; none where none is.
@@ -85,13 +90,13 @@ class Plausible:
         patients lie. Of one ear alone, the other one is expected as far to its right or to its left as ears are apart.
         Without a cochlea the place is not judged.
         """
-        counts = [one.weight * self._likeness_of_place(one, cochleae) for one in components]
-        candidates = [
-            (count, one)
-            for count, one in zip(counts, components, strict=True)
-            if count > 0 and one.volume >= self.fragment_mm3
-        ]
-        return (max(candidates, key=lambda each: each[0])[1],) if candidates else ()
+        ears = _ears(cochleae)
+        candidates = [one for one in components if one.volume >= self.fragment_mm3]
+        if not ears:
+            return (max(candidates, key=lambda one: one.weight),) if candidates else ()
+        counts = [one.weight * max(self._likeness_beside(one, ear) for ear in ears) for one in candidates]
+        best = int(np.argmax(counts)) if any(counts) else None
+        return () if best is None else (candidates[best],)
 
     def _likeness(self, chosen: tuple[Component, ...]) -> float:
         _, _, median, _, large = published().geometry["cochlea volume"]
@@ -101,37 +106,40 @@ class Plausible:
         off = (apart(*(one.center for one in chosen)) - _usually_apart()) / _SPREAD
         return sum(sizes) * math.exp(-(off**2 + (tilt(*chosen) / _TILT) ** 2) / 2)
 
-    def _likeness_of_vs(self, tumors: Sequence[Component], ears: Sequence[Component]) -> float:
-        _, _, median, _, _ = published().geometry["VS volume"]
-        return max(
-            (min(one.weight / median, 1.0) * self._likeness_of_place(one, ears) for one in self.vs(tumors, ears)),
-            default=0.0,
-        )
-
-    def _likeness_of_place(self, vs: Component, ears: Sequence[Component]) -> float:
-        """1 where the median tumor lies beside the nearest cochlea, less elsewhere, 0 where no patient has one."""
-        found = [ear.center for ear in ears]
-        if not found:
-            return 1.0
-        aside = np.array([_usually_apart(), 0.0, 0.0])
-        heads = [found] if len(found) == 2 else [[*found, found[0] + aside], [*found, found[0] - aside]]
-        return max(self._beside(vs.center, head, [*found]) for head in heads)
-
-    def _beside(self, vs: Vector, head: Sequence[Vector], found: Sequence[Vector]) -> float:
-        near, other = sorted(head, key=lambda ear: apart(vs, ear))
-        if not within(apart(vs, near), self.vs_to_cochlea_mm):
+    def _likeness_beside(self, vs: Component, ear: "_Ear") -> float:
+        """1 where the median tumor lies beside an ear, less elsewhere, 0 where no patient has one."""
+        if not within(apart(vs.center, np.array(ear.center)), self.vs_to_cochlea_mm):
             return 0.0
-        right, front, up = vs - near
-        turned = _TURNED if any(near is ear for ear in found) else _EXPECTED
+        right, front, up = vs.center - ear.center
         off = 0.0
-        medial = right * np.sign(other[0] - near[0])
-        for figure, offset in (("VS medial", medial), ("VS posterior", -front), ("VS superior", up)):
+        for figure, offset in (("VS medial", right * ear.medial), ("VS posterior", -front), ("VS superior", up)):
             _, low, median, high, _ = published().geometry[figure]
-            off += (offset - median) ** 2 / (((high - low) / _QUARTILES) ** 2 + turned**2)
+            off += (offset - median) ** 2 / (((high - low) / _QUARTILES) ** 2 + ear.spread**2)
         return math.exp(-off / 2)
 
     def _can_be_ears(self, one: Component, other: Component) -> bool:
         return are_opposite(one, other) and within(apart(one.center, other.center), self.cochleae_apart_mm)
+
+
+class _Ear(NamedTuple):
+    """Where a cochlea is, mm; the sign of the way to the other one; and how far a tumor may lie elsewhere, mm."""
+
+    center: tuple[float, float, float]
+    medial: float
+    spread: float
+
+
+def _ears(cochleae: Sequence[Component]) -> list[_Ear]:
+    """Those of a head: both that were found; of one alone it and the other one, to its right or to its left."""
+    if len(cochleae) == 1:
+        (x, y, z) = cochleae[0].center
+        aside = [(way, way * _usually_apart()) for way in (1.0, -1.0)]
+        found = [_Ear((x, y, z), way, _TURNED) for way, _ in aside]
+        return [*found, *(_Ear((x + mm, y, z), -way, _EXPECTED) for way, mm in aside)]
+    ways = [
+        float(np.sign(other.center[0] - one.center[0])) for one, other in zip(cochleae, reversed(cochleae), strict=True)
+    ]
+    return [_Ear(tuple(one.center), way, _TURNED) for one, way in zip(cochleae, ways, strict=True)]
 
 
 def _usually_apart() -> float:

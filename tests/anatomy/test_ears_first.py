@@ -89,6 +89,22 @@ def test_of_two_pairs_the_one_that_is_more_like_patients_ears_stays(others):
     assert doubt == ""
 
 
+def test_an_ear_beside_a_vs_is_one_though_it_is_found_in_part_and_a_larger_piece_elsewhere_is_none():
+    part, vessel = (2, (25, 50, 15), 3), (2, (60, 20, 15), 4)
+    kept, doubt = EarsFirst(STRUCTURES)(labels(part, VS, vessel), AFFINE)
+    np.testing.assert_array_equal(kept, labels(part, VS))
+    assert doubt == "one cochlea was found, not two"
+    kept, _ = EarsFirst(STRUCTURES)(labels(part, vessel), AFFINE)
+    np.testing.assert_array_equal(kept, labels(vessel))
+
+
+def test_a_vs_beside_the_ear_that_was_not_found_stays_though_a_small_one_lies_beside_the_other():
+    other = (1, (80, 58, 15), 3)
+    kept, doubt = EarsFirst(STRUCTURES)(labels(LEFT, VS, other), AFFINE)
+    np.testing.assert_array_equal(kept, labels(LEFT, VS))
+    assert doubt == "one cochlea was found, not two"
+
+
 @pytest.mark.parametrize("ear", [RIGHT, LEFT])
 def test_one_ear_is_told_and_a_vs_beside_it_stays(ear):
     beside = (1, (40 if ear is RIGHT else 79, 55, 15), 9)

@@ -47,7 +47,7 @@ def test_confidence_of_exactly_the_threshold_is_enough_as_stored():
 
 def test_of_two_tumors_the_one_of_the_greater_confidence_weighted_volume_stays_and_the_other_is_ignored():
     labels, confidence = head(), np.ones(head().shape, np.float32)
-    other = np.s_[60:70, 34:44, 3:10]  # 1050 mm3, as far from the left cochlea as the VS from the right one
+    other = np.s_[63:73, 34:44, 3:10]  # 1050 mm3, beside the left cochlea as the VS beside the right one
     labels[other] = 1
     for certainty, kept, lost in ((1.0, other, VS), (0.8, VS, other)):  # 0.8 * 1050 < 900 < 1050
         confidence[other] = certainty
