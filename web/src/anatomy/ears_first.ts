@@ -11,8 +11,9 @@ const EARS = ["no cochlea was found, so nothing is labelled", "one cochlea was f
 /** The labels that are kept, and in words what is missing: nothing where both ears were found. */
 export function earsFirst(labels: Uint8Array, grid: Grid): { labels: Uint8Array; doubt: string } {
   const { vs, cochlea } = structureMasks(labels);
-  const ears = cochleae(findComponents(cochlea, grid, bounds.join_mm));
-  const tumor = ears.length ? vsNear(findComponents(vs, grid, bounds.join_mm), ears) : [];
+  const tumors = findComponents(vs, grid, bounds.join_mm);
+  const ears = cochleae(findComponents(cochlea, grid, bounds.join_mm), tumors);
+  const tumor = ears.length ? vsNear(tumors, ears) : [];
   const kept = new Uint8Array(labels.length);
   for (const piece of [...ears, ...tumor]) for (const voxel of piece.voxels) kept[voxel] = labels[voxel]!;
   return { labels: kept, doubt: EARS[ears.length]! };
