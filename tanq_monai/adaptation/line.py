@@ -182,7 +182,6 @@ def run_adaptation(
     settings = replace(settings_of(size), looks={"styles": list(styles)} if styles else {})
     if settings.views:
         structures.regions()
-    scans = find_scans(dataset_dir)
     if "initial_model" in settings.segmenter:
         check_starts_from(Path(settings.segmenter["initial_model"]), structures, size)
     scans = find_scans(dataset_dir, needed=("source", "target") if settings.views else ("target",))
