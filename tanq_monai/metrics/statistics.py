@@ -62,8 +62,7 @@ def bootstrap_interval(values: Values, *, seed: int = 0) -> tuple[float, float]:
     if len(values) < 2:
         return float("nan"), float("nan")
     drawn = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    return _percentiles(values[drawn].mean(axis=1))
 
 
 def crossed_interval(values: Values, *, seed: int = 0) -> tuple[float, float]:
@@ -86,9 +85,7 @@ def crossed_interval(values: Values, *, seed: int = 0) -> tuple[float, float]:
     generator = np.random.default_rng(seed)
     of_cases = generator.multinomial(cases, np.full(cases, 1 / cases), RESAMPLES) / cases
     of_trainings = generator.multinomial(trainings, np.full(trainings, 1 / trainings), RESAMPLES) / trainings
-    means = np.einsum("rt,tc,rc->r", of_trainings, values, of_cases, optimize=True)
-    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    return _percentiles(np.einsum("rt,tc,rc->r", of_trainings, values, of_cases, optimize=True))
 
 
 def paired_statistics(differences: Values, *, seed: int = 0) -> PairedStatistics:
@@ -154,6 +151,11 @@ def summarize_sites(scores: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     if len(present) > 1:
         summaries |= {site: summarize(scores[scores["site"] == site], seed=seed) for site in present}
     return pd.concat(summaries, names=["site"])
+
+
+def _percentiles(drawn: Values) -> tuple[float, float]:
+    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
 
 
 def _effect_size(differences: Values) -> float:
