@@ -23,17 +23,21 @@ def print_lines(lines: Sequence[str]) -> None:
 
 
 def leave_provenance(
-    command: Callable[..., object], values: Mapping[str, Any], inputs: Mapping[str, str] | None = None
+    command: Callable[..., object],
+    values: Mapping[str, Any],
+    inputs: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> None:
-    """Write ``provenance.json`` into the ``output_dir`` of a command that has one.
+    """Write ``provenance.json`` where the results of a command lie.
 
     Args:
         command: the function.
         values: its local names, among them its parameters.
         inputs: SHA-256 of what was read, by name. Default: of all files in the places that the command was given.
+        folder: of the results. Default: its ``output_dir``, where it was given one.
     """
     choices = {name: values[name] for name in inspect.signature(command).parameters}
-    folder = choices["output_dir"]
+    folder = folder or choices["output_dir"]
     if folder is None:
         return
     given = [name for name in choices if name != "output_dir" and isinstance((CHOICES | OPTIONS)[name].kind, Place)]

@@ -79,7 +79,7 @@ def segment(
         threads=threads,
         device=device,
     )
-    leave_provenance(segment, locals(), {one.case: one.sha256 for one in done.labelled})
+    leave_provenance(segment, locals(), {one.case: one.sha256 for one in done.labelled}, done.folder)
     tell(f"{RESEARCH_ONLY} Volumes: {done.table}, to look through: {done.page}")
     if json:
         print_lines([dumps(done.described(), indent=2)])
