@@ -26,7 +26,8 @@ quick-tests:
 	$(PYTEST) -m "not slow and $(CLIENTS)"
 
 # In two plain processes beside each other: under xdist a worker ended without a word, for a reason that was not found.
-HEAVY := tests/bundles tests/deploy tests/integration tests/scripts
+# tests/scripts and tests/deploy stay apart: within one process torch numbers TorchScript's classes on.
+HEAVY := tests/bundles tests/deploy tests/integration
 HALF := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 heavy-tests:
