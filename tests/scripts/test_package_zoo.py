@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import warnings
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -45,32 +44,39 @@ def copy_of_the_repository(folder):
     return folder
 
 
+WITH_ONNX_FILES = """
+import json, shutil, sys
+import package_zoo
+
+output, made = sys.argv[1], json.loads(sys.argv[2])
+copied = {"models/model.onnx": lambda bundle, path: shutil.copy(made[bundle.name], path)}
+package_zoo.EXPORTERS = package_zoo.EXPORTERS | copied
+package_zoo.package_zoo(output)
+"""
+
+
 @pytest.fixture(scope="module")
 def zoos(exported, tmp_path_factory):
-    """What two copies of the repository in different folders make, one here and one in a process of its own.
+    """What two copies of the repository in different folders make, each in a process of its own.
 
-    Here the ONNX files are those that were exported of third copies: that takes half a minute.
+    For one the ONNX files are those that were exported of third copies: that takes half a minute.
     """
-    made = {"vs_cochlea_seg": exported["2d"][0], "tanq_translation": exported["translation"][0]}
-    here_exports = package_zoo.EXPORTERS | {
-        "models/model.onnx": lambda bundle, path: shutil.copy(made[bundle.name] / "models" / "model.onnx", path)
+    models = {"vs_cochlea_seg": exported["2d"][0], "tanq_translation": exported["translation"][0]}
+    made = json.dumps({name: str(bundle / "models" / "model.onnx") for name, bundle in models.items()})
+    one, other = (copy_of_the_repository(tmp_path_factory.mktemp(name) / "repository") for name in ("one", "other"))
+    commands = {
+        one: ["-c", WITH_ONNX_FILES, str(one / "zoo"), made],
+        other: [str(other / "scripts" / "package_zoo.py"), "--output", str(other / "zoo")],
     }
-    here, alone = (copy_of_the_repository(tmp_path_factory.mktemp(name) / "repository") for name in ("one", "other"))
-    command = [sys.executable, str(alone / "scripts" / "package_zoo.py"), "--output", str(alone / "zoo")]
-    environment = os.environ | {"PYTHONPATH": str(alone)}
-    with (
-        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        patch.setattr(package_zoo, "EXPORTERS", here_exports)
-        patch.setattr(package_zoo, "BUNDLES", here / "bundles")
-        patch.setattr(package_zoo, "PACKAGE", here / "tanq_monai")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch.jit is to be superseded
-            package_zoo.package_zoo(str(here / "zoo"))
+    running = {}
+    for copy, words in commands.items():
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(copy), str(copy / "scripts")])}
+        command = [sys.executable, *words]
+        running[copy] = subprocess.Popen(command, cwd=copy, env=environment, stderr=subprocess.PIPE, text=True)
+    for process in running.values():
         told = process.communicate()[1]
-    assert process.returncode == 0, told
-    return [here / "zoo", alone / "zoo"]
+        assert process.returncode == 0, told
+    return [one / "zoo", other / "zoo"]
 
 
 def members(archive):
