@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -64,11 +64,13 @@ def in_own_process(work: Callable[[], Result]) -> Result:
         return pool.submit(work).result()
 
 
-def run_command(command: Sequence[str], folder: Path, threads: int) -> tuple[float, float]:
+def run_command(
+    command: Sequence[str], folder: Path, threads: int, good: Collection[int] = (0,)
+) -> tuple[float, float]:
     """Seconds and peak resident memory (GB of 10^9 bytes) of a process, imports included.
 
     Raises:
-        RuntimeError: when it fails.
+        RuntimeError: when its exit code is none of the ``good`` ones.
     """
     environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     start, highest = time.perf_counter(), 0.0
@@ -77,7 +79,7 @@ def run_command(command: Sequence[str], folder: Path, threads: int) -> tuple[flo
         highest = max(highest, _peak_of(process.pid))
         time.sleep(0.005)
     seconds = time.perf_counter() - start
-    if process.returncode:
+    if process.returncode not in good:
         raise RuntimeError(f"exit code {process.returncode}: {' '.join(command)}")
     return seconds, highest
 

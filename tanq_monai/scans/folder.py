@@ -25,7 +25,7 @@ from tanq_monai.scans.naming import (
     is_nifti,
     suffix_of,
 )
-from tanq_monai.scans.raw_dataset import is_raw_dataset, raw_cases, unused_files
+from tanq_monai.scans.raw_dataset import is_raw_dataset, raw_cases, read_provenance, unused_files
 from tanq_monai.scans.volume import read_grid, read_volume
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -141,7 +141,7 @@ def find_sources(
     Raises:
         InputError: as :func:`find_labelled`; when a run wrote the folder as a raw data set of translations.
     """
-    if (Path(folder) / PROVENANCE).exists():
+    if read_provenance(Path(folder)):
         problem = f"holds translations, as its {PROVENANCE} says"
         raise InputError(folder, problem, "give the folder of the scans that they were made of")
     return find_labelled(folder, labels, required=required, structures=structures)

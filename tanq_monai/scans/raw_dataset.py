@@ -112,7 +112,7 @@ def unused_files(folder: str | Path, cases: Iterable[Mapping[str, str]]) -> list
 
 
 def read_provenance(folder: Path) -> dict[str, dict[str, Any]]:
-    """What every file was made of, by its name; empty where nothing is written down.
+    """What every file of a raw data set was made of, by its name; empty where nothing is written down of files.
 
     Raises:
         InputError: when ``provenance.json`` cannot be read.
@@ -121,7 +121,7 @@ def read_provenance(folder: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))[FILES]
+        content = parse_json(path.read_text(encoding="utf-8")).get(FILES, {})
         records: dict[str, dict[str, Any]] = {name: dict(record) for name, record in content.items()}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise InputError(path, "cannot be read", "remove it, or choose another folder") from error

@@ -5,11 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
-from files import THREE, scan, structures, three_classes, write_nifti
+from files import THREE, scan, structures, three_classes, write_case, write_nifti
 from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
 from tanq_monai.errors import InputError, InputErrors
-from tanq_monai.scans.folder import find_images, find_labelled, problems_of
+from tanq_monai.provenance import write_provenance
+from tanq_monai.scans.folder import find_images, find_labelled, find_sources, problems_of
 from tanq_monai.scans.raw_dataset import describe_dataset
 
 
@@ -174,3 +175,10 @@ def test_a_description_with_one_structure_twice_is_told(tmp_path):
     path.write_text(path.read_text().replace('"VS": 1', '"VS": 3, "VS": 1'))
     with pytest.raises(InputError, match=r"is no description of nnU-Net's \('VS' is named twice\); write"):
         find_labelled(tmp_path)
+
+
+def test_what_a_command_left_about_itself_does_not_make_its_folder_one_of_translations(tmp_path):
+    image, _ = write_case(tmp_path)
+    write_provenance(tmp_path, "phantom", {"seed": 0}, {})
+    (case,) = find_sources(tmp_path).cases
+    assert case["image"] == str(image)
