@@ -12,9 +12,8 @@ from tanq_monai.cohort.work import Labelling, label_scan, read_record
 from tanq_monai.cohort.workers import LOCAL, check_dask, threads_of, workers_of
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import check_output_dir, check_renewable, renewing, sha256_of, write_text
-from tanq_monai.labelling.labelled import Labelled, write_table
+from tanq_monai.labelling.labelled import TABLE, Labelled, Results, write_table
 from tanq_monai.labelling.labeller import CONTRAST, lines_of, models_in
-from tanq_monai.labelling.segment import TABLE
 from tanq_monai.scans.gathering import GatheredScan, gather_scans
 from tanq_monai.segmentation.inference.ensemble import read_ensemble
 
@@ -24,28 +23,17 @@ LABELLED, FAILED, PASSED_OVER = "labelled", "failed", "passed over"
 _MODEL_FILES = ("model.pt", "plans.json", "dataset.json")
 
 
-@dataclass
-class Cohort:
+@dataclass(kw_only=True)
+class Cohort(Results):
     """What became of the scans.
 
     Attributes:
-        folder: of the results.
         labelled: by case.
         failed: a line about each scan that could not be labelled, by its case.
-        problems: lines about what looks like a scan and cannot be used.
-        passed_over: lines about series of other contrasts.
     """
 
-    folder: Path
     labelled: dict[str, Labelled] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    passed_over: list[str] = field(default_factory=list)
-
-    @property
-    def table(self) -> Path:
-        """Volumes and sizes, one row a labelled scan."""
-        return self.folder / TABLE
 
     @property
     def outcomes(self) -> Path:
@@ -96,15 +84,15 @@ def label_cohort(
     """
     check_dask()
     models = models_in(ensemble_dir)
-    read_ensemble(models)
+    weights = _digest(models)
     folder = check_output_dir(output_dir).resolve()
-    labelling = Labelling(folder, models, _digest(models), ears_first, threads or threads_of(cluster, workers), device)
+    labelling = Labelling(folder, models, weights, ears_first, threads or threads_of(cluster, workers), device)
     check_renewable([folder / TABLE, folder / OUTCOMES])
     tell("looking for scans ...")
     found = gather_scans(places, CONTRAST, leave_out=folder)
     if not found.scans:
         raise InputErrors([*found.passed_over, *found.problems])
-    done = Cohort(folder, problems=lines_of(found.problems), passed_over=lines_of(found.passed_over))
+    done = Cohort(folder=folder, problems=lines_of(found.problems), passed_over=lines_of(found.passed_over))
     keys = {scan.case: labelling.key(scan) for scan in found.scans}
     before = {case: read_record(folder, case, key) for case, key in keys.items()}
     done.labelled = {case: one for case, one in before.items() if one is not None}

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tanq_monai.files import renewing, write_text
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.structures import Structures
 
+TABLE = "volumes.csv"
 COLUMNS = ("vs_ml", "cochlea_right_ml", "cochlea_left_ml", "vs_side", "vs_axial_diameter_mm")
 
 
@@ -99,6 +100,26 @@ class Labelled:
         files = {"case": self.case, "scan": str(self.scan), "label": str(self.label)}
         files |= {} if self.structure_set is None else {"structure_set": str(self.structure_set)}
         return {**files, **measured, "remarks": [*self.remarks], "seconds": round(self.seconds, 2)}
+
+
+@dataclass(kw_only=True)
+class Results:
+    """A folder of results, and what of the scans is not in it.
+
+    Attributes:
+        folder: of the labels and the table.
+        problems: lines about what looks like a scan and could not be used.
+        passed_over: lines about series of other contrasts.
+    """
+
+    folder: Path
+    problems: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+    @property
+    def table(self) -> Path:
+        """Volumes and sizes, one row a labelled scan."""
+        return self.folder / TABLE
 
 
 def measure(

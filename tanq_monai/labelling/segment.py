@@ -8,7 +8,7 @@ from typing import Any
 import tanq_monai
 from tanq_monai.errors import InputErrors
 from tanq_monai.files import check_output_dir, check_renewable
-from tanq_monai.labelling.labelled import Labelled, write_table
+from tanq_monai.labelling.labelled import TABLE, Labelled, Results, write_table
 from tanq_monai.labelling.labeller import CONTRAST, LINKS, SUFFIX, Labeller, lines_of, models_in
 from tanq_monai.labelling.links import link_scans, unlink_scan
 from tanq_monai.labelling.structure_sets import structure_set_paths
@@ -18,31 +18,20 @@ from tanq_monai.scans.naming import case_of
 from tanq_monai.segmentation.inference.ensemble import read_ensemble
 from tanq_monai.structures import Structures
 
-TABLE, PAGE = "volumes.csv", "segmentations.html"
+PAGE = "segmentations.html"
 
 
-@dataclass
-class Segmentation:
+@dataclass(kw_only=True)
+class Segmentation(Results):
     """What :func:`segment_scans` did.
 
     Attributes:
-        folder: of the labels, the table and the page.
         command: of MONAI's, that gives the same labels.
         labelled: the scans, in the order in which they were done.
-        problems: lines about what looks like a scan and could not be used.
-        passed_over: lines about series of other contrasts.
     """
 
-    folder: Path
     command: str
     labelled: list[Labelled] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    passed_over: list[str] = field(default_factory=list)
-
-    @property
-    def table(self) -> Path:
-        """Volumes and sizes, one row a scan."""
-        return self.folder / TABLE
 
     @property
     def page(self) -> Path:
@@ -96,7 +85,7 @@ def segment_scans(
     check_renewable([folder / TABLE, folder / PAGE, *structure_set_paths(found.scans, folder)])
     links = link_scans(found.scans, folder / LINKS, SUFFIX)
     labeller = Labeller(folder, ensemble_dir, ears_first, **choices)
-    done = Segmentation(folder, labeller.command)
+    done = Segmentation(folder=folder, command=labeller.command)
     done.problems, done.passed_over = lines_of(found.problems), lines_of(found.passed_over)
     tell(done.command)
     for line in done.passed_over:
