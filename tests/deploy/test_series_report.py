@@ -25,6 +25,7 @@ def test_the_page_tells_the_numbers_and_for_what_they_may_be_used(tmp_path, made
     write_report(tmp_path, image, made, AFFINE, description)
     page = (tmp_path / "report.html").read_text()
     assert json.loads((tmp_path / "report.json").read_text()) == description
+    assert description["measurements"] == ("measurements.dcm" if made.any() else None)
     assert "Research use only. Not a medical device" in page
     assert "vs_cochlea_seg 9.9" in page and "t2 ciss" in page
     assert "<b>7</b>" not in page and "&lt;b&gt;7" in page

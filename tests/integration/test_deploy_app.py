@@ -44,6 +44,18 @@ seg = hd.seg.segread(sys.argv[1])
 volume = seg.get_volume(combine_segments=True)
 np.savez(sys.argv[2], labels=volume.array, affine=volume.affine)
 """
+READ_SR = """
+import warnings; warnings.simplefilter("error")
+import json, sys, highdicom as hd
+report = hd.sr.srread(sys.argv[1])
+groups = report.content.get_volumetric_roi_measurement_groups()
+json.dump([{
+    "name": group.tracking_identifier, "uid": group.tracking_uid, "finding": group.finding_type.value,
+    "segment": group.referenced_segment.referenced_segment_number,
+    "side": group.finding_sites[0].laterality.meaning.lower(),
+    "figures": {one.name.meaning: [one.value, one.unit.value] for one in group.get_measurements()},
+} for group in groups], open(sys.argv[2], "w"))
+"""
 LOAD_SERIES = """
 import sys, numpy as np
 from pathlib import Path
@@ -229,6 +241,41 @@ def test_the_report_has_the_volume_of_the_largest_vs_of_the_seg(typed, seg):
     assert "Research use only" in (typed / "results" / "report.html").read_text()
 
 
+def test_the_structured_report_has_the_reports_figures_each_with_its_segment(typed, tmp_path):
+    results = typed / "results"
+    ended = [PYTHONS[".venv-deploy/bin/python"], "-c", READ_SR, results / "measurements.dcm", tmp_path / "sr.json"]
+    subprocess.run(ended, check=True)
+    groups = {group["name"]: group for group in json.loads((tmp_path / "sr.json").read_text())}
+    report = json.loads((results / "report.json").read_text())
+    seg = pydicom.dcmread(results / "segmentation.dcm")
+    assert {name: group["segment"] for name, group in groups.items()} == {
+        one.SegmentLabel: one.SegmentNumber for one in seg.SegmentSequence
+    }
+    assert {group["uid"] for group in groups.values()} == {one.TrackingUID for one in seg.SegmentSequence}
+    vs = report["VS"]
+    assert groups["VS"]["figures"] == {
+        "Volume": [vs["volume_ml"], "mL"],
+        "Long Axis": [vs["axial_diameter_mm"], "mm"],
+    }
+    assert groups["VS"]["side"] == vs["side"]
+    for side, ear in report["cochlea"].items():
+        assert groups[f"{side} cochlea"]["figures"] == {"Volume": [ear["volume_ml"], "mL"]}
+        assert groups[f"{side} cochlea"]["side"] == side
+
+
+def test_the_structured_report_is_unverified_of_the_same_study_and_says_what_it_is_not_for(typed):
+    report = pydicom.dcmread(typed / "results" / "measurements.dcm")
+    source = pydicom.dcmread(next((typed / "study" / "hrT2").glob("*.dcm")))
+    assert report.VerificationFlag == "UNVERIFIED"
+    assert report.StudyInstanceUID == source.StudyInstanceUID
+    comments = [
+        item.TextValue for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeMeaning == "Comment"
+    ]
+    doubts = json.loads((typed / "results" / "report.json").read_text())["doubts"]
+    assert "research" in comments[0].lower()
+    assert comments[1:] == [doubt.replace("³", "3") for doubt in doubts]
+
+
 def test_ten_lines_in_another_program_do_the_same(typed, tmp_path):
     """The last block of docs/embedding.md."""
     for name in ("study", "bundles"):
@@ -311,7 +358,7 @@ def test_a_real_cet1_series_is_segmented_when_the_user_insists(tmp_path):
     uid = pydicom.dcmread(next(series.iterdir()), stop_before_pixels=True).SeriesInstanceUID
     ended = app("segment", "-i", series, "--series", uid, "-m", bundle, "-o", tmp_path / "out")
     assert ended.returncode == 0, ended.stderr
-    for name in ("segmentation.dcm", "structures.dcm"):
+    for name in ("segmentation.dcm", "structures.dcm", "measurements.dcm"):
         assert errors_of(tmp_path / "out" / name) == []
     assert json.loads((tmp_path / "out" / "report.json").read_text())["series"]["chosen_by"] == "the user"
     read = read_there(READ_SEG, tmp_path / "out" / "segmentation.dcm", tmp_path)

@@ -48,7 +48,7 @@ class _OnOneSeries(Application):  # type: ignore[misc]
 
 
 class SegmentationApplication(_OnOneSeries):
-    """hrT2 series -> DICOM SEG and RT Structure Set of VS and cochleae, and a report."""
+    """hrT2 series -> DICOM SEG, RT Structure Set and SR of VS and cochleae, and a report."""
 
     def compose(self) -> None:
         """Loader -> selector -> volume -> bundle -> results."""

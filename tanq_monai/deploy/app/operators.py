@@ -8,7 +8,8 @@ from monai.deploy.core import Fragment, Operator, OperatorSpec
 from monai.deploy.operators import DICOMSeriesToVolumeOperator
 
 from tanq_monai.deploy.app.bundle import Bundle
-from tanq_monai.deploy.app.report import SEGMENTATION, STRUCTURE_SET, describe, write_report
+from tanq_monai.deploy.app.measurements import write_measurements
+from tanq_monai.deploy.app.report import MEASUREMENTS, SEGMENTATION, STRUCTURE_SET, describe, write_report
 from tanq_monai.deploy.app.segmentation import write_segmentation
 from tanq_monai.deploy.app.selection import Series
 from tanq_monai.deploy.app.translation import translate_series
@@ -39,7 +40,7 @@ class SeriesVolumeOperator(DICOMSeriesToVolumeOperator):  # type: ignore[misc]
 
 
 class ResultsOperator(Operator):  # type: ignore[misc]
-    """Writes what is told of a segmented series: SEG, RT Structure Set, report.json and report.html.
+    """Writes what is told of a segmented series: SEG, RT Structure Set, SR, report.json and report.html.
 
     Args:
         fragment: the application.
@@ -64,11 +65,14 @@ class ResultsOperator(Operator):  # type: ignore[misc]
         affine = image.metadata()["nifti_affine_transform"]
         voxels, classes = image.asnumpy().T, labels.asnumpy().T
         regions = regions_of(classes, affine)
-        write_segmentation(self.folder / SEGMENTATION, regions, self.series, self.bundle)
+        segmentation = write_segmentation(self.folder / SEGMENTATION, regions, self.series, self.bundle)
         if any(region.found for region in regions):
             contours = structure_set(regions, self.series.slices)
             contours.save_as(self.folder / STRUCTURE_SET, enforce_file_format=True)
         description = describe(classes, affine, self.series.header, self.series.chosen_by, self.bundle.title)
+        if description["measurements"] is not None:
+            path = self.folder / MEASUREMENTS
+            write_measurements(path, regions, segmentation, self.series, self.bundle, description)
         write_report(self.folder, voxels, classes, affine, description)
 
 

@@ -21,7 +21,7 @@ from tanq_monai.report.page import render_page
 from tanq_monai.report.stack import SCALE_MM, make_stack
 from tanq_monai.structures import STRUCTURES
 
-SEGMENTATION, STRUCTURE_SET = "segmentation.dcm", "structures.dcm"
+SEGMENTATION, STRUCTURE_SET, MEASUREMENTS = "segmentation.dcm", "structures.dcm", "measurements.dcm"
 _TOLD = ("PatientID", "StudyInstanceUID", "StudyDate", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription")
 
 
@@ -38,13 +38,16 @@ def describe(
         model: name and version.
     """
     series = {keyword: str(header.get(keyword, "")) for keyword in _TOLD}
+    findings = find(labels, affine)
+    was_found = [one["found"] for one in (findings["VS"], *findings["cochlea"].values())]
     return {
         "warning": RESEARCH_ONLY,
         "model": model,
         "series": series | {"chosen_by": chosen_by},
         "segmentation": SEGMENTATION,
         "structure_set": STRUCTURE_SET if labels.any() else None,
-        **find(labels, affine),
+        "measurements": MEASUREMENTS if any(was_found) else None,
+        **findings,
     }
 
 

@@ -15,7 +15,7 @@ from tanq_monai.dicom_results.regions import SIDES, Region
 from tanq_monai.dicom_results.study import MANUFACTURER, code_item, new_series
 
 
-def write_segmentation(path: Path, regions: Sequence[Region], series: Series, bundle: Bundle) -> None:
+def write_segmentation(path: Path, regions: Sequence[Region], series: Series, bundle: Bundle) -> hd.seg.Segmentation:
     """Write a binary SEG on the slices of a series: a segment for every region, empty where it was not found.
 
     Args:
@@ -23,6 +23,9 @@ def write_segmentation(path: Path, regions: Sequence[Region], series: Series, bu
         regions: on the grid of the series, (i, j, k).
         series: that was segmented.
         bundle: that segmented it.
+
+    Returns:
+        what was written.
     """
     numbers = np.zeros(regions[0].mask.shape, np.uint8)
     for number, region in enumerate(regions, start=1):
@@ -47,6 +50,7 @@ def write_segmentation(path: Path, regions: Sequence[Region], series: Series, bu
     made.SeriesDate, made.SeriesTime = tags.SeriesDate, tags.SeriesTime
     made.SeriesDescription = tags.SeriesDescription
     made.save_as(path)
+    return made
 
 
 def _segment(number: int, region: Region, bundle: Bundle) -> hd.seg.SegmentDescription:
