@@ -172,7 +172,7 @@ CHOICES: dict[str, Choice] = {
 OPTIONS: dict[str, Choice] = {
     **dict.fromkeys(("model", "image", "label"), Choice(Place(), "a file, see --help")),
     "provider": Choice(Word(("auto", "cpu", "cuda", "tensorrt")), "of ONNX Runtime"),
-    **dict.fromkeys(("folder", "scans", "pred", "truth", "against"), Choice(Place(), "a folder, see --help")),
+    **dict.fromkeys(("folder", "scans", "pred", "truth", "cet1", "against"), Choice(Place(), "a folder, see --help")),
     "dates": Choice(Place(), "a CSV file with the columns case and date"),
     **dict.fromkeys(("results", "bundle", "output", "zoo"), Choice(Place(), "a place")),
     **dict.fromkeys(("acq", "name", "title", "version", "size", "trust"), Choice(Text(), "a word, see --help")),

@@ -55,6 +55,7 @@ def report(
     pred: str,
     output: str,
     truth: str | None = None,
+    cet1: str | None = None,
     structures: dict[str, int] | None = None,
     title: str | None = None,
 ) -> None:
@@ -70,6 +71,7 @@ def report(
         pred: folder of CASE_Label.nii.gz, perhaps with CASE_Confidence.nii.gz.
         output: the HTML file.
         truth: folder of CASE_Label.nii.gz; without it the least plausible volumes come first.
+        cet1: folder of CASE_ceT1.nii.gz of the same patients, registered to the scans, on any grid: shown beside them.
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
         title: of the page.
@@ -77,6 +79,7 @@ def report(
     Examples:
         tanq-monai report --scans scans --pred labels --output report.html
         tanq-monai report --scans scans --pred labels --truth truth --output report.html
+        tanq-monai report --scans scans --pred labels --cet1 scans --output report.html
     """
     from tanq_monai.report import write_report
     from tanq_monai.structures import STRUCTURES, Structures
@@ -86,6 +89,7 @@ def report(
         pred,
         output,
         truth_dir=truth,
+        cet1_dir=cet1,
         structures=Structures(structures or STRUCTURES),
         title=title,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from tanq_monai.anatomy.plausibility import judge_labels
 from tanq_monai.errors import InputError
@@ -16,7 +17,8 @@ from tanq_monai.report.stack import Stack, make_stack
 from tanq_monai.scans.folder import Case, LabelFiles
 from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.labels import read_labels, read_share
-from tanq_monai.scans.naming import CONFIDENCE_ENDING
+from tanq_monai.scans.naming import CONFIDENCE_ENDING, ENDING, SOURCE
+from tanq_monai.scans.volume import Volume as Scan
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.structures import ScoredStructures, Structures
 
@@ -93,7 +95,13 @@ class ReportedCase:
         return [*missed, *invented, *doubts, *outside]
 
 
-def report_case(case: Case, predictions: LabelFiles, truths: LabelFiles | None, structures: Structures) -> ReportedCase:
+def report_case(
+    case: Case,
+    predictions: LabelFiles,
+    truths: LabelFiles | None,
+    structures: Structures,
+    cet1_dir: Path | None = None,
+) -> ReportedCase:
     """Read, measure and draw a case.
 
     Args:
@@ -101,9 +109,10 @@ def report_case(case: Case, predictions: LabelFiles, truths: LabelFiles | None, 
         predictions: whose folder may hold ``{case}_Confidence.nii.gz``, too.
         truths: true labels.
         structures: names and label values.
+        cet1_dir: may hold ``{case}_ceT1.nii.gz``, on any grid, which is shown beside the scan.
 
     Raises:
-        InputError: when a file is missing or unusable, or lies on another grid than the scan.
+        InputError: when a file is missing or unusable, or lies on another grid than the scan; a ceT1: elsewhere.
     """
     name = case["case"]
     prediction = predictions.of(name)
@@ -122,7 +131,8 @@ def report_case(case: Case, predictions: LabelFiles, truths: LabelFiles | None, 
         scores = score_labels(labels.labels, Truth(name, truth), ScoredStructures(structures))
     sure = _confidence(predictions.folder / f"{name}{CONFIDENCE_ENDING}", volume.grid)
     figures = _figures(found, structures, sure, scores)
-    stack = make_stack(scan, found, true, structures)
+    cet1 = None if cet1_dir is None else _cet1(cet1_file(cet1_dir, name), volume, labels.labels)
+    stack = make_stack(scan, found, true, structures, cet1)
     judgements = judge_labels(labels.labels, labels.affine, structures)
     measures, doubts = measured(labels.labels, labels.affine, structures)
     return ReportedCase(
@@ -159,6 +169,21 @@ def sorted_by_plausibility(cases: Sequence[ReportedCase]) -> list[ReportedCase]:
         return plausible, sure, -case.deviation, case.name
 
     return sorted(cases, key=doubtfulness)
+
+
+def cet1_file(folder: Path, case: str) -> Path:
+    """Where the ceT1 of a case lies, if there is one."""
+    return folder / f"{case}_{SOURCE[0]}{ENDING}"
+
+
+def _cet1(path: Path, scan: Scan, labels: npt.NDArray[np.uint8]) -> Volume | None:
+    """The ceT1 on the grid of a scan, turned to LPS, where there is one."""
+    if not path.is_file():
+        return None
+    voxels = read_volume(path, SOURCE[0]).on(scan.grid)
+    if not voxels[labels > 0].any() if labels.any() else not voxels.any():
+        raise InputError(path, "shows nothing where the structures lie", "give scans of one session, registered")
+    return turned_to_lps(scan.grid.image(voxels.astype(np.float32)))
 
 
 def _confidence(path: Path, grid: Grid) -> Volume | None:

@@ -30,24 +30,18 @@ Box = tuple[int, int, int, int]
 Values = npt.NDArray[Any]
 
 
-class Layers(NamedTuple):
-    """A scan with its labels on the same grid: the predicted ones, and the true ones where there are some."""
-
-    scan: Volume
-    found: Volume
-    true: Volume | None
-
-
 class Cut(NamedTuple):
     """What is to be drawn.
 
     Args:
+        scan: whose grey values are shown.
         axis: that the plane cuts across.
         number: of the plane.
         window: what is shown, mm from the upper left corner of the plane.
         limits: black and white point.
     """
 
+    scan: Volume
     axis: int
     number: int
     window: Window
@@ -78,18 +72,19 @@ class Drawing:
         return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
 
 
-def draw(layers: Layers, cuts: Sequence[Cut], structures: Structures) -> list[Drawing]:
-    """Draw the cuts of a case.
+def draw(cuts: Sequence[Cut], found: Volume, true: Volume | None, structures: Structures) -> list[Drawing]:
+    """Draw the cuts of a case, with the outlines of its labels.
 
     Args:
-        layers: what is cut.
-        cuts: in any planes.
+        cuts: in any planes, of scans on one grid.
+        found: the predicted labels, on that grid.
+        true: the true ones, where there are some.
         structures: names and label values.
     """
-    pictures = [_picture(layers.scan, cut) for cut in cuts]
+    pictures = [_picture(cut) for cut in cuts]
     files = _encoded([image for image, _ in pictures])
     return [
-        Drawing(jpeg, _size(cut), box, _paths(layers.found, cut, structures), _paths(layers.true, cut, structures))
+        Drawing(jpeg, _size(cut), box, _paths(found, cut, structures), _paths(true, cut, structures))
         for cut, (_, box), jpeg in zip(cuts, pictures, files, strict=True)
     ]
 
@@ -100,9 +95,9 @@ def plane_of(volume: Volume, axis: int, index: int) -> tuple[Values, npt.NDArray
     return plane if axis == AXIAL else plane[:, ::-1], np.delete(volume.spacing, axis)
 
 
-def _picture(scan: Volume, cut: Cut) -> tuple[Image.Image, Box]:
+def _picture(cut: Cut) -> tuple[Image.Image, Box]:
     """The plane as far as the window shows it, and what it covers of the window."""
-    plane, spacing = plane_of(scan, cut.axis, cut.number)
+    plane, spacing = plane_of(cut.scan, cut.axis, cut.number)
     corner = np.array(corner_of(cut.window))
     first, last = (
         np.clip(edge, 0, plane.shape).astype(int)

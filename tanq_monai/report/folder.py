@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import check_renewable
-from tanq_monai.report.cases import report_case
+from tanq_monai.report.cases import cet1_file, report_case
 from tanq_monai.report.paging import page_paths, write_pages
 from tanq_monai.scans.folder import LabelFiles, find_images
 from tanq_monai.scans.naming import LABEL_ENDING
@@ -20,6 +20,7 @@ def write_report(
     output: str | Path,
     *,
     truth_dir: str | Path | None = None,
+    cet1_dir: str | Path | None = None,
     structures: Structures = STRUCTURES,
     title: str | None = None,
     problems: Sequence[str] = (),
@@ -36,6 +37,7 @@ def write_report(
         prediction_dir: holds ``{case}_Label.nii.gz`` and perhaps ``{case}_Confidence.nii.gz``.
         output: the ``.html`` file; 64 cases take less than 50 MB, see :mod:`tanq_monai.report.stack`.
         truth_dir: holds ``{case}_Label.nii.gz``. Without it, volumes beside those of patients decide the order.
+        cet1_dir: holds ``{case}_ceT1.nii.gz`` of some cases, registered to the scans, on any grid: shown beside them.
         structures: names and label values.
         title: of the page; default: the last two parts of ``prediction_dir``.
         problems: lines about scans that lie elsewhere and are not shown, either.
@@ -51,10 +53,14 @@ def write_report(
     predictions, truths = LabelFiles(prediction_dir), None if truth_dir is None else LabelFiles(truth_dir)
     found = find_images(scan_dir)
     check_renewable([output, *page_paths(output, len(found.cases))])
+    beside = None if cet1_dir is None else Path(cet1_dir)
+    if beside is not None and not any(cet1_file(beside, case["case"]).is_file() for case in found.cases):
+        told = f"holds the ceT1 of none of the {len(found.cases)} scans in {scan_dir}"
+        raise InputError(beside, told, f"give the folder with their {cet1_file(Path(), 'CASE')}")
     own, cases = [*found.problems, *(() if truths is None else truths.problems)], []
     for case in tqdm(found.cases, desc="draw", unit="scan", disable=None):
         try:
-            cases.append(report_case(case, predictions, truths, structures))
+            cases.append(report_case(case, predictions, truths, structures, beside))
         except InputError as problem:
             own.append(problem)
     if not cases:

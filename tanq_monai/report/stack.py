@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.ndimage import binary_dilation
 
 from tanq_monai.report.axial import EARS_MM, Place, Volume, Window, corner_of, ears, grey_limits, places
-from tanq_monai.report.drawing import AXIAL, CORONAL, SAGITTAL, UNITS, Box, Cut, Drawing, Layers, draw
+from tanq_monai.report.drawing import AXIAL, CORONAL, SAGITTAL, UNITS, Box, Cut, Drawing, draw
 from tanq_monai.structures import Structures
 
 MAX_SLICES = 32
@@ -32,6 +32,7 @@ class Slice:
         z: slice number from the feet, from 0.
         mm: above the lowest slice.
         drawing: its picture and outlines.
+        beside: the same of the other contrast, where there is one.
         shows: the structures that it stands for on paper, usually none.
         row: the number, from 1, of the first of them among the case's views; 0 without.
     """
@@ -39,6 +40,7 @@ class Slice:
     z: int
     mm: float
     drawing: Drawing
+    beside: Drawing | None
     shows: Sequence[str]
     row: int
 
@@ -115,7 +117,9 @@ class _Spot(NamedTuple):
     bright: float
 
 
-def make_stack(scan: Volume, found: Volume, true: Volume | None, structures: Structures) -> Stack:
+def make_stack(
+    scan: Volume, found: Volume, true: Volume | None, structures: Structures, beside: Volume | None = None
+) -> Stack:
     """Draw a case.
 
     Args:
@@ -123,17 +127,22 @@ def make_stack(scan: Volume, found: Volume, true: Volume | None, structures: Str
         found: the predicted labels, on the grid of ``scan``.
         true: the true ones, where there are some.
         structures: names and label values.
+        beside: another contrast, on the grid of ``scan``, whose axial slices stand beside.
     """
     window, limits = ears(found if true is None or not true.values.any() else true), grey_limits(scan)
     best = _best_known(found, true, structures)
     spots = [_spot(place, best, scan, limits, structures) for place in places(best, structures)]
     holds = np.any([labels.values.any(axis=(0, 1)) for labels in (found, true) if labels is not None], axis=0)
     numbers = shown_slices(holds, {spot.place.z for spot in spots})
-    cuts = [Cut(AXIAL, z, window, limits) for z in numbers]
+    cuts = [Cut(scan, AXIAL, z, window, limits) for z in numbers]
     cuts += [_reformatted(axis, spot, scan, limits) for spot in spots for axis in (CORONAL, SAGITTAL)]
-    drawings = iter(draw(Layers(scan, found, true), cuts, structures))
-    slices = [_slice(z, scan, next(drawings), spots) for z in numbers]
-    views = [_view(spot, window, scan, (next(drawings), next(drawings))) for spot in spots]
+    if beside is not None:
+        cuts += [Cut(beside, AXIAL, z, window, grey_limits(beside)) for z in numbers]
+    drawings = draw(cuts, found, true, structures)
+    drawn, reformatted = iter(drawings), iter(drawings[len(numbers) :])
+    others = [None] * len(numbers) if beside is None else drawings[-len(numbers) :]
+    slices = [_slice(z, scan, next(drawn), other, spots) for z, other in zip(numbers, others, strict=True)]
+    views = [_view(spot, window, scan, (next(reformatted), next(reformatted))) for spot in spots]
     return Stack(slices, scan.values.shape[2], views, _outside(found, window, structures))
 
 
@@ -162,9 +171,9 @@ def _best_known(found: Volume, true: Volume | None, structures: Structures) -> V
     return found._replace(values=np.where(more, found.values, true.values))
 
 
-def _slice(z: int, scan: Volume, drawing: Drawing, spots: Sequence[_Spot]) -> Slice:
+def _slice(z: int, scan: Volume, drawing: Drawing, beside: Drawing | None, spots: Sequence[_Spot]) -> Slice:
     shown = {number: spot.place.name for number, spot in enumerate(spots, start=1) if spot.place.z == z}
-    return Slice(z, z * float(scan.spacing[2]), drawing, [*shown.values()], min(shown, default=0))
+    return Slice(z, z * float(scan.spacing[2]), drawing, beside, [*shown.values()], min(shown, default=0))
 
 
 def _spot(place: Place, labels: Volume, scan: Volume, limits: tuple[float, float], structures: Structures) -> _Spot:
@@ -191,7 +200,7 @@ def _reformatted(axis: int, spot: _Spot, scan: Volume, limits: tuple[float, floa
     middle = (np.array([across, below_top]) + 0.5) * np.delete(scan.spacing, axis)
     black, white = limits
     window = Window((float(middle[0]), float(middle[1])), (wide, wide * TALL))
-    return Cut(axis, index, window, (black, black + (white - black) / spot.bright))
+    return Cut(scan, axis, index, window, (black, black + (white - black) / spot.bright))
 
 
 def _view(spot: _Spot, window: Window, scan: Volume, drawings: tuple[Drawing, Drawing]) -> View:

@@ -29,6 +29,7 @@
   let drag = null;
   let dragged = false;
 
+  const within = (figures, selector) => figures.flatMap((figure) => [...figure.querySelectorAll(selector)]);
   const position = (shown, z) => shown.slices.findIndex((figure) => figure.dataset.z === z);
 
   function showSlice(index) {
@@ -54,17 +55,15 @@
     const [x, y] = shown.views[index].dataset.crossing.split(" ");
     const [, , wide, tall] = whole.split(" ");
     for (const figure of shown.reformats) figure.classList.toggle("shown", Number(figure.dataset.view) === index);
-    for (const figure of shown.slices) figure.querySelector(".line").setAttribute("d", `M0 ${y}H${wide}M${x} 0V${tall}`);
+    for (const line of within(shown.slices, ".line")) line.setAttribute("d", `M0 ${y}H${wide}M${x} 0V${tall}`);
   }
 
   function look(button) {
     const shown = cases[current];
     shown.views.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
     viewer.style.setProperty("--closer", button ? button.dataset.bright : 1);
-    for (const figure of shown.slices) {
-      figure.querySelector("svg").setAttribute("viewBox", button ? button.dataset.box : whole);
-      figure.querySelector(".scale").textContent = button ? `${button.dataset.mm} mm` : wholeScale;
-    }
+    for (const svg of within(shown.slices, "svg")) svg.setAttribute("viewBox", button ? button.dataset.box : whole);
+    for (const scale of within(shown.slices, ".scale")) scale.textContent = button ? `${button.dataset.mm} mm` : wholeScale;
     if (!button) return;
     showPlace(shown.views.indexOf(button));
     showSlice(position(shown, button.dataset.z));

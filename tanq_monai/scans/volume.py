@@ -44,6 +44,19 @@ class Volume:
         """Voxel to mm, RAS, (4, 4)."""
         return self.grid.affine
 
+    def on(self, grid: Grid) -> NDArray[Any]:
+        """The voxels at those of another grid, linearly; 0 outside. Unchanged where it has that grid."""
+        from scipy.ndimage import affine_transform  # which few scans have to wait for
+
+        if self.grid.is_same(grid):
+            return self.voxels
+        index = np.linalg.inv(self.affine) @ grid.affine
+        voxels = self.voxels.astype(np.float32)
+        resampled: NDArray[np.float32] = affine_transform(
+            voxels, index[:3, :3], index[:3, 3], output_shape=grid.shape, order=1
+        )
+        return resampled
+
 
 def read_volume(path: str | Path, contrast: str | None = None) -> Volume:
     """The scan in a NIfTI file, or in a folder that holds one DICOM series.

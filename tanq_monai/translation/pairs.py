@@ -7,14 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import Case, Listing, find_labelled
-from tanq_monai.scans.grid import Grid
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import ENDING, TARGET_DOMAIN
-from tanq_monai.scans.volume import Volume, read_grid, read_volume
+from tanq_monai.scans.volume import read_grid, read_volume
 from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.translation.intensity import scale_to_unit_range
 from tanq_monai.translation.regions import to_regions
@@ -56,7 +54,7 @@ class PairStore(SliceStore):
 
     def _cut(self, case: Case) -> NDArray[np.int16]:
         target = read_volume(case["image"])
-        source = _on_grid(read_volume(case["ceT1"]), target.grid)
+        source = read_volume(case["ceT1"]).on(target.grid)
         if not source.any():
             raise InputError(case["ceT1"], "shows nothing where hrT2 lies", "give scans of one session")
         label = read_labels(case["label"], self.known, target.grid, "its image").labels
@@ -64,14 +62,3 @@ class PairStore(SliceStore):
         ce_t1, hr_t2 = (scale_to_unit_range(grid.to_slices(image)) * STEPS for image in (source, target.voxels))
         regions = to_regions(grid.to_slices(label, mode="nearest"), self.region_of)
         return np.rint(np.stack([ce_t1, regions, hr_t2], axis=1)).astype(np.int16)
-
-
-def _on_grid(volume: Volume, wanted: Grid) -> NDArray[np.generic]:
-    """The voxels of ``volume`` at those of another grid, linearly; 0 outside. Unchanged where it has that grid."""
-    if volume.grid.is_same(wanted):
-        return volume.voxels
-    index = np.linalg.inv(volume.affine) @ wanted.affine
-    resampled: NDArray[np.float32] = ndimage.affine_transform(
-        volume.voxels.astype(np.float32), index[:3, :3], index[:3, 3], output_shape=wanted.shape, order=1
-    )
-    return resampled

@@ -98,6 +98,42 @@ def test_worst_case_comes_first_and_the_missed_structure_before_the_low_dice(fol
     assert "350.00" in page.text
 
 
+def _cet1(folders, case, moved=0.0):
+    """The scan of a case upside down in grey, on a grid of half its pixels, ``moved`` mm to the left."""
+    scan, _ = patient()
+    values = np.asarray(scan.dataobj).max() - np.asarray(scan.dataobj)
+    halved = scan.affine @ np.diag([2, 2, 1, 1])
+    halved[0, 3] += moved
+    nib.save(nib.Nifti1Image(values[::2, ::2].astype(np.float32), halved), folders.scans / f"{case}_ceT1.nii.gz")
+
+
+def test_cet1_of_any_grid_stands_beside_every_axial_slice_of_the_cases_that_have_one(folders):
+    folders.add("both")
+    folders.add("alone")
+    _cet1(folders, "both")
+    page = folders.page(cet1_dir=folders.scans)
+    beside = [label for label in page.labels if "ceT1" in label]
+    assert len(beside) == 8
+    assert all(label.startswith("both, ceT1 of the same slice") for label in beside)
+    assert "interpolated linearly" in page.text
+
+
+def test_a_cet1_that_lies_elsewhere_is_reported_and_its_case_not_shown(folders):
+    folders.add("fine")
+    folders.add("moved")
+    _cet1(folders, "moved", 500.0)
+    with pytest.raises(InputErrors, match=r"moved_ceT1\.nii\.gz: shows nothing where the structures lie; give scans"):
+        folders.page(cet1_dir=folders.scans)
+    assert folders.read().cases == ["fine"]
+
+
+def test_a_folder_without_any_cet1_is_refused_before_anything_is_written(folders):
+    folders.add("fine")
+    with pytest.raises(InputError, match=r"truth: holds the ceT1 of none of the 1 scans in .*; give the folder with"):
+        folders.page(cet1_dir=folders.truth)
+    assert not folders.output.exists()
+
+
 def test_page_gives_every_slice_a_text_alternative_and_asks_for_nothing_outside_itself(folders):
     folders.add("perfect")
     page = folders.page(truth_dir=folders.truth)

@@ -95,6 +95,26 @@ def test_64_cases_of_pure_noise_in_all_slices_stay_below_50_megabytes():
     assert base64.b64decode(drawings[3].address.partition(",")[2]) == drawings[3].jpeg
 
 
+def test_the_other_contrast_stands_beside_every_slice_with_its_own_grey_values_and_the_same_outlines():
+    darker = _volume(10 - _scan().values)
+    plain = make_stack(_scan(), _square(), None, STRUCTURES)
+    stack = make_stack(_scan(), _square(), None, STRUCTURES, darker)
+    assert all(part.beside is None for part in plain.slices)
+    assert [part.drawing for part in stack.slices] == [part.drawing for part in plain.slices]
+    for part in stack.slices:
+        assert (part.beside.box, part.beside.size) == (part.drawing.box, part.drawing.size)
+        assert part.beside.found == part.drawing.found
+        one, other = (np.asarray(Image.open(io.BytesIO(one.jpeg))).astype(float) for one in (part.drawing, part.beside))
+        np.testing.assert_allclose(one.mean(axis=0) + other.mean(axis=0), 255, atol=6)  # both from p1 to p99.5
+
+
+def test_64_cases_of_pure_noise_in_two_contrasts_stay_below_50_megabytes():
+    stack = make_stack(_scan(2), _square(), None, STRUCTURES, _scan(3))
+    drawings = [drawing for part in stack.slices for drawing in (part.drawing, part.beside)]
+    drawings += [plane.drawing for view in stack.views for plane in view.reformats]
+    assert sum(len(one.jpeg) for one in drawings) <= MAX_BYTES
+
+
 def test_many_slices_are_thinned_out_but_the_key_slices_stay():
     holds = np.ones(200, dtype=bool)
     numbers = shown_slices(holds, {3, 101})
