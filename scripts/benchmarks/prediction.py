@@ -113,7 +113,7 @@ def write_models(folder: Path, configuration: str, width: int) -> dict[str, Path
     plan = read_json(MODELS / "plans.json")
     stages = 8 if configuration == "2d" else 6
     override = PLANS[configuration] | {"features_per_stage": [min(width * 2**n, 16 * width) for n in range(stages)]}
-    plan = override_plan(plan, configuration, override) | {TRAINED: configuration}
+    plan = override_plan(plan, configuration, override) | {TRAINED: configuration, MIRROR_AXES: None}
     dataset = read_json(MODELS / "dataset.json")
     for model in (ours, results):
         write_json(plan, model / "plans.json")

@@ -40,6 +40,7 @@ from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.phantom import Case, scan_case
 from tanq_monai.segmentation.inference.inferer import PlanInferer
 from tanq_monai.segmentation.plan.plans import (
+    mirror_axes_from_plans,
     patch_size_from_plans,
     read_structures,
     space_from_plans,
@@ -153,6 +154,7 @@ def _compare(made: Export, network: nn.Module, path: Path) -> Parity:
 def _segmenter(network: nn.Module, folder: Path) -> Export:
     plans, dataset = (folder / "models" / name for name in ("plans.json", "dataset.json"))
     space, window, strides = space_from_plans(plans), patch_size_from_plans(plans), strides_from_plans(plans)
+    mirror = mirror_axes_from_plans(plans, "left_right")
     classes = {"background": 0, **read_structures(dataset)}
     scan, affine, _ = _virtual_patient("hrT2")
     crop, placement = crop_and_normalize(scan, affine, space)
@@ -177,9 +179,10 @@ def _segmenter(network: nn.Module, folder: Path) -> Export:
             "patch_size": window,
             "transpose": space.transpose,
             "orientation": space.orientation,
+            "mirror_axes": mirror,
             "interpolation": {"image": asdict(space.image), "logits": asdict(space.logits)},
         },
-        lambda each: PlanInferer(window)(image[None], each),
+        lambda each: PlanInferer(window, mirror_axes=mirror)(image[None], each),
         lambda one, other: float((one.argmax(dim=1) == other.argmax(dim=1)).double().mean()),
     )
 

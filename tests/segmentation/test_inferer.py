@@ -76,6 +76,13 @@ def test_mirroring_is_the_mean_over_all_ways_to_flip_the_window():
     torch.testing.assert_close(result, image * sum(ramps) / 4)
 
 
+def test_a_mirrored_volume_has_the_mirrored_logits_whatever_the_network():
+    image, ramp = volume(1, 1, 4, 9, 27), volume(9, 9)  # odd: the weights of even windows are not symmetric
+    inferer = PlanInferer((9, 9), mirror_axes=(1,))
+    straight, mirrored = (inferer(each, lambda x: x.cumsum(-1) * ramp) for each in (image, image.flip(-1)))
+    torch.testing.assert_close(mirrored.flip(-1), straight)
+
+
 @pytest.mark.parametrize("choices", [{"overlap": 1.0}, {"overlap": -0.5}, {"sw_batch_size": 0}])
 def test_windows_that_are_none_are_refused(choices):
     with pytest.raises(InputError, match=next(iter(choices))):

@@ -178,7 +178,7 @@ def test_axes_that_the_window_has_not_are_not_mirrored(tmp_path, axes):
     if axes == 3:
         axes = [3]
     with pytest.raises(InputError, match="inference_allowed_mirroring_axes"):
-        mirror_axes_from_plans(tmp_path / "plans.json", "2d")
+        mirror_axes_from_plans(tmp_path / "plans.json", configuration="2d")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,29 @@ def test_mirror_axes_are_those_of_the_training_or_all(tmp_path, stored, axes):
     plan = json.loads(PLANS.read_text())
     plan |= {} if stored == {} else {"inference_allowed_mirroring_axes": stored}
     (tmp_path / "plans.json").write_text(json.dumps(plan))
-    assert mirror_axes_from_plans(tmp_path / "plans.json", "3d_fullres") == axes
+    assert mirror_axes_from_plans(tmp_path / "plans.json", "all", "3d_fullres") == axes
+    assert mirror_axes_from_plans(tmp_path / "plans.json", "none", "3d_fullres") == ()
+    assert mirror_axes_from_plans(tmp_path / "plans.json", "left_right", "3d_fullres") == (
+        () if stored in (None, [1]) else (2,)
+    )
+
+
+@pytest.mark.parametrize(
+    ("configuration", "transpose", "orientation", "axes"),
+    [
+        ("2d", [0, 1, 2], "LPS", (1,)),  # windows of y, x
+        ("3d_fullres", [0, 1, 2], "LPS", (2,)),
+        ("3d_fullres", [2, 0, 1], "LPS", (0,)),
+        ("2d", [2, 0, 1], "LPS", ()),  # sagittal slices: the sides lie across them
+        ("3d_fullres", [0, 1, 2], "SPR", (0,)),
+    ],
+)
+def test_the_axis_from_left_to_right_is_that_of_the_head_whatever_the_order_of_axes(
+    tmp_path, configuration, transpose, orientation, axes
+):
+    plan = json.loads(PLANS.read_text()) | {"transpose_forward": transpose, "orientation": orientation}
+    (tmp_path / "plans.json").write_text(json.dumps(plan))
+    assert mirror_axes_from_plans(tmp_path / "plans.json", "left_right", configuration) == axes
 
 
 def test_an_unknown_configuration_names_the_known_ones():

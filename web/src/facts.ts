@@ -21,6 +21,8 @@ export interface Properties {
   patch_size: [number, number];
   transpose: [number, number, number];
   orientation: string;
+  /** Of the window (y, x), along which it is mirrored. */
+  mirror_axes: number[];
   interpolation: { image: Interpolation; logits: Interpolation };
 }
 

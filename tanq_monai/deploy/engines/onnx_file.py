@@ -60,6 +60,8 @@ def read_properties(model_file: str | Path) -> dict[str, Any]:
         raise InputError(path, f"is for {properties['modality']} scans", f"give one for {' or '.join(CONTRASTS)}")
     if task == "translation" and "structures" in properties:  # which older files do not say
         _check(properties, "structures", CHOICES["structures"].kind, path)
+    if "mirror_axes" in properties:  # which older files do not say, either
+        _check(properties, "mirror_axes", Items(Whole(0, 2), 0), path)
     if "classes" in properties:
         _structures_of(properties["classes"], path).check_order(path)
     return properties

@@ -31,7 +31,9 @@ def segment(
     """
     space = plan_space(properties)
     image, placement = _to_plan_space(scan, affine, space)
-    network = SlidingWindow(engine, properties["patch_size"], len(properties["classes"]))
+    network = SlidingWindow(
+        engine, properties["patch_size"], len(properties["classes"]), properties.get("mirror_axes", ())
+    )
     label = np.zeros(placement.full_shape, dtype=np.uint8)
     box = label[placement.slices]
     for slab in _slabs(image, network.window, space):
@@ -60,16 +62,18 @@ def plan_space(properties: Mapping[str, Any]) -> PlanSpace:
 
 
 class SlidingWindow:
-    """Gaussian-weighted mean of the logits of overlapping windows.
+    """Gaussian-weighted mean of the logits of overlapping windows, each as it is and mirrored.
 
     Args:
         engine: of the network.
         window: its size in voxels, (z, y, x); or (y, x) for slices.
         classes: K.
+        mirror_axes: of the window, along which it is mirrored; none: as it is alone.
     """
 
-    def __init__(self, engine: Engine, window: Sequence[int], classes: int) -> None:
+    def __init__(self, engine: Engine, window: Sequence[int], classes: int, mirror_axes: Sequence[int] = ()) -> None:
         self.engine, self.window, self.classes = engine, tuple(window), classes
+        self.mirror_axes = tuple(axis - len(self.window) for axis in mirror_axes)
         self.weight = gaussian_weight(window)
 
     def __call__(self, image: Volume) -> Volume:
@@ -78,16 +82,23 @@ class SlidingWindow:
         padded = np.pad(image, widths) if np.any(widths) else image
         total: Volume = np.zeros((self.classes, *padded.shape), dtype=np.float32)
         for place in window_places(padded.shape, self.window, OVERLAP):
-            logits = self.engine({"image": padded[place][None, None]})[0]
-            if logits.shape != (self.classes, *self.window):
-                problem = f"computes {logits.shape} where it says {self.classes} classes and windows of {self.window}"
-                raise InputError("model", problem, "export it again")
+            logits = self._logits(padded[place])
+            if self.mirror_axes:
+                logits += np.flip(self._logits(np.flip(padded[place], self.mirror_axes)), self.mirror_axes)
+                logits /= 2
             logits *= self.weight
             total[(slice(None), *place)] += logits
         for z, weights in enumerate(summed_weights(padded.shape, self.weight, OVERLAP)):
             total[:, z] /= weights
         inner = tuple(slice(low, low + n) for (low, _), n in zip(widths, image.shape, strict=True))
         return total[(slice(None), *inner)]
+
+    def _logits(self, window: Volume) -> Volume:
+        logits: Volume = self.engine({"image": np.ascontiguousarray(window)[None, None]})[0]
+        if logits.shape != (self.classes, *self.window):
+            problem = f"computes {logits.shape} where it says {self.classes} classes and windows of {self.window}"
+            raise InputError("model", problem, "export it again")
+        return logits
 
 
 def label_map(logits: Volume, shape: Sequence[int], spacing: Sequence[float], space: PlanSpace) -> NDArray[np.uint8]:

@@ -15,7 +15,12 @@ from torch import Tensor, nn
 
 from tanq_monai.segmentation.inference.ensemble import Ensemble
 from tanq_monai.segmentation.inference.inferer import PlanInferer
-from tanq_monai.segmentation.plan.plans import mirror_axes_from_plans, patch_size_from_plans, space_from_plans
+from tanq_monai.segmentation.plan.plans import (
+    Mirror,
+    mirror_axes_from_plans,
+    patch_size_from_plans,
+    space_from_plans,
+)
 from tanq_monai.segmentation.plan.space import PlanSpace
 from tanq_monai.segmentation.plan.transforms import ToPlanSpaced, class_maps, label_map, onto_scan, winner
 
@@ -32,7 +37,7 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         ensemble: its models.
         sw_batch_size: windows per forward pass.
         overlap: of neighbouring windows.
-        mirror: at test time, along the axes of the training.
+        mirror: at test time, see :func:`tanq_monai.segmentation.plan.plans.mirror_axes_from_plans`.
         uncertainty: give confidence and agreement, too.
     """
 
@@ -41,7 +46,7 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         ensemble: Ensemble,
         sw_batch_size: int = 1,
         overlap: float = 0.5,
-        mirror: bool = False,
+        mirror: Mirror = "left_right",
         uncertainty: bool = False,
     ) -> None:
         super().__init__()
@@ -49,7 +54,7 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         self.plans: list[tuple[PlanSpace, PlanInferer]] = []
         for group in ensemble.groups:
             plans = group[0] / "plans.json"
-            axes = mirror_axes_from_plans(plans) if mirror else ()
+            axes = mirror_axes_from_plans(plans, mirror)
             inferer = PlanInferer(patch_size_from_plans(plans), sw_batch_size, overlap, axes)
             self.plans.append((space_from_plans(plans), inferer))
 

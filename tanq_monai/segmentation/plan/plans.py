@@ -9,7 +9,7 @@ import math
 import re
 from pathlib import Path
 from pydoc import locate
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -25,6 +25,7 @@ Json = dict[str, Any]
 TRAINED = "trained_configuration"
 ORIENTATION = "orientation"  # ours: where the axes of the training scans pointed; STORED where a plan does not say
 MIRROR_AXES = "inference_allowed_mirroring_axes"
+Mirror = Literal["left_right", "all", "none"]
 _SUPPORTED = {
     "normalization_schemes": ["ZScoreNormalization"],  # one channel
     "preprocessor_name": "DefaultPreprocessor",
@@ -102,15 +103,26 @@ def strides_from_plans(plans_file: str | Path, configuration: str | None = None)
     return tuple(math.prod(along) for along in zip(*steps, strict=True))
 
 
-def mirror_axes_from_plans(plans_file: str | Path, configuration: str | None = None) -> tuple[int, ...]:
-    """Axes of the window along which nnU-Net mirrors at test time: all, unless the plan names those of the training.
+def mirror_axes_from_plans(
+    plans_file: str | Path, mirror: Mirror = "all", configuration: str | None = None
+) -> tuple[int, ...]:
+    """Axes of the window along which it is mirrored at test time, of those along which the training mirrored.
+
+    Args:
+        plans_file: names the axes of the training; where it does not, those are all.
+        mirror: ``left_right``, for a mirrored head is nearly a head; ``all``, as nnU-Net does; or ``none``.
+        configuration: of the plan; None: that of the weights beside it.
 
     Raises:
         InputError: when it names axes that the window has not.
     """
     every = range(len(patch_size_from_plans(plans_file, configuration)))
-    axes = read_json(plans_file).get(MIRROR_AXES, every) or ()
-    return tuple(_parsed({MIRROR_AXES: axes}, MIRROR_AXES, Items(Whole(0, len(every) - 1), 0), plans_file))
+    named = read_json(plans_file).get(MIRROR_AXES, every) or ()
+    axes = _parsed({MIRROR_AXES: named}, MIRROR_AXES, Items(Whole(0, len(every) - 1), 0), plans_file)
+    if mirror == "all":
+        return tuple(axes)
+    side = space_from_plans(plans_file, configuration).left_right - (3 - len(every))
+    return (side,) if mirror == "left_right" and side in axes else ()
 
 
 def trained_configuration(folder: str | Path) -> str:

@@ -52,6 +52,12 @@ class PlanSpace:
         return self.spacing if len(self.spacing) == 3 else (spacing[0], *self.spacing)
 
     @property
+    def left_right(self) -> int:
+        """Which axis in plan order runs from one side of the head to the other."""
+        side = next(axis for axis, letter in enumerate(reversed(self.orientation)) if letter in "LR")
+        return self.transpose.index(side)
+
+    @property
     def array_axes(self) -> list[int]:
         """Axes of a (C, x, y, z) array in plan order."""
         return [0, *(3 - axis for axis in self.transpose)]

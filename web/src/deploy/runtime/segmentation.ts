@@ -60,7 +60,7 @@ export function labellerOf(engine: Engine): Labeller {
   return async ({ slice, shape, spacing }) => labelMap(await slidingWindow(engine, weight, slice), shape, spacing);
 }
 
-/** Gaussian-weighted mean of the logits of overlapping windows: (1, y, x) of each class. */
+/** Gaussian-weighted mean of the logits of overlapping windows, each as it is and mirrored: (1, y, x) of each class. */
 async function slidingWindow(engine: Engine, weight: Float32Array, slice: Box): Promise<Box[]> {
   const [height, width] = facts.segmenter.patch_size;
   const [, rows, columns] = slice.shape;
@@ -74,7 +74,7 @@ async function slidingWindow(engine: Engine, weight: Float32Array, slice: Box): 
       eachPixel(slice.shape, [height, width], top - down.before, left - across.before, (pixel, n) => {
         window[n] = slice.values[pixel]!;
       });
-      const logits = await engine(window);
+      const logits = await mirroredLogits(engine, window);
       eachPixel(slice.shape, [height, width], top - down.before, left - across.before, (pixel, n) => {
         weights[pixel]! += weight[n]!;
         for (let one = 0; one < classes; one++) total[one]![pixel]! += weight[n]! * logits[one * window.length + n]!;
@@ -82,6 +82,25 @@ async function slidingWindow(engine: Engine, weight: Float32Array, slice: Box): 
     }
   }
   return total.map((values) => ({ values: values.map((sum, pixel) => sum / weights[pixel]!), shape: slice.shape }));
+}
+
+/** Logits (K, y, x) of a window (y, x): the mean of those of the window as it is and mirrored, where it is to be. */
+async function mirroredLogits(engine: Engine, window: Float32Array): Promise<Float32Array> {
+  const logits = await engine(window);
+  if (!facts.segmenter.mirror_axes.length) return logits;
+  const other = mirrored(await engine(mirrored(window)));
+  return logits.map((value, n) => (value + other[n]!) / 2);
+}
+
+/** Maps (y, x), one after the other, mirrored. */
+function mirrored(maps: Float32Array): Float32Array {
+  const [height, width] = facts.segmenter.patch_size;
+  const [vertical, horizontal] = [0, 1].map((axis) => facts.segmenter.mirror_axes.includes(axis));
+  return maps.map((_, n) => {
+    const [x, y] = [n % width, Math.floor(n / width) % height];
+    const row = vertical ? height - 1 - y : y;
+    return maps[n - y * width - x + row * width + (horizontal ? width - 1 - x : x)]!;
+  });
 }
 
 /** The class with the highest logit on a grid of a shape and spacing (z, y, x). */
