@@ -14,7 +14,8 @@ CLIENTS := not label and not deploy and not zoo and not web and not bids
 with_linters = @began=$$(date +%s); $(MAKE) --no-print-directory --jobs 3 linters $(1) && how=passed || how=FAILED; \
     echo "make $@ $$how after $$(($$(date +%s) - began)) s"; test $$how = passed
 
-.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy test-bids test-web web tools dciodvfy chromium demo clean
+.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy test-bids test-web web docs dist lock notebook tools \
+    dciodvfy chromium demo clean
 
 check: .venv/ready
 	$(call with_linters,quick-tests)
@@ -61,6 +62,25 @@ test-web: .venv/ready
 	@$(MAKE) --no-print-directory --jobs 3 chromium web/dist/index.html
 	$(BIN)/python -m pytest -m web tests/integration/test_web.py
 
+# docs/README.md and all that it leads to, as a site. A link that leads nowhere is an error.
+docs: .venv-docs/ready
+	.venv-docs/bin/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env -c docs . docs/_build
+
+# The notebook's pictures and figures anew, by the weights that are shipped.
+notebook: .venv/ready
+	OMP_NUM_THREADS=1 $(BIN)/jupyter execute --inplace docs/first_label.ipynb
+
+# A release: wheel, source, and the zoo.
+dist: .venv/ready
+	$(BIN)/uv build --quiet --out-dir dist
+	$(BIN)/python scripts/package_zoo.py --output dist/zoo
+
+# Versions of the development environment, for all Pythons and systems; kept where they still do. `make lock UPGRADE=--upgrade`
+# takes the newest.
+lock: .venv/ready
+	$(BIN)/uv pip compile --quiet --no-config --universal --python-version 3.10 --generate-hashes --extra test $(UPGRADE) --custom-compile-command "make lock" \
+	  --output-file requirements/dev.lock pyproject.toml
+
 # Debian's packages for test-deploy and test-web; dciodvfy judges DICOM, dcmcjpeg packs it. apt does not work twice at once.
 tools: dciodvfy chromium
 
@@ -76,11 +96,11 @@ chromium:
 demo: .venv/ready
 	$(BIN)/python -m tanq_monai demo --size tiny --output-dir demo
 
-.venv/ready: pyproject.toml
+.venv/ready: pyproject.toml requirements/dev.lock
 	@echo "Making .venv and installing tanq-monai into it (PyTorch with CUDA: several GB, once) ..."
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip uv
-	$(BIN)/uv pip install --python $(BIN)/python --editable '.[test]'
+	$(BIN)/uv pip install --python $(BIN)/python --constraint requirements/dev.lock --editable '.[test]'
 	@touch $@
 
 # For each bundle what its metadata ask for, and nothing else.
@@ -114,6 +134,12 @@ demo: .venv/ready
 	$(BIN)/uv pip install --quiet --python .venv-bids/bin/python --requirement requirements/bids.txt
 	@touch $@
 
+.venv-docs/ready: requirements/docs.txt
+	@echo "Making .venv-docs and installing Sphinx into it ..."
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --requirement requirements/docs.txt
+	@touch $@
+
 web/dist/index.html: web/assets/facts.json web/node_modules/ready web/build.mjs web/tsconfig.json $(shell find web/src -type f)
 	npm --prefix web run --silent build
 
@@ -126,4 +152,4 @@ web/node_modules/ready: web/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-zoo .venv-label .venv-deploy .venv-bids demo zoo web/assets web/dist web/node_modules
+	rm -rf .venv .venv-zoo .venv-label .venv-deploy .venv-bids .venv-docs demo dist docs/_build docs/api zoo web/assets web/dist web/node_modules

@@ -161,7 +161,7 @@ def run_adaptation(
     """Run what is left to do of an adaptation.
 
     Args:
-        dataset_dir: a crossMoDA folder, see :func:`find_scans`.
+        dataset_dir: a crossMoDA folder, see :func:`~tanq_monai.scans.layout.find_scans`.
         output_dir: gets everything; an adaptation that was stopped goes on there.
         size: of :data:`tanq_monai.adaptation.settings.SIZES`.
         seed: of all trainings.

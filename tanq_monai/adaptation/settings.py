@@ -25,7 +25,7 @@ class Settings:
         views: of the translations; ``signal`` needs no training; none: no ceT1 is translated.
         rehearsal: virtual patients of many hospitals that are learnt in place of translations.
         ears_first: of the last segmentation; a training of minutes misses cochleae, and all would be taken away.
-        phantom_size: of virtual patients that suit it, of :func:`tanq_monai.phantom.write_dataset`.
+        phantom_size: of virtual patients that suit it, of :func:`~tanq_monai.phantom.dataset.folder.write_dataset`.
         phantom_protocols: how they are scanned.
         phantom_scans: ceT1 with labels, hrT2 without, test hrT2.
     """

@@ -65,7 +65,7 @@ def label_cohort(
     threads: int | None = None,
     device: str | None = None,
 ) -> Cohort:
-    """Label every hrT2 scan in files and folders as :func:`tanq_monai.labelling.segment_scans` does, by many workers.
+    """Label every hrT2 scan in files and folders by many workers, each one as ``segment_scans`` does.
 
     Args:
         places: see :func:`tanq_monai.scans.gathering.gather_scans`.

@@ -52,7 +52,7 @@ class TanqWeights:
         contrastive: of the mean of L_con^X (translation) and L_con^Y (identity). Eq. 10 writes their sum; the mean is
             QS-Attn's default, which the paper follows.
         segmentation: of L_seg; 0 for a generator without SegDecoder.
-        levels: of :func:`level_loss`, which is ours; 0 is the paper.
+        levels: of :func:`~tanq_monai.losses.levels.level_loss`, which is ours; 0 is the paper.
         classes: of the rest and of structures in L_seg, by norm or by name, see
             :meth:`tanq_monai.structures.Regions.weights`. Eq. 8 has none; the structures are 0.03 % of the pixels.
     """

@@ -42,7 +42,7 @@ class Report:
         command: that made it, without ``python -m tanq_monai``.
         measurements: one per scan.
         is_phantom: virtual patients, which have to be as published; real ones are only described.
-        whole_scans: see :func:`scan_rows`.
+        whole_scans: see :func:`~tanq_monai.phantom.check.population.scan_rows`.
         unreadable: an error per file that could not be measured.
     """
 

@@ -49,7 +49,7 @@ def check_folder(folder: str | Path, workers: int | None = None) -> Report:
     """Measure every scan of a folder; its ``unreadable`` holds an error for each file that was not measured.
 
     Args:
-        folder: with the files that :func:`find_scans` finds.
+        folder: with the files that :func:`~tanq_monai.phantom.check.folder.find_scans` finds.
         workers: threads; None: one per core.
 
     Raises:

@@ -49,7 +49,8 @@ def write_dataset(
         workers: threads, one case each, with less than 0.5 GB at full size; None: as many as there are cores. The bytes
             do not depend on it.
         protocols: a member of ``PROTOCOLS``: how the patients are scanned; another draw for every scan.
-        intra_extrameatal: labels as in crossMoDA 2023, see :func:`with_meatal_parts`; all else is the same.
+        intra_extrameatal: labels as in crossMoDA 2023, see
+            :func:`~tanq_monai.phantom.dataset.labels.with_meatal_parts`; all else is the same.
 
     Raises:
         InputError: when a number is negative, the size unknown, the folder cannot be written, or holds scans that are

@@ -89,7 +89,7 @@ def signal(tissue: Tissue, protocol: Protocol, precession: float = 0.0) -> float
     density :math:`\rho`:
 
     * spoiled: :math:`\rho \sin\alpha (1 - E_1) / (1 - E_1 \cos\alpha) \, D^*`
-    * inversion recovery: :math:`\rho \sin\alpha |M| D^*`, M from :func:`_inversion_recovery`
+    * inversion recovery: :math:`\rho \sin\alpha |M| D^*`, M from ``_inversion_recovery``
     * balanced: the larger of the two passes of CISS, :func:`balanced_signal` at ``precession`` and half a turn on;
       or one pass
     * spin echo: :math:`\rho (1 - E_1) D`

@@ -10,7 +10,7 @@ PLANS = "nnUNetPlans"
 
 
 class RunFolders:
-    """The folders below ``root``; nnU-Net finds them through environment variables, set by :meth:`active`.
+    """The folders below ``root``; nnU-Net finds them through environment variables, set by :meth:`.active`.
 
     Args:
         root: the output folder of the run.
