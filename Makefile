@@ -68,7 +68,8 @@ docs: .venv-docs/ready
 
 # The notebook's pictures and figures anew, by the weights that are shipped.
 notebook: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/jupyter execute --inplace docs/first_label.ipynb
+	TQDM_DISABLE=1 PYTHONWARNINGS=ignore OMP_NUM_THREADS=1 $(BIN)/jupyter execute --inplace --NotebookClient.record_timing=False \
+	  docs/first_label.ipynb
 
 # A release: wheel, source, and the zoo.
 dist: .venv/ready

@@ -28,8 +28,6 @@ myst_heading_anchors = 4
 nb_execution_mode = "off"  # tests/integration/test_notebook.py runs it
 
 GENERATED = "docs/api"
-import os
-if os.environ.get("FAST"): autoapi_generate_api_docs = False
 autoapi_dirs = [str(ROOT / "tanq_monai")]
 autoapi_ignore = ["*/tanq_monai/cli/*"]  # whose manual pages say more
 autoapi_root = GENERATED

@@ -12,7 +12,7 @@ from inspect import Parameter
 PROGRAM = "tanq-monai"
 _WIDTH = 88
 _STATUS = (
-    "0: done. 1: something could not be used; every such file or option is told in one line that begins with "
+    "0: done. 1: something could not be used; every such file or option is reported in one line that begins with "
     '"error:", and what could be done is done. 130: stopped by Ctrl-C. 143: ended by SIGTERM.'
 )
 _SECTION = re.compile(r"^(Args|Examples):$", re.MULTILINE)

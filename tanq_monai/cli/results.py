@@ -1,4 +1,4 @@
-"""What is told of predicted labels."""
+"""Predicted labels: scored, and shown."""
 
 import sys
 from typing import Literal
@@ -61,10 +61,10 @@ def report(
 ) -> None:
     """Write one HTML file to look through a folder of predictions, slices with contours, the worst case first.
 
-    Axial slices, and a coronal and a sagittal picture of the VS and of either cochlea; volumes in ml beside those of
-    patients, the longest line of the VS in mm. Press ? on the page for its keys; on paper a case takes a sheet. Of more
-    than 64 cases the file is a list, worst first, and their pictures are in OUTPUT_page_01.html and so on beside it.
-    Exit code 1 when a case could not be shown; the others are shown all the same.
+    It shows axial slices, a coronal and a sagittal picture of the VS and of each cochlea, volumes in ml beside those of
+    patients, and the longest line of the VS in mm. Press ? on the page for its keys; printed, a case takes one sheet.
+    With more than 64 cases the file is a list, worst first, and the pictures are in OUTPUT_page_01.html and so on
+    beside it. Exit code 1 if a case could not be shown; the others are shown all the same.
 
     Args:
         scans: folder of CASE_hrT2.nii.gz or CASE_T2.nii.gz.

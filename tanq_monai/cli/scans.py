@@ -22,32 +22,31 @@ def segment(
 ) -> None:
     """Label VS and cochleae on hrT2 scans: labels, a table of volumes, and a page to look through them.
 
-    Writes CASE_Label.nii.gz (0 background, 1 VS, 2 cochlea) on the grid of every scan; of a DICOM series also
+    Writes CASE_Label.nii.gz (0 background, 1 VS, 2 cochlea) on the grid of every scan; for a DICOM series also
     CASE_RTSTRUCT.dcm, its contours as an RT Structure Set of the same study; volumes.csv with volumes in ml,
-    the side of the VS, its longest line in an axial slice in mm, and what speaks against the label in words;
+    the side of the VS, its longest line in an axial slice in mm, and in words what speaks against the label;
     segmentations.html, the least plausible label first; and linked_scans, links to the scans under the names of their
-    cases. A line is printed for every scan that is done, and before them the command of MONAI's that gives the same
-    labels.
+    cases. First the MONAI command that gives the same labels is printed, then a line for every scan that is done.
 
-    Of a BIDS data set, or subjects or sessions of it, the output folder becomes a BIDS derivative: for every T2w scan
+    For a BIDS data set, or subjects or sessions of it, the output folder becomes a BIDS derivative: for every T2w scan
     sub-.../anat/..._desc-tanq_dseg.nii.gz with a side-car, and dseg.tsv, which says what the values mean; the table,
-    the page and all else lie in sourcedata.
+    the page and everything else lie in sourcedata.
 
-    Scans that cannot be used are named in the end, in one line each; the others are done all the same. DICOM series of
-    other contrasts are passed over, and scans of a data set whose side-cars tell of another contrast.
+    Scans that cannot be used are named at the end, in one line each; the others are done all the same. DICOM series of
+    other contrasts are passed over, and so are scans of a data set if their side-cars name another contrast.
 
     The shipped weights were trained on virtual patients: research use only.
 
     Args:
-        scans: hrT2 scans: NIfTI files of any name, folders of DICOM series, or folders of folders with both; there
-            NIfTI files are taken that are called CASE_hrT2.nii.gz or CASE_T2.nii.gz. Or a BIDS data set.
+        scans: hrT2 scans: NIfTI files of any name, folders of DICOM series, or trees of folders with both, where NIfTI
+            files must be called CASE_hrT2.nii.gz or CASE_T2.nii.gz. Or a BIDS data set.
         output_dir: gets everything; results of an earlier run are replaced, nothing else is.
         ensemble_dir: a trained model, or several with their ensemble.json. Default: the shipped model.
         ears_first: keep two cochleae as far apart as patients' are and one VS near them; false: all that the network
             labels.
         acq: of a BIDS data set, only the scans of this acquisition: CISS of sub-01_acq-CISS_T2w.nii.gz.
         threads: that compute. Default: one for every core.
-        device: cpu, cuda or cuda:1. Default: cuda where it is there.
+        device: cpu, cuda or cuda:1. Default: cuda if there is a CUDA device.
         json: print one JSON object about everything instead, and the lines to the standard error.
         quiet: print no lines.
 
@@ -110,14 +109,14 @@ def cohort(
         scans: as those of `segment`.
         output_dir: gets everything; results of an earlier run are replaced, nothing else is. Workers of a cluster write
             there as well.
-        cluster: local: processes of this machine; or slurm, sge, pbs: jobs of one worker each, about which Dask's
-            jobqueue.yaml says the rest, see docs/cohort.md.
+        cluster: local: processes of this machine; or slurm, sge, pbs: jobs of one worker each, which Dask's
+            jobqueue.yaml describes, see docs/cohort.md.
         workers: how many; a worker holds one scan at a time, and the models.
         ensemble_dir: a trained model, or several with their ensemble.json. Default: the shipped model.
         ears_first: keep two cochleae as far apart as patients' are and one VS near them; false: all that the network
             labels.
         threads: that compute in a worker. Default: its share of this machine's cores, or the cores of a job.
-        device: of a worker: cpu, cuda or cuda:1. Default: cuda where it is there.
+        device: of a worker: cpu, cuda or cuda:1. Default: cuda if there is a CUDA device.
 
     Examples:
         tanq-monai cohort dicom/ --output-dir labels
@@ -153,21 +152,21 @@ def growth(
 ) -> None:
     """Measure the VS of one patient over time: volumes with intervals, changes beside the noise, doubling time.
 
-    Takes labels, files called CASE_Label.nii.gz, or CASE_dseg.nii.gz in a BIDS derivative, as they are, and labels
-    scans with the shipped weights first. Writes growth.csv; growth.html with a plot; and of scans, all that `segment`
-    writes in the folder labels. A change of 20 % or more is flagged. Whether a change is beyond the noise is told by
-    how much volumes differed between repeated scans of virtual patients in whom nothing had grown.
+    Uses labels (files called CASE_Label.nii.gz, or CASE_dseg.nii.gz in a BIDS derivative) as they are; scans are first
+    labelled with the shipped weights. Writes growth.csv; growth.html with a plot; and for scans, into the folder
+    labels, all that `segment` writes. A change of 20 % or more is flagged. The noise is how much volumes differed
+    between repeated scans of virtual patients in whom nothing had grown.
 
     Args:
         scans: of one patient, hrT2, two or more: as those of `segment`, a subject of a BIDS data set among them; or
             CASE_Label.nii.gz.
         output_dir: gets everything; results of an earlier run are replaced, nothing else is.
-        dates: CSV file with the columns case and date (2024-05-31). DICOM series have dates of their own, and BIDS data
-            sets in scans.tsv or sessions.tsv; where the file names one, that date counts. A case is called as in
+        dates: CSV file with the columns case and date (2024-05-31). DICOM series have dates of their own, and so have
+            BIDS data sets, in scans.tsv or sessions.tsv; a date in this file takes precedence. Cases are called as in
             volumes.csv of `segment`.
         acq: of a BIDS data set, only the scans of this acquisition.
         threads: that compute. Default: one for every core.
-        device: cpu, cuda or cuda:1. Default: cuda where it is there.
+        device: cpu, cuda or cuda:1. Default: cuda if there is a CUDA device.
 
     Examples:
         tanq-monai growth study_2021/ study_2024/ --output-dir growth
@@ -194,13 +193,13 @@ def translate(
 ) -> None:
     """Translate ceT1 scans to pseudo-hrT2, NIfTI on the grid of every scan, with the shipped translator.
 
-    The command of MONAI's that does it is printed first. Research use only.
+    First the MONAI command that does it is printed. Research use only.
 
     Args:
         dataset_dir: folder of CASE_ceT1.nii.gz with CASE_Label.nii.gz.
         output_dir: gets the translations, float32 in [0, 1], and 0 outside the slab round the structures.
         style: the look of hrT2: ldn as London's, etz as Tilburg's. Default: the one in the name of every scan.
-        label_free: go by the structures that the translator sees instead of labels; takes twice as long.
+        label_free: use the structures that the translator itself finds instead of labels; takes twice as long.
         structures: names and label values. Default: as in the model's training, VS 1, cochlea 2.
 
     Examples:
@@ -225,9 +224,9 @@ def translate(
 def check(dataset_dir: str, structures: dict[str, int] | None = None, output_dir: str | None = None) -> None:
     """Look at every scan and label of a folder before anything is trained on it. Research use only.
 
-    As training and inference read them: what cannot be used, and why; the same scan twice; a patient on both sides of
-    training and testing; grids, axes, intensities, volumes beside published ones. Exit code 1 when a file cannot be
-    used.
+    It reads them as training and inference do, and reports what cannot be used, and why; the same scan twice; a patient
+    who is in both training and testing; grids, axes, intensities, and volumes beside published ones. Exit code 1 if a
+    file cannot be used.
 
     Args:
         dataset_dir: a folder of crossMoDA, see `adapt --help`; or any folder of scans, NIfTI or DICOM.

@@ -1,4 +1,4 @@
-"""Trainings, and what is made of trained networks."""
+"""Trainings, and what is made from trained networks."""
 
 import sys
 
@@ -19,14 +19,14 @@ def adapt(
     Args:
         dataset_dir: a folder of crossMoDA: training_source, training_target and validation (2022, 2023), or
             source_training, target_training and target_validation (2021). quick reads hrT2 alone.
-        output_dir: gets everything; an adaptation that was stopped goes on there.
+        output_dir: gets everything; an adaptation that was stopped continues there.
         size: quick (minutes on a CPU, from the shipped weights); paper (from nothing, days on a GPU); or small, tiny
             (trials of the whole method).
         seed: of all trainings.
-        truth_dir: labels of the test scans where there are any: then they are scored.
+        truth_dir: true labels of the test scans, if there are any: the results are then scored.
         structures: names and label values, e.g. '{"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3}'. Default:
             VS 1, cochlea 2.
-        styles: parts of file names that tell looks of hrT2 apart (sites, sequences), e.g. '["ldn", "etz"]'.
+        styles: parts of file names that distinguish looks of hrT2 (sites, sequences), e.g. '["ldn", "etz"]'.
 
     Examples:
         tanq-monai adapt --dataset-dir data --output-dir run --size quick
@@ -49,11 +49,11 @@ def adapt(
 
 
 def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> None:
-    """Watch the shipped weights and their adaptation, without an hrT2 label, in a hospital of virtual patients.
+    """See what the shipped weights and their adaptation without an hrT2 label do in a hospital of virtual patients.
 
     Args:
-        output_dir: gets everything, report.html last; a demo that was stopped goes on there. Default: demo, for other
-            sizes than tiny demo_SIZE.
+        output_dir: gets everything, report.html last; a demo that was stopped continues there. Default: demo, or
+            demo_SIZE for other sizes than tiny.
         size: tiny (minutes) or small (more and larger scans, twice the training).
         seed: of the virtual patients and of all trainings.
 
@@ -74,13 +74,13 @@ def demo(output_dir: str | None = None, size: str = "tiny", seed: int = 0) -> No
 def import_nnunet(
     results: str, output_dir: str, structures: dict[str, int] | None = None, orientation: str = "LPS"
 ) -> None:
-    """Make a bundle of a results folder of nnU-Net v2.
+    """Make a bundle from a results folder of nnU-Net v2.
 
     Args:
         results: .../DatasetXXX_NAME/TRAINER__PLANS__CONFIGURATION.
         output_dir: the new bundle.
         structures: names and label values that it must have, e.g. '{"VS": 1, "cochlea": 2}', which is the default.
-        orientation: where the axes of its training scans point, as nibabel's nib-ls tells; crossMoDA's to LPS.
+        orientation: where the axes of its training scans point, as nibabel's nib-ls prints it; crossMoDA's to LPS.
 
     Examples:
         tanq-monai import-nnunet --results Dataset001_VS/nnUNetTrainer__nnUNetPlans__2d --output-dir bundle
@@ -96,10 +96,10 @@ def import_nnunet(
 
 
 def export_onnx(bundle: str, output: str | None = None) -> None:
-    """Write a bundle's network as an ONNX file, and how it compares with torch on a virtual patient.
+    """Write a bundle's network as an ONNX file, and print how it compares with torch on a virtual patient.
 
-    The file runs with `python -m tanq_monai.deploy.runtime`, without torch, and in the bundle where ONNX Runtime is
-    installed and the engine. It is not written where it would not do what torch does.
+    The file runs with `python -m tanq_monai.deploy.runtime`, without torch; and in the bundle, if ONNX Runtime is
+    installed and chosen as the engine. It is not written if its results differ from torch's.
 
     Args:
         bundle: folder of tanq_translation or vs_cochlea_seg, with models/model.pt.

@@ -64,16 +64,16 @@ def phantom_check(
     output_dir: str | None = None,
     workers: int | None = None,
 ) -> None:
-    """Measure virtual patients, or your own scans, and print the figures beside the published ones.
+    """Measure virtual patients, or your own scans, and print the figures beside published ones.
 
-    Exit code 1 when a virtual patient is not as published; your own scans are only described.
+    Exit code 1 if a virtual patient is not as published; your own scans are only described.
 
     Args:
         folder: your scans, *_ceT1, *_hrT2 or *_T2.nii.gz, with *_Label.nii.gz beside those that have labels. Default:
             virtual patients, made in memory.
         num_patients: virtual ones, each with ceT1 and hrT2.
         seed: of the first virtual patient; the next has the next seed.
-        size: of the virtual scans; smaller ones than crop have too coarse voxels to pass.
+        size: of the virtual scans; voxels of the sizes below crop are too coarse to pass.
         output_dir: gets the tables as phantom_check.md and every scan's figures as phantom_check.csv.
         workers: threads; default one per core.
 

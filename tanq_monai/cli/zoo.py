@@ -18,8 +18,8 @@ def fetch(
         zoo: folder or http address of the zoo, where model_info.json lies.
         version: such as 0.1.0. Default: the newest.
         output_dir: gets the folder NAME_vVERSION, from which the bundle runs.
-        trust: SHA-256 of a zip that you have read, as `audit` tells it: that one is taken, and no other, although it
-            brings configs or code of its own, and with its TorchScript.
+        trust: SHA-256 of a zip that you have read, as `audit` prints it: that zip is taken, and no other, even with
+            configs, code and TorchScript of its own.
 
     Examples:
         tanq-monai fetch vs_cochlea_seg --zoo https://example.org/zoo
@@ -30,7 +30,7 @@ def fetch(
 
 
 def audit(bundle: str) -> None:
-    """Print everything that a bundle would run; exit code 1 if any of it is not of the installed tanq_monai.
+    """Print everything that a bundle would run; exit code 1 if any of it is not from the installed tanq_monai.
 
     Args:
         bundle: its folder, or its zip file.

@@ -27,7 +27,8 @@ def ran(tmp_path_factory, slow):
     folder = tmp_path_factory.mktemp("notebook")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(folder))
-        patch.setenv("OMP_NUM_THREADS", "1")
+        for name, value in {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}.items():
+            patch.setenv(name, value)
         NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": folder}}).execute()
     return json.loads(notebook.cells[-1].outputs[-1].text)
 
