@@ -18,13 +18,13 @@ project = "tanq-monai"
 author = "tanq-monai contributors"
 version = release = __version__
 
-extensions = ["myst_nb", "autoapi.extension", "sphinx.ext.napoleon", "sphinx_external_toc", "sphinx_copybutton"]
+extensions = ["myst_nb", "autoapi.extension", "sphinx.ext.napoleon", "sphinx_copybutton"]
 include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**", "bundles/*/docs/README.md"]
 exclude_patterns = ["docs/_build"]
 root_doc = "docs/README"
-external_toc_path = "docs/toc.yml"
 
 myst_heading_anchors = 4
+highlight_language = "text"
 nb_execution_mode = "off"  # tests/integration/test_notebook.py runs it
 
 GENERATED = "docs/api"
@@ -38,16 +38,17 @@ autoapi_add_toctree_entry = False
 # packages and aliases among them, and constants without a docstring have no entry.
 nitpicky = True
 nitpick_ignore_regex = [("py:(class|exc|obj|data)", ".*")]
-suppress_warnings = ["autoapi.python_import_resolution", "ref.python"]
+suppress_warnings = ["autoapi.python_import_resolution", "ref.python", "myst.header"]
 
 html_theme = "furo"
 html_title = f"{project} {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_extra_path = ["_extra"]
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sphinx = False
-html_theme_options = {"announcement": RESEARCH_ONLY}
+html_theme_options = {"announcement": "Research use only: not a medical device"}  # fits on a phone
 
 
 def write_manual_pages(app: Sphinx) -> None:
@@ -61,6 +62,18 @@ def write_manual_pages(app: Sphinx) -> None:
     file.write_text(f"# Manual pages of the commands\nAs `--help` prints them.\n\n{pages}")
 
 
+def add_contents(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Make the margin of the site of the sections of the index, and of what only the site has."""
+    if docname != root_doc:
+        return
+    sections = re.findall(r"^## (.+)\n((?:(?!## ).*\n)*)", source[0], flags=re.MULTILINE)
+    parts = [(title, re.findall(r"\]\(([\w./]+)\.(?:md|ipynb)\)", text)) for title, text in sections]
+    parts.append(("Reference", ["api/commands", "api/tanq_monai/index"]))
+    for title, pages in parts:
+        listed = "\n".join(pages)
+        source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n{listed}\n```\n"
+
+
 def _text(lines: list[str]) -> str:
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
 
@@ -72,6 +85,7 @@ def visit_math(translator: HTML5Translator, node: Element) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Add the manual pages and the equations."""
-    app.connect("builder-inited", write_manual_pages, priority=100)
+    """Add the manual pages, the margin and the equations."""
+    app.connect("builder-inited", write_manual_pages)
+    app.connect("source-read", add_contents)
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))

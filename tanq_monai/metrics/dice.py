@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 
 def dice(prediction: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> float:
-    """Dice coefficient 2 |P and T| / (|P| + |T|) of one structure.
+    """Dice coefficient ``2 |P and T| / (|P| + |T|)`` of one structure.
 
     Args:
         prediction: mask of any shape.

@@ -36,8 +36,8 @@ class Recipe:
     """How a map is normalised, and what is done to the result in the same pass.
 
     Attributes:
-        coefficients: (mean (B, C), biased variance (B, C), values at ``pixels`` (N, C), *parameters) -> scale (B, C),
-            shift (B, C), new values at ``pixels`` (N, C); differentiable, at least float32.
+        coefficients: (mean (B, C), biased variance (B, C), values at ``pixels`` (N, C), parameters ...) -> scale (B,
+            C), shift (B, C), new values at ``pixels`` (N, C); differentiable, at least float32.
         pixels: that get values of their own, no two the same; None for none.
         slope: of values below 0; 1 keeps them, 0 is ReLU.
         margin: pixels round the result that mirror it, for a convolution.
