@@ -3,7 +3,8 @@
     python scripts/ship_weights.py [--translator OUT] [--segmenter OUT]
 
 copies the weights into `models/` of their bundle and the evaluation's own table into `docs/evaluation.csv`, and writes
-its figures into `eval_metrics` of `metadata.json`. `tests/bundles/test_shipped_weights.py` compares the three.
+its figures into `eval_metrics` of `metadata.json`. The segmenter's `model.onnx`, which says where in `model.pt` its
+weights lie, is made anew: an installation without torch labels scans by it. `tests/bundles/test_shipped_weights.py` compares the three.
 """
 
 import json
@@ -14,6 +15,7 @@ from typing import Any
 import fire
 import pandas as pd
 
+from tanq_monai.deploy.export import export_onnx
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import replacing, write_json
 from tanq_monai.steps import BUNDLES
@@ -36,7 +38,7 @@ FILES = {  # of OUT, by bundle and place in it
 
 
 def ship_weights(translator: str | None = None, segmenter: str | None = None, bundles: str | None = None) -> None:
-    """Copy the files of ``FILES``, each completely or not at all, and write the metadata.
+    """Copy the files of ``FILES``, each completely or not at all, write the metadata, export the segmenter.
 
     Args:
         translator: folder of scripts/train_translator.py; default: the translator stays as it is.
@@ -61,6 +63,8 @@ def ship_weights(translator: str | None = None, segmenter: str | None = None, bu
         table = pd.read_csv(folder / bundle / "docs" / "evaluation.csv")
         metadata["eval_metrics"] = METRICS[bundle](table)
         write_json(metadata, metadata_file)
+    if segmenter is not None:
+        print(f"model.onnx: {export_onnx(folder / SEGMENTER)}")
 
 
 def segmentation_metrics(summary: pd.DataFrame) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from tanq_monai.deploy.engines import (
     OnnxRuntime,
     choose_engine,
     open_openvino,
-    read_properties,
+    read_usable,
 )
 from tanq_monai.deploy.engines.choice import HOLDS_IN_BFLOAT16
 from tanq_monai.deploy.engines.on_openvino import import_openvino
@@ -156,7 +156,7 @@ def kind_of(network: nn.Module) -> str | None:
 def _problem_with(onnx_file: Path, network: nn.Module) -> InputError | None:
     """Why ``onnx_file`` cannot stand for ``network``."""
     try:
-        made_of = read_properties(onnx_file).get(DIGEST)
+        made_of = read_usable(onnx_file).get(DIGEST)
     except InputError as error:
         return error
     if made_of == digest(network):

@@ -4,7 +4,7 @@ Properties of the file (``metadata_props``, every value JSON), by which a runtim
 
 * both: ``task``, ``name``, ``version`` (the bundle's), ``weights`` (digest of what it is made of), ``modality``,
   ``classes`` (names and values), ``intended_use``, ``spacing`` (mm: of the plan, [z,] y, x; or of the translator's
-  pixels), ``normalization``;
+  pixels), ``normalization``; where the weights lie in ``model.pt`` beside it, ``weights_file`` (SHA-256 of that file);
 * segmenter: ``patch_size``, ``transpose`` (of z, y, x), ``interpolation`` (spline orders in and out);
 * translator: ``pixels``, ``slab_mm``, ``styles``, ``structures`` (names and values of labels, as a config has them).
 """
@@ -27,6 +27,7 @@ from tanq_monai.deploy.engines import (
     SEGMENTER_2D,
     SEGMENTER_3D,
     TRANSLATOR,
+    WEIGHTS_FILE,
     Choices,
     open_engine,
     read_properties,
@@ -35,7 +36,7 @@ from tanq_monai.deploy.graph_generator import GraphGenerator
 from tanq_monai.deploy.onnx import Signature, write_onnx
 from tanq_monai.deploy.runtime.run import SEGMENTATION, TRANSLATION
 from tanq_monai.errors import InputError
-from tanq_monai.files import check_output_file, replacing
+from tanq_monai.files import check_output_file, replacing, sha256_of
 from tanq_monai.networks.generator import TanqGenerator
 from tanq_monai.phantom import Case, scan_case
 from tanq_monai.segmentation.inference.inferer import PlanInferer
@@ -101,7 +102,8 @@ def export_onnx(bundle: str | Path, output: str | Path | None = None) -> Parity:
     """Write the network of ``configs/inference.yaml`` with the weights of ``models/model.pt`` as an ONNX file.
 
     Any batch, and any size along the named axes (of multiples of the network's stride). Before it takes its place it
-    is run on a virtual patient beside torch.
+    is run on a virtual patient beside torch. Beside ``model.pt`` the file has no weights of its own: it says where they
+    lie in ``model.pt``. Anywhere else it holds them.
 
     Args:
         bundle: folder of ``tanq_translation`` or ``vs_cochlea_seg``, or of a bundle made of either.
@@ -139,8 +141,12 @@ def write_unchecked(bundle: str | Path, path: Path) -> tuple[nn.Module, Export]:
     made = _translator(network, folder) if isinstance(network, TanqGenerator) else _segmenter(network, folder)
     common = {name: metadata[name] for name in ("name", "version", "intended_use")}
     common[DIGEST] = digest(network)
+    weights = folder / WEIGHTS
+    beside = weights if path.resolve().parent == weights.resolve().parent else None
+    if beside is not None:
+        common[WEIGHTS_FILE] = sha256_of(beside)
     properties = {name: json.dumps(value) for name, value in (common | dict(made.properties)).items()}
-    write_onnx(made.network, path, made.signature, properties)
+    write_onnx(made.network, path, made.signature, properties, beside)
     return network, made
 
 

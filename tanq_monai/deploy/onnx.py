@@ -1,6 +1,6 @@
 """Networks as ONNX files for any batch and any size, which say by themselves what they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,13 @@ class Signature:
     strides: Sequence[int]
 
 
-def write_onnx(network: nn.Module, path: str | Path, signature: Signature, properties: Mapping[str, str]) -> None:
+def write_onnx(
+    network: nn.Module,
+    path: str | Path,
+    signature: Signature,
+    properties: Mapping[str, str],
+    weights: Path | None = None,
+) -> None:
     """Write ``network``, in eval mode and on the CPU, as an ONNX file. Needs the packages onnx and onnxscript.
 
     Args:
@@ -42,6 +48,8 @@ def write_onnx(network: nn.Module, path: str | Path, signature: Signature, prope
         path: of the file, which is there completely or not at all.
         signature: of the network.
         properties: become the file's ``metadata_props``.
+        weights: a file beside ``path`` that holds the same weights: then they are not written a second time, and
+            ``path`` says where in that file they lie.
 
     Raises:
         InputError: when a package is missing.
@@ -80,5 +88,24 @@ def write_onnx(network: nn.Module, path: str | Path, signature: Signature, prope
         graph.metadata_props.clear()
     model.metadata_props.clear()
     model.metadata_props.update(properties)
+    if weights is not None:
+        _refer_to(weights, model.graph.initializers.values())
     with replacing(path) as temporary:
-        program.save(str(temporary))
+        onnx_ir.save(model, temporary)
+
+
+def _refer_to(weights: Path, initializers: Iterable[Any]) -> None:
+    """Let initializers be ONNX's external data wherever ``weights`` holds their very bytes.
+
+    What ``torch.save`` writes does: a zip archive without compression.
+    """
+    import onnx_ir
+
+    content = weights.read_bytes()
+    for one in initializers:
+        values = one.const_value
+        offset = content.find(values.tobytes())
+        if offset >= 0:
+            one.const_value = onnx_ir.ExternalTensor(
+                weights.name, offset, values.nbytes, values.dtype, shape=values.shape, name=values.name, base_dir=""
+            )

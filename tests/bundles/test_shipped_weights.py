@@ -13,8 +13,10 @@ from shared_data import shared_data_folder
 from ship_weights import METRICS
 from zero_shot import far_volume
 
+from tanq_monai.deploy.engines import read_usable
 from tanq_monai.deploy.export import export_onnx
 from tanq_monai.deploy.runtime import run
+from tanq_monai.errors import InputError
 from tanq_monai.metrics.dice import dice
 from tanq_monai.phantom import LONDON_CISS, Case, draw_patient, make_grid, render, scan_case
 from tanq_monai.segmentation.plan.plans import (
@@ -23,6 +25,7 @@ from tanq_monai.segmentation.plan.plans import (
     space_from_plans,
     strides_from_plans,
 )
+from tanq_monai.weights import digest
 
 NAMES = ["tanq_translation", "vs_cochlea_seg"]
 
@@ -60,6 +63,25 @@ def test_the_card_tells_the_size_and_the_pixels_of_the_network_that_is_shipped()
     metadata = json.loads((BUNDLES / "vs_cochlea_seg" / "configs" / "metadata.json").read_text())
     for kind, name in (("inputs", "image"), ("outputs", "pred")):
         assert metadata["network_data_format"][kind][name]["spatial_shape"] == ["64*n", "64*n"]
+
+
+def test_the_segmenters_onnx_file_has_its_weights_in_the_model_pt_that_is_shipped(tmp_path):
+    models = BUNDLES / "vs_cochlea_seg" / "models"
+    network = workflow("vs_cochlea_seg", "inference", device="$torch.device('cpu')", engine="torch").parser
+    assert read_usable(models / "model.onnx")["weights"] == digest(network.get_parsed_content("network"))
+    assert (models / "model.onnx").stat().st_size < 100e3
+    for name in ("model.onnx", "model.pt"):
+        shutil.copy(models / name, tmp_path)
+    changed = bytearray((tmp_path / "model.pt").read_bytes())
+    changed[-(10**6)] ^= 1
+    (tmp_path / "model.pt").write_bytes(changed)
+    with pytest.raises(
+        InputError, match=r"model\.onnx: is of another model\.pt than the one beside it; export it again"
+    ):
+        read_usable(tmp_path / "model.onnx")
+    (tmp_path / "model.pt").unlink()
+    with pytest.raises(InputError, match=r"model\.pt: is missing, and model\.onnx has its weights there; export it"):
+        run(tmp_path / "model.onnx", tmp_path / "a_hrT2.nii.gz", tmp_path / "a_Label.nii.gz")
 
 
 def segment(scans, output, **choices):

@@ -6,12 +6,14 @@ from itertools import pairwise
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from bundle_workflow import BUNDLES
 from ship_weights import FILES, METRICS, SEGMENTER, TRANSLATOR, ship_weights
 from train_segmenter import hospital_steps
 from train_translator import translator_steps
 
+from tanq_monai.deploy.engines import read_usable
 from tanq_monai.errors import InputError
 
 MONAIS_OWN = {"config_file", "meta_file", "logging_file"}
@@ -58,7 +60,8 @@ def trained(tmp_path):
                 table[numbers] += 0.5
                 table.to_csv(path, index=False)
             if place.endswith("model.pt"):
-                path.write_bytes(b"other weights")
+                weights = torch.load(path, weights_only=True)
+                torch.save({name: weight * 1.01 for name, weight in weights.items()}, path)
     return tmp_path / "trained", tmp_path / "bundles"
 
 
@@ -69,9 +72,11 @@ def metrics_of(bundles):
     }
 
 
-def test_shipping_copies_weights_and_scores_and_writes_the_scores_into_the_metadata(trained):
+@pytest.mark.slow
+def test_shipping_copies_weights_and_scores_writes_the_scores_into_the_metadata_and_exports_the_segmenter(trained):
     out, bundles = trained
-    before = metrics_of(bundles)
+    before, model = metrics_of(bundles), bundles / SEGMENTER / "models" / "model.onnx"
+    made_of = read_usable(model)["weights"]
     ship_weights(str(out), str(out), str(bundles))
     for bundle, files in FILES.items():
         for place, source in files.items():
@@ -79,6 +84,7 @@ def test_shipping_copies_weights_and_scores_and_writes_the_scores_into_the_metad
         table = pd.read_csv(bundles / bundle / "docs" / "evaluation.csv")
         assert metrics_of(bundles)[bundle] == METRICS[bundle](table)
         assert metrics_of(bundles)[bundle] != before[bundle]
+    assert read_usable(model)["weights"] != made_of
 
 
 def test_an_unfinished_training_is_told_and_changes_nothing(trained):
@@ -92,9 +98,10 @@ def test_an_unfinished_training_is_told_and_changes_nothing(trained):
 
 def test_one_of_both_is_shipped_alone_and_none_is_refused(trained):
     out, bundles = trained
-    before = (bundles / TRANSLATOR / "models" / "model.pt").read_bytes()
-    ship_weights(segmenter=str(out), bundles=str(bundles))
-    assert (bundles / SEGMENTER / "models" / "model.pt").read_bytes() == b"other weights"
-    assert (bundles / TRANSLATOR / "models" / "model.pt").read_bytes() == before
+    before = {path: path.read_bytes() for path in (bundles / SEGMENTER).rglob("*") if path.is_file()}
+    ship_weights(translator=str(out), bundles=str(bundles))
+    shipped = out / FILES[TRANSLATOR]["models/model.pt"]
+    assert (bundles / TRANSLATOR / "models" / "model.pt").read_bytes() == shipped.read_bytes()
+    assert {path: path.read_bytes() for path in (bundles / SEGMENTER).rglob("*") if path.is_file()} == before
     with pytest.raises(InputError, match="neither is given"):
         ship_weights(bundles=str(bundles))

@@ -16,7 +16,7 @@ from tanq_monai.deploy.engines.choice import (
     choose_engine,
 )
 from tanq_monai.deploy.engines.on_onnxruntime import OnnxRuntime
-from tanq_monai.deploy.engines.onnx_file import read_properties
+from tanq_monai.deploy.engines.onnx_file import WEIGHTS_FILE, read_properties, read_usable
 from tanq_monai.deploy.engines.opening import Engine, open_engine, open_openvino
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "SEGMENTER_3D",
     "TORCH",
     "TRANSLATOR",
+    "WEIGHTS_FILE",
     "Choices",
     "Engine",
     "OnnxRuntime",
@@ -34,4 +35,5 @@ __all__ = [
     "open_engine",
     "open_openvino",
     "read_properties",
+    "read_usable",
 ]

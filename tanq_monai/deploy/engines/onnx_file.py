@@ -9,10 +9,13 @@ from tanq_monai.choices.documents import parse_json
 from tanq_monai.choices.kinds import Entries, Items, Kind, Misfit, Number, Text, Whole
 from tanq_monai.choices.table import CHOICES
 from tanq_monai.errors import InputError
+from tanq_monai.files import sha256_of
 from tanq_monai.scans.naming import CONTRASTS
 from tanq_monai.structures import Structures
 
 _METADATA, _KEY, _VALUE = 14, 1, 2  # numbers of fields: metadata_props of ModelProto, and what one of them has
+WEIGHTS_FILE, WEIGHTS_NAME = "weights_file", "model.pt"  # the property, and the file whose SHA-256 it is
+_EXPORT = "export it again with `python -m tanq_monai export-onnx`"
 _NUMBER, _BYTES, _FIXED = 0, 2, {1: 8, 5: 4}  # protobuf's kinds of fields; the last ones' sizes
 
 KINDS: dict[str, dict[str, Kind]] = {
@@ -64,6 +67,22 @@ def read_properties(model_file: str | Path) -> dict[str, Any]:
         _check(properties, "mirror_axes", Items(Whole(0, 2), 0), path)
     if "classes" in properties:
         _structures_of(properties["classes"], path).check_order(path)
+    return properties
+
+
+def read_usable(model_file: str | Path) -> dict[str, Any]:
+    """As :func:`read_properties`, of a file that can be run: where its weights lie in another file, that is the one.
+
+    Raises:
+        InputError: as there; when the file of the weights is missing, or is not the one that it was made of.
+    """
+    properties = read_properties(model_file)
+    if WEIGHTS_FILE in properties:
+        weights = Path(model_file).with_name(WEIGHTS_NAME)
+        if not weights.is_file():
+            raise InputError(weights, f"is missing, and {Path(model_file).name} has its weights there", _EXPORT)
+        if sha256_of(weights) != properties[WEIGHTS_FILE]:
+            raise InputError(model_file, f"is of another {WEIGHTS_NAME} than the one beside it", _EXPORT)
     return properties
 
 

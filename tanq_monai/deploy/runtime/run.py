@@ -2,29 +2,22 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.deploy.engines import (
-    AUTO,
-    SEGMENTER_2D,
-    SEGMENTER_3D,
-    TRANSLATOR,
-    Choices,
-    open_engine,
-    read_properties,
-)
-from tanq_monai.deploy.runtime.segmentation import segment
+from tanq_monai.deploy.engines import AUTO, TRANSLATOR, Choices, Engine, open_engine, read_usable
+from tanq_monai.deploy.runtime.segmenter import Segmenter
 from tanq_monai.deploy.runtime.translation import translate
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_file, check_renewable
 from tanq_monai.precision import asked
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.scans.naming import ENDINGS, stem
-from tanq_monai.scans.volume import read_volume
+from tanq_monai.scans.volume import Volume, read_volume
 from tanq_monai.structures import STRUCTURES, Structures
 
 _LOGGER = logging.getLogger(__name__)
@@ -67,7 +60,7 @@ def run(
         raise InputError(output, "is no name of a NIfTI file", "let it end in .nii.gz")
     check_output_file(output, model, image, label)
     check_renewable([output])
-    properties = read_properties(model)
+    properties = read_usable(model)
     task, contrast = properties["task"], properties["modality"]
     if (label is None) == (task == TRANSLATION):
         remedy = "give --label" if task == TRANSLATION else "leave --label out"
@@ -76,35 +69,29 @@ def run(
         raise InputError(model, f"is for {task}", "leave --style out")
     if structures not in (None, STRUCTURES) and task == SEGMENTATION:
         raise InputError(model, f"is for {task}, and names its structures itself", "leave --structures out")
-    judge = _ears_first(properties) if ears_first and task == SEGMENTATION else None
-    network = open_engine(model, _kind(properties), Choices(engine, threads, asked(amp)), provider)
-    scan = read_volume(image, contrast)
+    choices = Choices(engine, threads, asked(amp))
+    result_of: Callable[[Volume], tuple[NDArray[Any], str]]
     if label is None:
-        result: NDArray[Any] = segment(network, properties, scan.voxels, scan.affine)
-        if judge is not None:
-            result, doubt = judge(result, scan.affine)
-            if doubt:
-                _LOGGER.warning("%s: %s", image.name, doubt)
+        result_of = Segmenter(model, properties, ears_first, choices, provider)
     else:
+        network = open_engine(model, TRANSLATOR, choices, provider)
         structures = structures or Structures(properties.get("structures", STRUCTURES))
-        labels = read_labels(label, structures.values(), scan.grid).labels
-        result = translate(network, properties, scan.voxels, scan.affine, labels, style, structures)
+        result_of = partial(_translation, network, properties, label, style, structures)
+    scan = read_volume(image, contrast)
+    result, doubt = result_of(scan)
+    if doubt:
+        _LOGGER.warning("%s: %s", image.name, doubt)
     scan.grid.save(result, output)
 
 
-def _ears_first(
+def _translation(
+    network: Engine,
     properties: Mapping[str, Any],
-) -> Callable[[NDArray[Any], NDArray[np.float64]], tuple[NDArray[Any], str]]:
-    """What :class:`tanq_monai.anatomy.ears_first.EarsFirst` does with the structures of the file."""
-    try:
-        from tanq_monai.anatomy.ears_first import EarsFirst  # which an import of this module need not wait for
-    except ImportError as error:
-        problem = "what is published of anatomy is written in YAML, and PyYAML is not installed"
-        raise InputError("--ears-first", problem, "install PyYAML, or give --ears-first false") from error
-    return EarsFirst(Structures({name: value for name, value in properties["classes"].items() if value}))
-
-
-def _kind(properties: Mapping[str, Any]) -> str:
-    if properties["task"] == TRANSLATION:
-        return TRANSLATOR
-    return SEGMENTER_2D if len(properties["patch_size"]) == 2 else SEGMENTER_3D
+    label: str | Path,
+    style: str | None,
+    structures: Structures,
+    scan: Volume,
+) -> tuple[NDArray[np.float32], str]:
+    """What becomes of a scan, and no doubt about it."""
+    labels = read_labels(label, structures.values(), scan.grid).labels
+    return translate(network, properties, scan.voxels, scan.affine, labels, style, structures), ""
