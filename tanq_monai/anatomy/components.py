@@ -8,12 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 Mask = NDArray[np.bool_]
 Vector = NDArray[np.float64]
 
-_NEIGHBOURS = np.ones((3, 3, 3))  # faces, edges and corners, as nnU-Net's postprocessing
 _LARGEST_TILT = 20.0  # degrees: a head in its coil
 _ROUNDING = 1e-3  # mm: spacings of oblique affines are off by less
 
@@ -43,7 +41,7 @@ def find_components(
     if len(index[0]) == 0:
         return ids, []
     box = tuple(slice(int(i.min()), int(i.max()) + 1) for i in index)
-    ids[index] = ndimage.label(_near(mask[box], affine, join_mm / 2), _NEIGHBOURS)[0][mask[box]]
+    ids[index] = connected_pieces(_near(mask[box], affine, join_mm / 2))[mask[box]]
     numbers = ids[index]
     voxel_mm3 = float(abs(np.linalg.det(affine[:3, :3])))
     counts = np.bincount(numbers)
@@ -54,6 +52,34 @@ def find_components(
         Component(int(n), float(counts[n]) * voxel_mm3, float(weights[n]) * voxel_mm3, centers[n])
         for n in np.flatnonzero(counts)
     ]
+
+
+def connected_pieces(mask: Mask) -> NDArray[np.int32]:
+    """Numbers (I, J, K) of the pieces of a mask, from 1 in the order of their first voxels; 0 outside.
+
+    Faces, edges and corners connect, as in nnU-Net's postprocessing. Every voxel points to one of its piece that comes
+    before it, from round to round to an earlier one, until all point to the first.
+    """
+    padded = np.pad(mask, 1)
+    inside = np.flatnonzero(padded)
+    number = np.zeros(padded.size, np.int64)
+    number[inside] = first = np.arange(len(inside))
+    steps = np.ravel_multi_index(np.indices((3, 3, 3)).reshape(3, -1), padded.shape)  # to the neighbours
+    pairs = []
+    for step in steps[14:] - steps[13]:  # one of each two opposite ones
+        ones = first[padded.ravel()[inside + step]]
+        pairs.append((ones, number[inside[ones] + step]))
+    one, other = (np.concatenate(ends) for ends in zip(*pairs, strict=True))
+    while (apart := first[one] != first[other]).any():
+        one, other = one[apart], other[apart]
+        earlier = np.minimum(first[one], first[other])
+        for end in (one, other):
+            np.minimum.at(first, first[end], earlier)
+        while (shorter := first[first] != first).any():
+            first[shorter] = first[first[shorter]]
+    pieces = np.zeros(padded.shape, np.int32)
+    pieces.ravel()[inside] = np.unique(first, return_inverse=True)[1] + 1
+    return pieces[1:-1, 1:-1, 1:-1]
 
 
 def apart(one: Vector, other: Vector) -> float:
@@ -76,6 +102,10 @@ def _near(mask: Mask, affine: Vector, reach: float) -> Mask:
     """Voxels at most ``reach`` mm from the mask."""
     if reach <= 0:
         return mask
-    distance = ndimage.distance_transform_edt(~mask, sampling=np.linalg.norm(affine[:3, :3], axis=0))
-    near: Mask = distance <= reach + _ROUNDING
+    spacing, near = np.linalg.norm(affine[:3, :3], axis=0), np.zeros_like(mask)
+    steps = np.minimum((reach + _ROUNDING) // spacing, mask.shape).astype(int)
+    padded = np.pad(mask, [(step, step) for step in steps])
+    for start in np.ndindex(*(2 * steps + 1)):
+        if np.linalg.norm((start - steps) * spacing) <= reach + _ROUNDING:
+            near |= padded[tuple(slice(at, at + size) for at, size in zip(start, mask.shape, strict=True))]
     return near

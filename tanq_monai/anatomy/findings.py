@@ -5,8 +5,6 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
-from scipy.spatial.distance import pdist
 
 from tanq_monai.anatomy.components import Mask, find_components
 from tanq_monai.anatomy.measured import Structure, cochleae, find_anatomy, structure_masks
@@ -94,9 +92,16 @@ def axial_diameter(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> floa
     spacing = np.delete(np.linalg.norm(affine[:3, :3], axis=0), up)
     longest = 0.0
     for plane in slices[slices.any(axis=(1, 2))]:
-        corners = ((np.argwhere(plane)[:, None] + _CORNERS) * spacing).reshape(-1, 2)
-        longest = max(longest, float(pdist(corners[ConvexHull(corners).vertices]).max()))
+        corners = ((_ends_of_rows(plane)[:, None] + _CORNERS) * spacing).reshape(-1, 2)
+        longest = max(longest, float(np.linalg.norm(corners[:, None] - corners, axis=-1).max()))
     return longest
+
+
+def _ends_of_rows(plane: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The first and the last pixel (N, 2) of every row that has some: no longest line ends between two others."""
+    rows = np.flatnonzero(plane.any(axis=1))
+    first, last = plane[rows].argmax(axis=1), plane.shape[1] - 1 - plane[rows, ::-1].argmax(axis=1)
+    return np.concatenate([np.stack([rows, end], axis=1) for end in (first, last)])
 
 
 def _structure(structure: Structure | None) -> Findings:

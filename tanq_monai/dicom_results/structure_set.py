@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage, generate_uid
 from pydicom.valuerep import format_number_as_ds
-from scipy.spatial import KDTree
 
 from tanq_monai import RESEARCH_ONLY
 from tanq_monai.dicom_results.regions import ANY, SIDES, Region
@@ -88,11 +87,11 @@ def keyholed(rings: Sequence[Ring]) -> Ring:
         rings: the outer one, then the holes', each (N, 2) with the first point repeated at the end.
     """
     outer, *holes = rings
-    tree, ways = KDTree(outer[:-1]), []
+    ways = []
     for hole in holes:
-        apart, corners = tree.query(hole[:-1])
-        first = int(apart.argmin())
-        ways.append((int(corners[first]), np.roll(hole[:-1], -first, axis=0)))
+        apart = np.linalg.norm(hole[:-1, None] - outer[:-1], axis=-1)
+        first, corner = np.unravel_index(apart.argmin(), apart.shape)
+        ways.append((int(corner), np.roll(hole[:-1], -int(first), axis=0)))
     pieces, done = [], 0
     for corner, hole in sorted(ways, key=lambda way: way[0]):
         pieces += [outer[done : corner + 1], hole, hole[:1], outer[corner : corner + 1]]

@@ -4,7 +4,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import KDTree
 
 Definition = Literal["directed", "pooled"]
 Mask = npt.NDArray[np.bool_]
@@ -49,6 +48,8 @@ def average_surface_distance(
         return float("nan")
     if not prediction.any():
         return EMPTY_PREDICTION_MM
+    from scipy.spatial import KDTree  # which a page without truth does without
+
     found, true = (surface_indices(mask) * np.asarray(spacing, dtype=np.float64) for mask in (prediction, truth))
     # Nearest neighbours among surface points: a distance transform fills the box of both masks, which takes
     # 9 s instead of 0.1 s when a false positive lies at the other end of a 512 x 512 x 120 volume.

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import pandas as pd
-
 from tanq_monai.anatomy.published import published
+from tanq_monai.evaluation.scoring import Score
 from tanq_monai.files import is_written
-from tanq_monai.metrics.statistics import summarize
 from tanq_monai.report.axial import EARS_MM
 from tanq_monai.report.cases import ReportedCase, sorted_by_plausibility, sorted_by_truth
 from tanq_monai.report.contours import colours_of
@@ -103,13 +101,13 @@ def write_pages(
 
 def _values(cases: Sequence[ReportedCase], structures: Structures) -> dict[str, Any]:
     """What all pages tell."""
-    scores = pd.DataFrame([vars(score) for case in cases for score in case.scores])
+    scores = [score for case in cases for score in case.scores]
     return {
         "style": resource("viewer.css"),
         "script": resource("viewer.js"),
         "total": len(cases),
-        "summary": [] if scores.empty else _summary(scores),
-        "with_truth": not scores.empty,
+        "summary": _summary(scores) if scores else [],
+        "with_truth": bool(scores),
         "with_cet1": any(case.stack.slices[0].beside is not None for case in cases),
         "with_confidence": any(not math.isnan(figure.confidence) for case in cases for figure in case.figures),
         "usual": published().geometry if structures.roles() is not None else None,
@@ -139,10 +137,14 @@ def _start(case: ReportedCase) -> int:
     return min(case.stack.views, key=lambda view: dice.get(view.structure, math.inf)).z
 
 
-def _summary(scores: pd.DataFrame) -> list[dict[str, Any]]:
+def _summary(scores: Sequence[Score]) -> list[dict[str, Any]]:
     """Rows of the table: structure, and as text mean and deviation, then median, of Dice and of ASSD; last n."""
+    import pandas as pd  # which a page without truth, as that of an installation without torch, does without
+
+    from tanq_monai.metrics.statistics import summarize
+
     rows: dict[str, list[str]] = {}
-    for row in summarize(scores).reset_index().to_dict(orient="records"):
+    for row in summarize(pd.DataFrame(map(vars, scores))).reset_index().to_dict(orient="records"):
         digits, numbers = 3 if row["metric"] == "dice" else 2, rows.setdefault(str(row["structure"]), [])
         mean, sd, median = (
             "n/a" if math.isnan(row[name]) else f"{row[name]:.{digits}f}" for name in ("mean", "sd", "median")

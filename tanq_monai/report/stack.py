@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import binary_dilation
 
 from tanq_monai.report.axial import EARS_MM, Place, Volume, Window, corner_of, ears, grey_limits, places
 from tanq_monai.report.drawing import AXIAL, CORONAL, SAGITTAL, UNITS, Box, Cut, Drawing, draw
@@ -155,7 +154,8 @@ def shown_slices(holds: npt.NDArray[np.bool_], keys: set[int]) -> list[int]:
     """
     wanted = holds.copy()
     wanted[list(keys)] = True
-    near = np.flatnonzero(binary_dilation(wanted, iterations=BESIDE))
+    reach = np.flatnonzero(wanted)[:, None] + np.arange(-BESIDE, BESIDE + 1)
+    near = np.intersect1d(reach, np.arange(len(wanted)))
     if len(near) <= MAX_SLICES:
         return [int(z) for z in near]
     spread = near[np.linspace(0, len(near) - 1, MAX_SLICES - len(keys)).round().astype(int)]

@@ -2,7 +2,7 @@
 
 Arrays of scans are (i, j, k) as stored. They are turned to (x, y, z), which point as those of the plan's training did,
 LPS; plan space is (z, y, x): axes permuted by the plan, cropped to the non-zero box, z-scored, and resampled to the
-plan's spacing (mm).
+plan's spacing (mm). Plans that z-score the non-zero region alone want SciPy, too.
 """
 
 from dataclasses import dataclass, field
@@ -144,9 +144,8 @@ def _filled(volume: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 def _nonzero_box(volume: NDArray[np.float32]) -> tuple[tuple[int, int], ...]:
     """Half-open bounds of the non-zero region; of all where nothing is."""
-    from scipy.ndimage import find_objects
-
-    found = find_objects((volume != 0).view(np.uint8))
-    if not found:  # an empty scan
+    inside = volume != 0
+    planes = [np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    if not len(planes[0]):  # an empty scan
         return tuple((0, n) for n in volume.shape)
-    return tuple((s.start, s.stop) for s in found[0])
+    return tuple((int(along[0]), int(along[-1]) + 1) for along in planes)

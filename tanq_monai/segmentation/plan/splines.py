@@ -3,6 +3,7 @@
 Shapes and spacings (mm) in the order z, y, x.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from tanq_monai.choices.kinds import Flag, Whole
 
+_REPEATED, _WIDEST = 12, 3  # SciPy's margin; voxels that a spline of order 5 reaches to either side
 ANISOTROPY_THRESHOLD = 3  # nnU-Net: spacing at least three times the finest is resampled on its own
 
 
@@ -52,16 +54,34 @@ def _is_anisotropic(spacing: Sequence[float]) -> bool:
 
 @lru_cache(maxsize=8)
 def spline_weights(size: int, new_size: int, order: int) -> NDArray[np.float64]:
-    """(new_size, size): what every old voxel of an axis contributes to every new one."""
-    from scipy.ndimage import zoom  # as long to import as all else of the runtime together
+    """(new_size, size): what every old voxel of an axis contributes to every new one.
 
-    units = np.eye(size)
-    zoomed = [zoom(u, new_size / size, order=order, mode="nearest", grid_mode=True) for u in units]
-    weights = np.stack(zoomed, axis=1)
-    weights[np.abs(weights) < 1e-12] = (
-        0  # float32 would hold them as denormal numbers, and products take 15 times as long
-    )
+    Those of SciPy's ``ndimage.zoom`` with ``mode="nearest"`` and ``grid_mode=True``, nnU-Net's: a sum of B-splines that
+    meets the old values, of which the outermost is repeated 12 times and then mirrored.
+    """
+    place = (np.arange(new_size) + 0.5) * (size / new_size) - 0.5
+    if order == 0:
+        nearest: NDArray[np.float64] = np.eye(size)[np.floor(place + 0.5).astype(int)]
+        return nearest
+    if order == 1:
+        place = np.clip(place, 0, size - 1)
+    repeated = np.pad(np.eye(size), ((_REPEATED, _REPEATED), (0, 0)), mode="edge")
+    knots = np.arange(len(repeated))
+    mirrored = np.pad(np.eye(len(knots)), ((_WIDEST, _WIDEST), (0, 0)), mode="symmetric")
+    values = _b_spline(knots[:, None] - np.arange(-_WIDEST, len(knots) + _WIDEST), order) @ mirrored
+    coefficients = np.linalg.solve(values, repeated)
+    weights = _b_spline(place[:, None] + _REPEATED - knots, order) @ coefficients
+    # Those that fall off to 0: float32 would hold them as denormal numbers, and products take 15 times as long.
+    weights[np.abs(weights) < 1e-12] = 0
     return weights
+
+
+def _b_spline(x: NDArray[np.floating], order: int) -> NDArray[np.float64]:
+    """The cardinal B-spline round 0."""
+    from_edge = (order + 1) / 2 - np.abs(x)
+    terms = [(-1) ** k * math.comb(order + 1, k) * np.maximum(from_edge - k, 0) ** order for k in range(order // 2 + 1)]
+    spline: NDArray[np.float64] = np.sum(terms, axis=0) / math.factorial(order)
+    return spline
 
 
 @lru_cache(maxsize=8)
