@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tanq_monai.choices.config import checked_choices, did_you_mean
+from tanq_monai.choices.layers import SEPARATOR, has, put, read_layers
 from tanq_monai.choices.table import CHOICES
 from tanq_monai.errors import InputError, InputErrors
 
@@ -23,23 +24,18 @@ def check_choices(config_files: Sequence[str | Path], choices: Mapping[str, Any]
     Raises:
         InputErrors: for those that it has not, or does not allow.
     """
-    from monai.bundle import ConfigParser  # seconds, which no mistake in other things has to wait for
-
-    parser = ConfigParser(deepcopy(_read(tuple(map(str, config_files)))))
-    own = parser.get().keys() & CHOICES.keys()
-    known = own | {
-        name for name in choices if "#" in name and not name.startswith(_ORDERS) and name.rpartition("#")[0] in parser
-    }
+    config = deepcopy(_read(tuple(map(str, config_files))))
+    own = config.keys() & CHOICES.keys()
+    parts = {name for name in choices if SEPARATOR in name and not name.startswith(_ORDERS)}
+    known = own | {name for name in parts if has(config, name.rpartition(SEPARATOR)[0])}
     if unknown := sorted(choices.keys() - known):
         stem = Path(config_files[0]).stem
         raise InputErrors([InputError(name, f"is no choice of {stem}", did_you_mean(name, own)) for name in unknown])
-    parser.update(dict(choices))
-    checked_choices(parser.get())
+    for name, value in choices.items():
+        put(config, name, value)
+    checked_choices(config)
 
 
 @lru_cache
 def _read(config_files: tuple[str, ...]) -> dict[str, Any]:
-    from monai.bundle import ConfigParser
-
-    config: dict[str, Any] = ConfigParser.load_config_files(list(config_files))
-    return config
+    return read_layers(config_files)

@@ -299,6 +299,8 @@ class Device(Kind):
         return "a device of this machine: cpu, cuda or cuda:N"
 
     def _parse(self, value: Any) -> Any:
+        if value == "cpu":  # which is there wherever torch is, and where it is not
+            return value
         import torch
 
         try:
