@@ -39,7 +39,7 @@ ALLOWED = {
     "check": READING | {"report"},
     "dicom_results": READING | {"report"},
     "deploy": KNOWN | {"translation", "segmentation", "report", "dicom_results", "steps", "precision"},
-    "labelling": KNOWN | {"steps", "segmentation", "report", "dicom_results"},
+    "labelling": KNOWN | {"steps", "segmentation", "report", "dicom_results", "deploy"},
     "growth": READING | {"labelling", "report"},
     "cohort": READING | {"labelling", "segmentation"},
     "adaptation": KNOWN | {"steps", "segmentation"},

@@ -3,12 +3,13 @@
 Research use only; not a medical device.
 """
 
+import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import fire
 
-from tanq_monai import RESEARCH_ONLY, __version__, manual
+from tanq_monai import FULL_INSTALLATION, RESEARCH_ONLY, __version__, manual
 from tanq_monai.choices.config import did_you_mean
 from tanq_monai.cli.output import print_lines
 from tanq_monai.cli.results import evaluate, report
@@ -56,5 +57,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     elif helps & {*words}:
         print_lines(manual.page(command, COMMANDS[command], RESEARCH_ONLY))
     else:
-        plain = [command, *plain_words(command, COMMANDS[command], words[1:])]
-        fire.Fire({name: typed(one) for name, one in COMMANDS.items()}, command=plain, name=manual.PROGRAM)
+        with _told_where_missing(command):
+            plain = [command, *plain_words(command, COMMANDS[command], words[1:])]
+            fire.Fire({name: typed(one) for name, one in COMMANDS.items()}, command=plain, name=manual.PROGRAM)
+
+
+@contextlib.contextmanager
+def _told_where_missing(command: str) -> Iterator[None]:
+    """A package that a command needs and a small installation has not becomes a user's mistake."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if not package or package == __package__.partition(".")[0]:
+            raise
+        problem = f"needs {package}, which this installation has not"
+        raise InputError(command, problem, f"{FULL_INSTALLATION}") from error

@@ -14,12 +14,11 @@ import tanq_monai
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir, check_renewable, renewing, write_text
 from tanq_monai.labelling.labelled import Labelled
-from tanq_monai.labelling.labeller import CONTRAST, models_in
+from tanq_monai.labelling.labeller import CONTRAST, read_models
 from tanq_monai.labelling.segment import Segmentation, segment_scans
 from tanq_monai.report.contours import colours_of
 from tanq_monai.scans.bids import DESCRIPTION, DSEG, RAW, dataset_of, label_path
 from tanq_monai.scans.gathering import gather_scans
-from tanq_monai.segmentation.inference.ensemble import read_ensemble
 from tanq_monai.structures import Structures
 
 BIDS_VERSION = "1.10.0"
@@ -62,7 +61,7 @@ def segment_dataset(
         raise InputError(" and ".join(map(str, places)), problem, "give them to commands of their own")
     (dataset,) = filter(None, datasets)
     folder = check_output_dir(output_dir, dataset).resolve()
-    structures = read_ensemble(models_in(choices.get("ensemble_dir"))).structures
+    structures = read_models(choices.get("ensemble_dir")).structures
     texts = _texts(dataset, folder, structures)
     images = [scan.place for scan in gather_scans(places, CONTRAST, folder, choices.get("acq")).scans]
     labels = [label_path(image, dataset, folder) for image in images]

@@ -1,21 +1,29 @@
-"""Models, loaded once, that label scans: the bundle's inference, what is measured of its labels, RT Structure Sets."""
+"""Models, loaded once, that label scans: the bundle's inference, what is measured of its labels, RT Structure Sets.
+
+Where MONAI is not installed, the ONNX file beside the weights does what the bundle's inference does.
+"""
 
 import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tanq_monai.choices.files import check_choices
+from tanq_monai.deploy.engines.choice import is_installed
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import sha256_of
-from tanq_monai.labelling.inference import Inference
 from tanq_monai.labelling.labelled import Labelled, measure
 from tanq_monai.labelling.structure_sets import with_structure_set
 from tanq_monai.scans.folder import Listing
 from tanq_monai.scans.naming import LABEL_ENDING, TARGET_DOMAIN, case_of
-from tanq_monai.segmentation.inference.ensemble import read_ensemble
+from tanq_monai.segmentation.inference.ensemble import Ensemble, read_ensemble
 from tanq_monai.steps import BUNDLES, SEGMENTER, bundle_step
+
+if TYPE_CHECKING:
+    from tanq_monai.labelling.inference import Inference
+    from tanq_monai.labelling.onnx_inference import OnnxInference
 
 CONFIG = "ensemble"  # which runs one model as well
 CONTRAST, SUFFIX = "hrT2", TARGET_DOMAIN[0]
@@ -26,7 +34,7 @@ class Labeller:
     """What labels the scans of a folder of results.
 
     Attributes:
-        command: of MONAI's, that gives the same labels.
+        command: of MONAI's, that gives the same labels; without MONAI that of the runtime, for one scan.
         structures: names and label values.
 
     Args:
@@ -43,15 +51,19 @@ class Labeller:
     def __init__(
         self, folder: Path, ensemble_dir: str | Path | None = None, ears_first: bool = True, **choices: Any
     ) -> None:
-        models = models_in(ensemble_dir)
+        models, self._ensemble = models_in(ensemble_dir), read_models(ensemble_dir)
         self.folder, self.ears_first = folder, ears_first
-        self.structures = read_ensemble(models).structures
+        self.structures = self._ensemble.structures
         given = {"dataset_dir": folder / LINKS, "output_dir": folder, "ensemble_dir": models, "ears_first": ears_first}
         given |= {name: value for name, value in choices.items() if value is not None}
-        step = bundle_step("segment", SEGMENTER, CONFIG, given)
-        self.command = f"cd {shlex.quote(str(step.folder))} && {step.command}"
         self._choices = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
-        self._inference: Inference | None = None
+        if has_monai():
+            step = bundle_step("segment", SEGMENTER, CONFIG, given)
+            self.command = f"cd {shlex.quote(str(step.folder))} && {step.command}"
+        else:
+            check_choices([BUNDLES / SEGMENTER / "configs" / f"{CONFIG}.yaml"], given)
+            self.command = _runtime_command(models, given)
+        self._inference: Inference | OnnxInference | None = None
 
     def label(self, links: Mapping[Path, Path], on_labelled: Callable[[Labelled], None]) -> list[str]:
         """Label scans, with models that are loaded when the first ones come.
@@ -80,9 +92,37 @@ class Labeller:
             on_labelled(replace(one, sha256=sha256_of(*(sorted(link.iterdir()) if link.is_dir() else [link]))))
 
         if self._inference is None:
-            self._inference = Inference(BUNDLES / SEGMENTER, CONFIG, self._choices)
+            self._inference = self._load()
         problems = self._inference.run(listing, on_result)
         return [_as_named(line, links) for line in lines_of(problems)]
+
+    def _load(self) -> "Inference | OnnxInference":
+        if not has_monai():
+            from tanq_monai.labelling.onnx_inference import OnnxInference
+
+            return OnnxInference(self._ensemble, self.folder, self.ears_first, self._choices.get("threads"))
+        from tanq_monai.labelling.inference import Inference  # seconds
+
+        return Inference(BUNDLES / SEGMENTER, CONFIG, self._choices)
+
+
+def has_monai() -> bool:
+    """Whether this is a full installation, or one without torch."""
+    return is_installed("monai")
+
+
+def read_models(ensemble_dir: str | Path | None) -> Ensemble:
+    """The models, by default the shipped one, if this installation can run them.
+
+    Raises:
+        InputError: when they cannot be used.
+    """
+    ensemble = read_ensemble(models_in(ensemble_dir))
+    if not has_monai():
+        from tanq_monai.labelling.onnx_inference import onnx_file_of
+
+        onnx_file_of(ensemble)
+    return ensemble
 
 
 def models_in(ensemble_dir: str | Path | None) -> Path:
@@ -93,6 +133,14 @@ def models_in(ensemble_dir: str | Path | None) -> Path:
 def lines_of(problems: Sequence[InputError | InputErrors]) -> list[str]:
     """Each once."""
     return list(dict.fromkeys(line for problem in problems for line in str(problem).splitlines()))
+
+
+def _runtime_command(models: Path, given: Mapping[str, Any]) -> str:
+    """For a scan and a label that whoever types it fills in."""
+    words = ["python", "-m", "tanq_monai.deploy.runtime", "--model", str(models / "model.onnx")]
+    words += ["--image", "SCAN", "--output", "LABEL"]
+    words += [] if given["ears_first"] else ["--ears-first", "false"]
+    return shlex.join([*words, *(["--threads", str(given["threads"])] if "threads" in given else [])])
 
 
 def _as_named(line: str, links: Mapping[Path, Path]) -> str:

@@ -1,4 +1,4 @@
-"""Scans in, labels and what is told of them out; underneath runs the inference of ``vs_cochlea_seg``."""
+"""Scans in, labels and what is told of them out; underneath runs ``vs_cochlea_seg``: its inference, or its ONNX file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +9,12 @@ import tanq_monai
 from tanq_monai.errors import InputErrors
 from tanq_monai.files import check_output_dir, check_renewable
 from tanq_monai.labelling.labelled import TABLE, Labelled, Results, write_table
-from tanq_monai.labelling.labeller import CONTRAST, LINKS, SUFFIX, Labeller, lines_of, models_in
+from tanq_monai.labelling.labeller import CONTRAST, LINKS, SUFFIX, Labeller, lines_of, read_models
 from tanq_monai.labelling.links import link_scans, unlink_scan
 from tanq_monai.labelling.structure_sets import structure_set_paths
 from tanq_monai.report import write_report
 from tanq_monai.scans.gathering import gather_scans
 from tanq_monai.scans.naming import case_of
-from tanq_monai.segmentation.inference.ensemble import read_ensemble
 from tanq_monai.structures import Structures
 
 PAGE = "segmentations.html"
@@ -77,7 +76,7 @@ def segment_scans(
         InputErrors: when no scan can be used.
         InputError: when the models or the folder cannot be used.
     """
-    read_ensemble(models_in(ensemble_dir))  # told before any scan is looked for
+    read_models(ensemble_dir)  # told before any scan is looked for
     folder = check_output_dir(output_dir).resolve()
     found = gather_scans(places, CONTRAST, leave_out=folder, acq=acq)
     if not found.scans:

@@ -10,9 +10,7 @@ A group is made of models of one plan, e.g. folds of one configuration. ``postpr
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, cast
 
 from tanq_monai.choices.config import did_you_mean
 from tanq_monai.errors import InputError
@@ -25,7 +23,9 @@ from tanq_monai.segmentation.plan.plans import (
     space_from_plans,
 )
 from tanq_monai.structures import Structures
-from tanq_monai.weights import load_weights
+
+if TYPE_CHECKING:
+    from torch import nn
 
 DESCRIPTION = "ensemble.json"
 _KEYS = frozenset({"groups", "postprocessing", "dice"})  # the last is what `find_best.yaml` found
@@ -83,21 +83,25 @@ def read_ensemble(folder: str | Path) -> Ensemble:
     return Ensemble(groups, steps, 1 + len(structures))
 
 
-def networks_of(ensemble: Ensemble) -> nn.ModuleList:
+def networks_of(ensemble: Ensemble) -> "nn.ModuleList":
     """One ``ModuleList`` of networks per group, freshly initialized."""
+    from torch import nn
+
     return nn.ModuleList(
         nn.ModuleList(network_from_plans(member / "plans.json", member / "dataset.json") for member in group)
         for group in ensemble.groups
     )
 
 
-def load_members(networks: nn.ModuleList, ensemble: Ensemble) -> nn.ModuleList:
+def load_members(networks: "nn.ModuleList", ensemble: Ensemble) -> "nn.ModuleList":
     """``networks`` of :func:`networks_of` with the weights of the ensemble's models.
 
     Raises:
         InputError: when a ``model.pt`` does not fit.
     """
-    flat = [network for group in networks for network in cast(nn.ModuleList, group)]
+    from tanq_monai.weights import load_weights
+
+    flat = [network for group in networks for network in cast("nn.ModuleList", group)]
     for network, folder in zip(flat, ensemble.members, strict=True):
         load_weights(network, folder / "model.pt")
     return networks

@@ -9,9 +9,7 @@ import math
 import re
 from pathlib import Path
 from pydoc import locate
-from typing import Any, Literal
-
-from torch import nn
+from typing import TYPE_CHECKING, Any, Literal
 
 from tanq_monai.choices.documents import parse_json
 from tanq_monai.choices.kinds import Entries, Flag, Items, Kind, Misfit, Number, Text, Whole
@@ -20,6 +18,9 @@ from tanq_monai.scans.grid import STORED
 from tanq_monai.segmentation.plan.space import PlanSpace
 from tanq_monai.segmentation.plan.splines import Interpolation
 from tanq_monai.structures import Structures
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Json = dict[str, Any]
 TRAINED = "trained_configuration"
@@ -46,7 +47,7 @@ def network_from_plans(
     dataset_file: str | Path,
     configuration: str | None = None,
     deep_supervision: bool = False,
-) -> nn.Module:
+) -> "nn.Module":
     """The network of a plan, freshly initialized: (B, 1, [z,] y, x) -> logits (B, K, [z,] y, x).
 
     Args:
@@ -236,7 +237,7 @@ def read_json(path: str | Path) -> Json:
     return content
 
 
-def _network_of(architecture: Json, plans_file: str | Path) -> tuple[type[nn.Module], Json]:
+def _network_of(architecture: Json, plans_file: str | Path) -> "tuple[type[nn.Module], Json]":
     """The class of a network and its arguments, those that are classes as such."""
     kwargs = dict(architecture["arch_kwargs"])
     for name in architecture["_kw_requires_import"]:
@@ -244,8 +245,10 @@ def _network_of(architecture: Json, plans_file: str | Path) -> tuple[type[nn.Mod
     return _module_class(architecture["network_class_name"], plans_file), kwargs
 
 
-def _module_class(name: str, plans_file: str | Path) -> type[nn.Module]:
+def _module_class(name: str, plans_file: str | Path) -> "type[nn.Module]":
     """The class that a plan names; nothing else is called, since a plan may come from anywhere."""
+    from torch import nn
+
     found = locate(name) if name.startswith(_NETWORKS) else None
     if not isinstance(found, type) or not issubclass(found, nn.Module):
         raise InputError(plans_file, f"names {name!r}, which is no part of a network here", _OTHER_TASK)
