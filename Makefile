@@ -1,6 +1,6 @@
 # On a fresh machine `make demo`, `make check` and `make test` make .venv first, once. `make check` is `make test` without
 # what is marked slow. The other tests run real clients in environments of their own: a model zoo's stranger, a MONAI Label
-# server, a MONAI Deploy application, the validator of BIDS, a browser.
+# server, a MONAI Deploy application, the validator of BIDS, an installation without torch, a browser.
 PYTHON ?= python3
 BIN := .venv/bin
 # What runs is kept compiled: else every start of Python compiles torch and MONAI anew where PYTHONDONTWRITEBYTECODE is set.
@@ -8,13 +8,13 @@ export PYTHONDONTWRITEBYTECODE :=
 # Processes that share the tests, with one thread and up to 2 GB each.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-CLIENTS := not label and not deploy and not zoo and not web and not bids
+CLIENTS := not label and not deploy and not zoo and not web and not bids and not runtime
 
 # Linters and $(1) side by side; in the end how long that took.
 with_linters = @began=$$(date +%s); $(MAKE) --no-print-directory --jobs 3 linters $(1) && how=passed || how=FAILED; \
     echo "make $@ $$how after $$(($$(date +%s) - began)) s"; test $$how = passed
 
-.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy test-bids test-web web docs dist lock notebook tools \
+.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy test-bids test-runtime test-web web docs dist lock notebook tools \
     dciodvfy chromium demo clean
 
 check: .venv/ready
@@ -53,6 +53,9 @@ test-deploy: .venv/ready .venv-deploy/ready dciodvfy
 
 test-bids: .venv/ready .venv-bids/ready
 	$(BIN)/python -m pytest -m bids tests/integration/test_bids_derivative.py
+
+test-runtime: .venv/ready .venv-runtime/ready
+	$(BIN)/python -m pytest -m runtime tests/integration/test_small_installation.py
 
 # docs/web.md: network, packages and browser are got beside each other.
 web: .venv/ready
@@ -141,6 +144,12 @@ demo: .venv/ready
 	.venv-docs/bin/python -m pip install --quiet --requirement requirements/docs.txt
 	@touch $@
 
+.venv-runtime/ready: pyproject.toml | .venv/ready
+	@echo "Making .venv-runtime, the installation without torch (200 MB) ..."
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-runtime
+	$(BIN)/uv pip install --quiet --python .venv-runtime/bin/python --editable '.[runtime]'
+	@touch $@
+
 web/dist/index.html: web/assets/facts.json web/node_modules/ready web/build.mjs web/tsconfig.json $(shell find web/src -type f)
 	npm --prefix web run --silent build
 
@@ -153,4 +162,4 @@ web/node_modules/ready: web/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-zoo .venv-label .venv-deploy .venv-bids .venv-docs demo dist docs/_build docs/api zoo web/assets web/dist web/node_modules
+	rm -rf .venv .venv-zoo .venv-label .venv-deploy .venv-bids .venv-runtime .venv-docs demo dist docs/_build docs/api zoo web/assets web/dist web/node_modules

@@ -11,6 +11,8 @@ from inspect import Parameter
 
 PROGRAM = "tanq-monai"
 _WIDTH = 88
+_SYNOPSIS = f"{PROGRAM} COMMAND [OPTIONS], {PROGRAM} COMMAND --help, {PROGRAM} --version, {PROGRAM} --completion"
+_COMPLETION = f'Of words in bash and zsh, by a line in ~/.bashrc or ~/.zshrc: eval "$({PROGRAM} --completion)"'
 _STATUS = (
     "0: done. 1: something could not be used; every such file or option is reported in one line that begins with "
     '"error:", and what could be done is done. 130: stopped by Ctrl-C. 143: ended by SIGTERM.'
@@ -40,10 +42,16 @@ def overview(commands: Mapping[str, Callable[..., object]], about: str) -> list[
     )
     return [
         *_section("name", [f"{PROGRAM} - segment vestibular schwannoma and cochlea on hrT2 MRI", about]),
-        *_section("synopsis", [f"{PROGRAM} COMMAND [OPTIONS], {PROGRAM} COMMAND --help, {PROGRAM} --version"]),
+        *_section(
+            "synopsis",
+            [_SYNOPSIS],
+        ),
         "COMMANDS",
         *rows,
         "",
+        *_section(
+            "completion", [_COMPLETION]
+        ),
         *_section("exit status", [_STATUS]),
     ]
 

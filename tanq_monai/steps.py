@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,11 @@ def bundle_step(
         writes: as of a :class:`Step`.
 
     Raises:
-        InputError: when there is no such bundle.
+        InputError: when there is no such bundle, or no MONAI to run it.
         InputErrors: for choices that the config does not have, or does not allow.
     """
+    if find_spec("monai") is None:
+        raise InputError(name, "needs monai, which is not installed", tanq_monai.FULL_INSTALLATION)
     folder = BUNDLES / bundle
     if not folder.is_dir():
         raise InputError(folder, "is not there", "install tanq-monai again, or give the folder of a bundle")

@@ -59,8 +59,9 @@ ALLOWED = {
         "steps",
         "check",
     }
-    | {"manual", "words"},
+    | {"completion", "manual", "words"},
     "manual": frozenset(),
+    "completion": frozenset({"choices", "manual"}),
     "words": frozenset({"choices", "errors", "manual"}),
     "__main__": frozenset({"errors", "cli"}),
     "__init__": frozenset(),

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import fire
 
-from tanq_monai import FULL_INSTALLATION, RESEARCH_ONLY, __version__, manual
+from tanq_monai import FULL_INSTALLATION, RESEARCH_ONLY, __version__, completion, manual
 from tanq_monai.choices.config import did_you_mean
 from tanq_monai.cli.output import print_lines
 from tanq_monai.cli.results import evaluate, report
@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     command, helps = words[0] if words else "", {"--help", "-h"}
     if command == "--version":
         print_lines([f"{manual.PROGRAM} {__version__}"])
+    elif command == "--completion":
+        print_lines([completion.script(COMMANDS)])
     elif not command or command in helps:
         print_lines(manual.overview(COMMANDS, RESEARCH_ONLY))
     elif command not in COMMANDS:
@@ -64,12 +66,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 @contextlib.contextmanager
 def _told_where_missing(command: str) -> Iterator[None]:
-    """A package that a command needs and a small installation has not becomes a user's mistake."""
+    """A package that a command needs and an installation without torch lacks becomes a user's mistake."""
     try:
         yield
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if not package or package == __package__.partition(".")[0]:
             raise
-        problem = f"needs {package}, which this installation has not"
+        problem = f"needs {package}, which is not installed"
         raise InputError(command, problem, f"{FULL_INSTALLATION}") from error

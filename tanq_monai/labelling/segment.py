@@ -1,4 +1,4 @@
-"""Scans in, labels and what is told of them out; underneath runs ``vs_cochlea_seg``: its inference, or its ONNX file."""
+"""Scans in, labels and what is told of them out; underneath runs ``vs_cochlea_seg``, its inference or its ONNX file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
