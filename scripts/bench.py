@@ -8,6 +8,7 @@ python scripts/bench.py segmenter_step   an iteration of the segmenter's trainin
 python scripts/bench.py first_batch      from folders of 420 scans to the first batch of a training
 python scripts/bench.py phantom          virtual patients: seconds, memory, and what a second core gains
 python scripts/bench.py deploy           ONNX Runtime against torch, the runtime against the bundle, fetch to labels
+python scripts/bench.py installation     without torch: from nothing to the label of a DICOM series; size, start
 python scripts/bench.py cohort           two workers against one; memory of a worker after 10 and after 1,000 scans
 python scripts/bench.py scaling          every stage with 10, 100 and 1,000 scans
 """
@@ -17,6 +18,7 @@ from benchmarks.cohort import cohort
 from benchmarks.deploy import deploy
 from benchmarks.engines import engines
 from benchmarks.first_batch import first_batch
+from benchmarks.installation import installation
 from benchmarks.phantom import phantom
 from benchmarks.scaling import scaling
 from benchmarks.segmentation import segmentation
@@ -35,6 +37,7 @@ if __name__ == "__main__":
             "first_batch": first_batch,
             "phantom": phantom,
             "deploy": deploy,
+            "installation": installation,
             "cohort": cohort,
             "scaling": scaling,
         }

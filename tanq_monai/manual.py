@@ -49,9 +49,7 @@ def overview(commands: Mapping[str, Callable[..., object]], about: str) -> list[
         "COMMANDS",
         *rows,
         "",
-        *_section(
-            "completion", [_COMPLETION]
-        ),
+        *_section("completion", [_COMPLETION]),
         *_section("exit status", [_STATUS]),
     ]
 
