@@ -199,3 +199,17 @@ def test_nothing_large_is_imported_before_it_is_needed(module):
     line = f"import sys, {module}; sys.exit(' '.join(name for name in {large} if name in sys.modules) or None)"
     done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import tanq_monai.labelling, tanq_monai.report, tanq_monai.growth, tanq_monai.adaptation",
+        "from tanq_monai.steps import bundle_step; bundle_step('a', 'tanq_translation', 'inference', {'style': 'ldn'})",
+    ],
+)
+def test_no_command_waits_for_torch_or_monai_to_check_what_it_was_given(line):
+    program = f"import sys\n{line}\nsys.exit(' '.join({{'torch', 'monai', 'pandas'}} & {{*sys.modules}}) or None)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -28,7 +28,7 @@ from tanq_monai.segmentation.plan.resampling import resample
 from tanq_monai.segmentation.plan.splines import Interpolation
 
 CPU = {"device": "$torch.device('cpu')", "amp": False}  # the same on every processor
-PACKAGES = ("onnxruntime", "numpy", "scipy", "nibabel")  # and what these require
+PACKAGES = ("onnxruntime", "numpy", "nibabel")  # and what these require
 ALONE = """
 import sys
 class Refuses:

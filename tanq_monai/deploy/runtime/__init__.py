@@ -1,4 +1,4 @@
-"""Segmentation and translation from an ONNX file: onnxruntime or openvino, NumPy, SciPy, nibabel; no torch, no MONAI.
+"""Segmentation and translation from an ONNX file: onnxruntime or openvino, NumPy, nibabel; no torch, no MONAI.
 
 ``python -m tanq_monai.deploy.runtime --model model.onnx --image SCAN --output OUT.nii.gz``. A DICOM series wants
 pydicom, too. Research use only: not a medical device.
