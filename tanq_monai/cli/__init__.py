@@ -73,5 +73,4 @@ def _told_where_missing(command: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if not package or package == __package__.partition(".")[0]:
             raise
-        problem = f"needs {package}, which is not installed"
-        raise InputError(command, problem, f"{FULL_INSTALLATION}") from error
+        raise InputError(command, f"needs {package}, which is not installed", FULL_INSTALLATION) from error

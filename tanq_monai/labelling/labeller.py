@@ -15,6 +15,7 @@ from tanq_monai.deploy.engines.choice import is_installed
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import sha256_of
 from tanq_monai.labelling.labelled import Labelled, measure
+from tanq_monai.labelling.onnx_inference import OnnxInference, onnx_file_of
 from tanq_monai.labelling.structure_sets import with_structure_set
 from tanq_monai.scans.folder import Listing
 from tanq_monai.scans.naming import LABEL_ENDING, TARGET_DOMAIN, case_of
@@ -23,7 +24,6 @@ from tanq_monai.steps import BUNDLES, SEGMENTER, bundle_step
 
 if TYPE_CHECKING:
     from tanq_monai.labelling.inference import Inference
-    from tanq_monai.labelling.onnx_inference import OnnxInference
 
 CONFIG = "ensemble"  # which runs one model as well
 CONTRAST, SUFFIX = "hrT2", TARGET_DOMAIN[0]
@@ -62,7 +62,7 @@ class Labeller:
             self.command = f"cd {shlex.quote(str(step.folder))} && {step.command}"
         else:
             check_choices([BUNDLES / SEGMENTER / "configs" / f"{CONFIG}.yaml"], given)
-            self.command = _runtime_command(models, given)
+            self.command = _runtime_command(onnx_file_of(self._ensemble), given)
         self._inference: Inference | OnnxInference | None = None
 
     def label(self, links: Mapping[Path, Path], on_labelled: Callable[[Labelled], None]) -> list[str]:
@@ -98,9 +98,9 @@ class Labeller:
 
     def _load(self) -> "Inference | OnnxInference":
         if not has_monai():
-            from tanq_monai.labelling.onnx_inference import OnnxInference
-
-            return OnnxInference(self._ensemble, self.folder, self.ears_first, self._choices.get("threads"))
+            return OnnxInference(
+                onnx_file_of(self._ensemble), self.folder, self.ears_first, self._choices.get("threads")
+            )
         from tanq_monai.labelling.inference import Inference  # seconds
 
         return Inference(BUNDLES / SEGMENTER, CONFIG, self._choices)
@@ -119,8 +119,6 @@ def read_models(ensemble_dir: str | Path | None) -> Ensemble:
     """
     ensemble = read_ensemble(models_in(ensemble_dir))
     if not has_monai():
-        from tanq_monai.labelling.onnx_inference import onnx_file_of
-
         onnx_file_of(ensemble)
     return ensemble
 
@@ -135,9 +133,9 @@ def lines_of(problems: Sequence[InputError | InputErrors]) -> list[str]:
     return list(dict.fromkeys(line for problem in problems for line in str(problem).splitlines()))
 
 
-def _runtime_command(models: Path, given: Mapping[str, Any]) -> str:
+def _runtime_command(model: Path, given: Mapping[str, Any]) -> str:
     """For a scan and a label that whoever types it fills in."""
-    words = ["python", "-m", "tanq_monai.deploy.runtime", "--model", str(models / "model.onnx")]
+    words = ["python", "-m", "tanq_monai.deploy.runtime", "--model", str(model)]
     words += ["--image", "SCAN", "--output", "LABEL"]
     words += [] if given["ears_first"] else ["--ears-first", "false"]
     return shlex.join([*words, *(["--threads", str(given["threads"])] if "threads" in given else [])])

@@ -19,7 +19,7 @@ class OnnxInference:
     """Of the face of :class:`tanq_monai.labelling.inference.Inference`.
 
     Args:
-        ensemble: of one model.
+        model: the file, see :func:`onnx_file_of`.
         folder: gets the labels.
         ears_first: keep two cochleae as far apart as patients' are and one VS near them, and nothing else.
         threads: that compute; None: one for every core.
@@ -28,10 +28,9 @@ class OnnxInference:
         InputError: when the file or a choice cannot be used.
     """
 
-    def __init__(self, ensemble: Ensemble, folder: Path, ears_first: bool = True, threads: int | None = None) -> None:
-        self._folder, model = folder, onnx_file_of(ensemble)
+    def __init__(self, model: Path, folder: Path, ears_first: bool = True, threads: int | None = None) -> None:
         properties = read_usable(model)
-        self._contrast = properties["modality"]
+        self._folder, self._contrast = folder, properties["modality"]
         self._segmenter = Segmenter(model, properties, ears_first, Choices(threads=threads), "cpu")
 
     def run(self, listing: Listing, on_result: Callable[[Path, float], None]) -> list[InputError | InputErrors]:
