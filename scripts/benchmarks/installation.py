@@ -33,12 +33,15 @@ def installation(size: str = "small", seed: int = 0) -> None:
             "python -m pip install 'CLONE[runtime]'": (python, "-m", "pip", "install", "-q", f"{CLONE}[runtime]"),
             "tanq-monai segment SERIES": (program, "segment", series, "--output-dir", folder / "out"),
         }
-        seconds = {told: _seconds(command) for told, command in commands.items()}
-        for told, (clock, processors) in seconds.items():
+        seconds, megabytes = {}, []
+        for told, command in commands.items():
+            seconds[told] = clock, processors = _seconds(command)
+            megabytes.append(_megabytes(folder / "env"))
             tell(f"{told}: {clock:.1f} s, {processors:.1f} s of processors")
         report("from nothing to a label", sum(clock for clock, _ in seconds.values()), "s", bar=SECONDS_BAR)
         report("the same, of processors", sum(processors for _, processors in seconds.values()), "s")
-        report("the environment", _megabytes(folder / "env"), "MB", bar=MB_BAR)
+        report("what is installed, and compiled of it", megabytes[-1] - megabytes[0], "MB", bar=MB_BAR)
+        tell(f"with pip and what else an empty environment has: {megabytes[-1]:.0f} MB")
         for words in (("--version",), ("segment", "--help")):
             clock, processors = min(_seconds((program, *words)) for _ in range(5))
             report(f"tanq-monai {' '.join(words)}, of processors", processors, "s", bar=START_BAR)
