@@ -64,7 +64,7 @@ def connected_pieces(mask: Mask) -> NDArray[np.int32]:
     inside = np.flatnonzero(padded)
     number = np.zeros(padded.size, np.int64)
     number[inside] = first = np.arange(len(inside))
-    steps = np.ravel_multi_index(np.indices((3, 3, 3)).reshape(3, -1), padded.shape)  # to the neighbours
+    steps = np.asarray(np.ravel_multi_index(np.indices((3, 3, 3)).reshape(3, -1), padded.shape))  # to the neighbours
     pairs = []
     for step in steps[14:] - steps[13]:  # one of each two opposite ones
         ones = first[padded.ravel()[inside + step]]

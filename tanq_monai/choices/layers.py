@@ -54,7 +54,7 @@ def put(config: dict[str, Any], name: str, value: Any) -> None:
         LookupError, ValueError, TypeError: when it is not.
     """
     leads, _, key = name.rpartition(SEPARATOR)
-    within = at(config, leads) if leads else config
+    within: Any = at(config, leads) if leads else config
     within[_index(within, key)] = value
 
 

@@ -56,7 +56,9 @@ class Labeller:
         self.structures = self._ensemble.structures
         given = {"dataset_dir": folder / LINKS, "output_dir": folder, "ensemble_dir": models, "ears_first": ears_first}
         given |= {name: value for name, value in choices.items() if value is not None}
-        self._choices = {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+        self._choices: dict[str, Any] = {
+            name: str(value) if isinstance(value, Path) else value for name, value in given.items()
+        }
         if has_monai():
             step = bundle_step("segment", SEGMENTER, CONFIG, given)
             self.command = f"cd {shlex.quote(str(step.folder))} && {step.command}"

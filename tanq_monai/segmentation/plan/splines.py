@@ -66,7 +66,7 @@ def spline_weights(size: int, new_size: int, order: int) -> NDArray[np.float64]:
     if order == 1:
         place = np.clip(place, 0, size - 1)
     repeated = np.pad(np.eye(size), ((_REPEATED, _REPEATED), (0, 0)), mode="edge")
-    knots = np.arange(len(repeated))
+    knots = np.arange(len(repeated), dtype=np.float64)
     mirrored = np.pad(np.eye(len(knots)), ((_WIDEST, _WIDEST), (0, 0)), mode="symmetric")
     values = _b_spline(knots[:, None] - np.arange(-_WIDEST, len(knots) + _WIDEST), order) @ mirrored
     coefficients = np.linalg.solve(values, repeated)
