@@ -1,5 +1,6 @@
 """The segmenter's inference where torch and MONAI are not installed: its ONNX file, and the same labels."""
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from tanq_monai.scans.folder import Listing
 from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.inference.ensemble import Ensemble
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class OnnxInference:
@@ -57,7 +60,10 @@ class OnnxInference:
             except InputError as mistake:
                 read.note(mistake)
                 continue
-            scan.grid.save(self._segmenter(scan)[0], label)
+            found, doubt = self._segmenter(scan)
+            if doubt:
+                _LOGGER.warning("%s: %s", image.name, doubt)
+            scan.grid.save(found, label)
             on_result(image, time.perf_counter() - began)
         return read.problems
 
