@@ -21,7 +21,7 @@ class Segmenter:
 
     Args:
         model: file of ``python -m tanq_monai export-onnx``.
-        properties: of it, see :func:`tanq_monai.deploy.engines.read_usable`.
+        properties: of it, see :func:`~tanq_monai.deploy.engines.onnx_file.read_usable`.
         ears_first: only what can be two cochleae and a VS near them is kept.
         choices: of the engine.
         provider: of ONNX Runtime.
