@@ -122,7 +122,7 @@ def test_options_named_in_the_text_belong_to_a_config_or_the_command_line(docume
     snippets += [block for block in blocks(text) if block.startswith("--")]
     options = [option for code in snippets for option in OPTION.findall(code)]
     parameters = {name for function in cli.COMMANDS.values() for name in inspect.signature(function).parameters}
-    typed = {name.replace("_", "-") for name in parameters} | {"help", "version"}
+    typed = {name.replace("_", "-") for name in parameters} | {"help", "version", "completion"}
     assert options
     unknown = [o for o in options if o not in MONAIS_OWN and not any(holds(config, o) for config in configs)]
     assert [option for option in unknown if option not in typed] == []

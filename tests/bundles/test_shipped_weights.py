@@ -20,6 +20,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.metrics.dice import dice
 from tanq_monai.phantom import LONDON_CISS, Case, draw_patient, make_grid, render, scan_case
 from tanq_monai.segmentation.plan.plans import (
+    mirror_axes_from_plans,
     network_from_plans,
     patch_size_from_plans,
     space_from_plans,
@@ -68,7 +69,10 @@ def test_the_card_tells_the_size_and_the_pixels_of_the_network_that_is_shipped()
 def test_the_segmenters_onnx_file_has_its_weights_in_the_model_pt_that_is_shipped(tmp_path):
     models = BUNDLES / "vs_cochlea_seg" / "models"
     network = workflow("vs_cochlea_seg", "inference", device="$torch.device('cpu')", engine="torch").parser
-    assert read_usable(models / "model.onnx")["weights"] == digest(network.get_parsed_content("network"))
+    said = read_usable(models / "model.onnx")
+    assert said["weights"] == digest(network.get_parsed_content("network"))
+    assert said["mirror_axes"] == [*mirror_axes_from_plans(models / "plans.json", "left_right")]
+    assert said["patch_size"] == [*patch_size_from_plans(models / "plans.json")]
     assert (models / "model.onnx").stat().st_size < 100e3
     for name in ("model.onnx", "model.pt"):
         shutil.copy(models / name, tmp_path)
