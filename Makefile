@@ -1,6 +1,6 @@
 # On a fresh machine `make demo`, `make check` and `make test` make .venv first, once. `make check` is `make test` without
 # what is marked slow. The other tests run real clients in environments of their own: a model zoo's stranger, a MONAI Label
-# server, a MONAI Deploy application, the validator of BIDS, an installation without torch, a browser.
+# server, a MONAI Deploy application, the validator of BIDS, servers of NVIDIA FLARE, an installation without torch, a browser.
 PYTHON ?= python3
 BIN := .venv/bin
 # What runs is kept compiled: else every start of Python compiles torch and MONAI anew where PYTHONDONTWRITEBYTECODE is set.
@@ -8,14 +8,14 @@ export PYTHONDONTWRITEBYTECODE :=
 # Processes that share the tests, with one thread and up to 2 GB each.
 WORKERS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-CLIENTS := not label and not deploy and not zoo and not web and not bids and not runtime
+CLIENTS := not label and not deploy and not zoo and not web and not bids and not federated and not runtime
 
 # Linters and $(1) side by side; in the end how long that took.
 with_linters = @began=$$(date +%s); $(MAKE) --no-print-directory --jobs 3 linters $(1) && how=passed || how=FAILED; \
     echo "make $@ $$how after $$(($$(date +%s) - began)) s"; test $$how = passed
 
-.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy test-bids test-runtime test-web web docs dist lock notebook tools \
-    dciodvfy chromium demo clean
+.PHONY: check test quick-tests heavy-tests other-tests linters test-zoo test-label test-deploy test-bids test-federated test-runtime test-web web docs dist \
+    lock notebook tools dciodvfy chromium demo clean
 
 check: .venv/ready
 	$(call with_linters,quick-tests)
@@ -53,6 +53,9 @@ test-deploy: .venv/ready .venv-deploy/ready dciodvfy
 
 test-bids: .venv/ready .venv-bids/ready
 	$(BIN)/python -m pytest -m bids tests/integration/test_bids_derivative.py
+
+test-federated: .venv/ready .venv-federated/ready
+	$(BIN)/python -m pytest -m federated tests/integration/test_federated.py
 
 test-runtime: .venv/ready .venv-runtime/ready
 	$(BIN)/python -m pytest -m runtime tests/integration/test_small_installation.py
@@ -138,6 +141,12 @@ demo: .venv/ready
 	$(BIN)/uv pip install --quiet --python .venv-bids/bin/python --requirement requirements/bids.txt
 	@touch $@
 
+.venv-federated/ready: requirements/federated.txt | .venv/ready
+	@echo "Making .venv-federated and installing NVIDIA FLARE into it ..."
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-federated
+	$(BIN)/uv pip install --quiet --python .venv-federated/bin/python --editable . --requirement requirements/federated.txt
+	@touch $@
+
 .venv-docs/ready: requirements/docs.txt
 	@echo "Making .venv-docs and installing Sphinx into it ..."
 	$(PYTHON) -m venv .venv-docs
@@ -162,4 +171,4 @@ web/node_modules/ready: web/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-zoo .venv-label .venv-deploy .venv-bids .venv-runtime .venv-docs demo dist docs/_build docs/api zoo web/assets web/dist web/node_modules
+	rm -rf .venv .venv-zoo .venv-label .venv-deploy .venv-bids .venv-federated .venv-runtime .venv-docs demo dist docs/_build docs/api zoo web/assets web/dist web/node_modules

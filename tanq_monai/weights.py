@@ -31,7 +31,7 @@ def load_weights(network: nn.Module, model_file: str | Path) -> nn.Module:
     Raises:
         InputError: when the file is missing, no state dict, or of another network.
     """
-    return _load(network, read_state_dict(Path(model_file)), model_file)
+    return fill(network, read_state_dict(Path(model_file)), model_file)
 
 
 def started_from(network: nn.Module, folder: str | Path | None, name: str, required: bool = True) -> nn.Module:
@@ -55,7 +55,31 @@ def started_from(network: nn.Module, folder: str | Path | None, name: str, requi
     for key in getattr(network, "by_style", ()):
         if key in weights and weights[key].shape[1:] == expected[key].shape[1:]:
             weights[key] = _for_styles(weights[key], len(expected[key]))
-    return _load(network, weights, file)
+    return fill(network, weights, file)
+
+
+def fill(network: nn.Module, weights: Mapping[str, torch.Tensor], model_file: str | Path) -> nn.Module:
+    """``network`` with other weights, each of its own under its name.
+
+    Raises:
+        InputError: naming ``model_file`` when they are of another network, or hold NaN or infinity.
+    """
+    given = {name: value.shape for name, value in weights.items()}
+    expected = {name: value.shape for name, value in network.state_dict().items()}
+    wrong = sorted(name for name in given.keys() | expected.keys() if given.get(name) != expected.get(name))
+    if wrong:
+        problem = f"does not fit the network: {len(wrong)} weights differ, the first is {wrong[0]}"
+        raise InputError(model_file, problem, REMEDY)
+    for name, expected_weight in network.state_dict().items():
+        _check(weights[name], expected_weight.is_floating_point(), name, model_file)
+    network.load_state_dict(weights)
+    return network
+
+
+def first_names(network: nn.Module) -> dict[str, str]:
+    """For every name in a network's state dict the first one of the same tensor: nnU-Net's names some three times."""
+    first: dict[tuple[int, torch.Size], str] = {}
+    return {name: first.setdefault((w.data_ptr(), w.shape), name) for name, w in network.state_dict().items()}
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -145,19 +169,6 @@ def _for_styles(weight: torch.Tensor, number: int) -> torch.Tensor:
     if len(weight) in (0, number) or not weight.is_floating_point():
         return weight
     return weight.mean(dim=0, keepdim=True).expand(number, *weight.shape[1:]).clone()
-
-
-def _load(network: nn.Module, weights: dict[str, torch.Tensor], model_file: str | Path) -> nn.Module:
-    given = {name: value.shape for name, value in weights.items()}
-    expected = {name: value.shape for name, value in network.state_dict().items()}
-    wrong = sorted(name for name in given.keys() | expected.keys() if given.get(name) != expected.get(name))
-    if wrong:
-        problem = f"does not fit the network: {len(wrong)} weights differ, the first is {wrong[0]}"
-        raise InputError(model_file, problem, REMEDY)
-    for name, expected_weight in network.state_dict().items():
-        _check(weights[name], expected_weight.is_floating_point(), name, model_file)
-    network.load_state_dict(weights)
-    return network
 
 
 def _check(weight: torch.Tensor, is_float: bool, name: str, model_file: str | Path) -> None:

@@ -21,7 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one of as many as there are cores
     os.environ["OMP_NUM_THREADS"] = "1"  # here, and in the programs that tests start
 
 
-CLIENTS = ("zoo", "label", "deploy", "web", "bids", "runtime")  # marks of tests with real clients
+CLIENTS = ("zoo", "label", "deploy", "web", "bids", "federated", "runtime")  # marks of tests with real clients
 
 
 @pytest.fixture(scope="session")

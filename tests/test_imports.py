@@ -43,6 +43,7 @@ ALLOWED = {
     "growth": READING | {"labelling", "report"},
     "cohort": READING | {"labelling", "segmentation"},
     "adaptation": KNOWN | {"steps", "segmentation"},
+    "federated": KNOWN | {"steps", "segmentation", "adaptation"},
     "demo": KNOWN | {"translation", "trainers", "segmentation", "steps", "report", "adaptation"},
     "cli": KNOWN
     | {
@@ -54,6 +55,7 @@ ALLOWED = {
         "growth",
         "cohort",
         "adaptation",
+        "federated",
         "demo",
         "deploy",
         "steps",

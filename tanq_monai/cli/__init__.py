@@ -14,7 +14,7 @@ from tanq_monai.choices.config import did_you_mean
 from tanq_monai.cli.output import print_lines
 from tanq_monai.cli.results import evaluate, report
 from tanq_monai.cli.scans import check, cohort, growth, segment, translate
-from tanq_monai.cli.training import adapt, demo, export_onnx, import_nnunet
+from tanq_monai.cli.training import adapt, demo, export_onnx, federate, import_nnunet
 from tanq_monai.cli.virtual import phantom, phantom_check
 from tanq_monai.cli.zoo import audit, fetch
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
@@ -27,6 +27,7 @@ COMMANDS: dict[str, Command] = {
     "translate": translate,
     "check": check,
     "adapt": adapt,
+    "federate": federate,
     "evaluate": evaluate,
     "report": report,
     "demo": demo,

@@ -112,3 +112,37 @@ def export_onnx(bundle: str, output: str | None = None) -> None:
 
     parity = export(bundle, output)
     sys.stdout.write(f"{output or f'{bundle}/models/model.onnx'}: {parity}\n")
+
+
+def federate(
+    startup_kit: str,
+    sites: list[str],
+    num_rounds: int = 6,
+    iterations_per_epoch: int = 100,
+    batch_size: int = 4,
+    learning_rate: float = 0.0003,
+    seed: int = 0,
+) -> None:
+    """Train a segmenter at several hospitals, none of which gives a scan or label away, by NVIDIA FLARE.
+
+    Server and sites are running, each by its startup kit and its local/segmenter.json: docs/federated.md. In a round
+    every site trains on its own labelled scans from the same weights, and the server averages what they send.
+
+    Args:
+        startup_kit: folder of the kit of whoever sends the job, made by `nvflare provision`.
+        sites: hospitals by the names of their kits, e.g. '["london", "tilburg"]'; it begins when all are connected.
+        num_rounds: after each of which the weights of all sites are averaged.
+        iterations_per_epoch: steps of every site in a round.
+        batch_size: patches in a step.
+        learning_rate: in the first round.
+        seed: of every batch.
+
+    Examples:
+        tanq-monai federate --startup-kit kits/admin@coordinator.org --sites '["london", "tilburg"]'
+    """
+    from tanq_monai.federated.exchange import Training
+    from tanq_monai.federated.job import run_job
+
+    training = Training(num_rounds, iterations_per_epoch, batch_size, learning_rate, seed)
+    name = run_job(startup_kit, sites, training)
+    sys.stdout.write(f"Research only. Job {name} is done; the model lies in the server's output_dir.\n")
