@@ -1,6 +1,5 @@
 """The segmenter's inference where torch and MONAI are not installed: its ONNX file, and the same labels."""
 
-import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +13,6 @@ from tanq_monai.scans.folder import Listing
 from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.inference.ensemble import Ensemble
-
-_LOGGER = logging.getLogger(__name__)
 
 
 class OnnxInference:
@@ -60,10 +57,7 @@ class OnnxInference:
             except InputError as mistake:
                 read.note(mistake)
                 continue
-            found, doubt = self._segmenter(scan)
-            if doubt:
-                _LOGGER.warning("%s: %s", image.name, doubt)
-            scan.grid.save(found, label)
+            scan.grid.save(self._segmenter(scan)[0], label)  # what is missing is among the remarks of its measures
             on_result(image, time.perf_counter() - began)
         return read.problems
 
