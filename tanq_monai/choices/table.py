@@ -116,7 +116,7 @@ CHOICES: dict[str, Choice] = {
     "signal_protocols": Choice(
         Entries(Entries(named=_PROTOCOL, least=3), least=1), "hrT2 protocols by name, ms and degrees"
     ),
-    "mirror": Choice(Word(("left_right", "all", "none")), "which mirrored windows are averaged"),
+    "mirror": Choice(Word(("left_right", "all", "never")), "which mirrored windows are averaged"),
     "ears_first": Choice(Flag(), "whether only two cochleae and a VS near them are kept"),
     "windows_per_batch": Choice(_SIZE, "windows at once"),
     "uncertainty": Choice(Flag(), "whether confidence and agreement are written, too"),

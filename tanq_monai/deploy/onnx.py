@@ -12,6 +12,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import replacing
 
 OPSET = 18
+_LARGE = 256  # bytes of a tensor that is not written a second time
 LARGEST = 4096  # of a batch, and of multiples of a stride along an axis
 
 
@@ -95,16 +96,17 @@ def write_onnx(
 
 
 def _refer_to(weights: Path, initializers: Iterable[Any]) -> None:
-    """Let initializers be ONNX's external data wherever ``weights`` holds their very bytes.
+    """Let large initializers be ONNX's external data wherever ``weights`` holds their very bytes.
 
-    What ``torch.save`` writes does: a zip archive without compression.
+    What ``torch.save`` writes does: a zip archive without compression. Small ones stay: among them are constants that
+    ONNX Runtime must know before it reads another file, and whose bytes may stand anywhere by chance.
     """
     import onnx_ir
 
     content = weights.read_bytes()
     for one in initializers:
         values = one.const_value
-        offset = content.find(values.tobytes())
+        offset = content.find(values.tobytes()) if values.nbytes >= _LARGE else -1
         if offset >= 0:
             one.const_value = onnx_ir.ExternalTensor(
                 weights.name, offset, values.nbytes, values.dtype, shape=values.shape, name=values.name, base_dir=""

@@ -48,7 +48,7 @@ def scan(tiny_phantom, tmp_path_factory):
 
 def segment(scan, ensemble, output, **override):
     folders = {"dataset_dir": str(scan), "ensemble_dir": str(ensemble), "output_dir": str(output)}
-    flow = workflow("vs_cochlea_seg", "ensemble", device="cpu", ears_first=False, **folders, **override)
+    flow = workflow("vs_cochlea_seg", "ensemble", device="cpu", ears_first=False, mirror="never", **folders, **override)
     flow.run()
     return flow
 
@@ -110,6 +110,7 @@ def test_agreement_is_the_share_of_members_that_voted_for_the_label_that_won(pre
             model_dir=str(models / name),
             output_dir=str(tmp_path / name),
             ears_first=False,
+            mirror="never",
             device="cpu",
         )
         flow.run()
@@ -150,6 +151,7 @@ def test_a_lone_model_is_an_ensemble_of_one_that_agrees_with_itself(models, scan
         dataset_dir=str(scan),
         model_dir=str(model),
         output_dir=str(tmp_path / "plain"),
+        mirror="never",
         ears_first=False,
         device="cpu",
     ).run()

@@ -264,7 +264,7 @@ def test_mirror_axes_are_those_of_the_training_or_all(tmp_path, stored, axes):
     plan |= {} if stored == {} else {"inference_allowed_mirroring_axes": stored}
     (tmp_path / "plans.json").write_text(json.dumps(plan))
     assert mirror_axes_from_plans(tmp_path / "plans.json", "all", "3d_fullres") == axes
-    assert mirror_axes_from_plans(tmp_path / "plans.json", "none", "3d_fullres") == ()
+    assert mirror_axes_from_plans(tmp_path / "plans.json", "never", "3d_fullres") == ()
     assert mirror_axes_from_plans(tmp_path / "plans.json", "left_right", "3d_fullres") == (
         () if stored in (None, [1]) else (2,)
     )

@@ -26,7 +26,7 @@ Json = dict[str, Any]
 TRAINED = "trained_configuration"
 ORIENTATION = "orientation"  # ours: where the axes of the training scans pointed; STORED where a plan does not say
 MIRROR_AXES = "inference_allowed_mirroring_axes"
-Mirror = Literal["left_right", "all", "none"]
+Mirror = Literal["left_right", "all", "never"]
 _SUPPORTED = {
     "normalization_schemes": ["ZScoreNormalization"],  # one channel
     "preprocessor_name": "DefaultPreprocessor",
@@ -111,7 +111,7 @@ def mirror_axes_from_plans(
 
     Args:
         plans_file: names the axes of the training; where it does not, those are all.
-        mirror: ``left_right``, for a mirrored head is nearly a head; ``all``, as nnU-Net does; or ``none``.
+        mirror: ``left_right``, for a mirrored head is nearly a head; ``all``, as nnU-Net does; or ``never``.
         configuration: of the plan; None: that of the weights beside it.
 
     Raises:
