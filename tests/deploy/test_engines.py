@@ -129,7 +129,8 @@ def test_without_any_engine_a_bundle_runs_on_torch(bundles, monkeypatch):
 def test_auto_runs_a_translator_on_onnx_runtime_only_with_a_file_of_its_weights(bundles, tmp_path):
     network, file = read_network(bundles["translation"]), tmp_path / "model.onnx"
     assert on_engine(network, tmp_path / "model.pt", amp=False) is network
-    file.write_bytes((bundles["translation"] / "models" / "model.onnx").read_bytes())
+    for name in ("model.pt", "model.onnx"):  # which has its weights in the other one
+        (tmp_path / name).write_bytes((bundles["translation"] / "models" / name).read_bytes())
     chosen = on_engine(network, tmp_path / "model.pt", amp=False)
     assert isinstance(chosen.engine, OnnxRuntime)
     with torch.no_grad():
