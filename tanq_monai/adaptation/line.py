@@ -185,7 +185,8 @@ def run_adaptation(
     if "initial_model" in settings.segmenter:
         check_starts_from(Path(settings.segmenter["initial_model"]), structures, size)
     scans = find_scans(dataset_dir, needed=("source", "target") if settings.views else ("target",))
-    root = check_output_dir(output_dir).resolve()
-    adaptation = Adaptation(scans, root, settings, seed, truth, structures=structures)
-    run_steps(adaptation.root / "steps", list(adaptation.steps()), "adapt")
+    adaptation = Adaptation(scans, Path(output_dir).resolve(), settings, seed, truth, structures=structures)
+    steps = list(adaptation.steps())  # which refuse an installation without MONAI, before there is a folder
+    check_output_dir(output_dir)
+    run_steps(adaptation.root / "steps", steps, "adapt")
     return adaptation

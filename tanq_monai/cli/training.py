@@ -33,11 +33,8 @@ def adapt(
         tanq-monai adapt --dataset-dir data --output-dir run --truth-dir labels --styles '["ldn", "etz"]'
     """
     from tanq_monai.adaptation import run_adaptation
-    from tanq_monai.deploy.engines.choice import is_installed
     from tanq_monai.structures import STRUCTURES, Structures
 
-    if not is_installed("torch"):  # before there is a folder; its steps need it, this process does not
-        raise ModuleNotFoundError(name="torch")
     done = run_adaptation(
         dataset_dir,
         output_dir,
