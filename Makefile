@@ -144,7 +144,7 @@ demo: .venv/ready
 .venv-federated/ready: requirements/federated.txt | .venv/ready
 	@echo "Making .venv-federated and installing NVIDIA FLARE into it ..."
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-federated
-	$(BIN)/uv pip install --quiet --python .venv-federated/bin/python --editable . --requirement requirements/federated.txt
+	$(BIN)/uv pip install --quiet --python .venv-federated/bin/python --editable '.[full]' --requirement requirements/federated.txt
 	@touch $@
 
 .venv-docs/ready: requirements/docs.txt
