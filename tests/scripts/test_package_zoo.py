@@ -44,34 +44,14 @@ def copy_of_the_repository(folder):
     return folder
 
 
-WITH_ONNX_FILES = """
-import json, shutil, sys
-import package_zoo
-
-output, made = sys.argv[1], json.loads(sys.argv[2])
-copied = {"models/model.onnx": lambda bundle, path: shutil.copy(made[bundle.name], path)}
-package_zoo.EXPORTERS = package_zoo.EXPORTERS | copied
-package_zoo.package_zoo(output)
-"""
-
-
 @pytest.fixture(scope="module")
-def zoos(exported, tmp_path_factory):
-    """What two copies of the repository in different folders make, each in a process of its own.
-
-    For one the ONNX files are those that were exported of third copies: that takes half a minute.
-    """
-    models = {"vs_cochlea_seg": exported["2d"][0], "tanq_translation": exported["translation"][0]}
-    made = json.dumps({name: str(bundle / "models" / "model.onnx") for name, bundle in models.items()})
+def zoos(slow, tmp_path_factory):
+    """What two copies of the repository in different folders make, each in a process of its own."""
     one, other = (copy_of_the_repository(tmp_path_factory.mktemp(name) / "repository") for name in ("one", "other"))
-    commands = {
-        one: ["-c", WITH_ONNX_FILES, str(one / "zoo"), made],
-        other: [str(other / "scripts" / "package_zoo.py"), "--output", str(other / "zoo")],
-    }
     running = {}
-    for copy, words in commands.items():
+    for copy in (one, other):
         environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(copy), str(copy / "scripts")])}
-        command = [sys.executable, *words]
+        command = [sys.executable, str(copy / "scripts" / "package_zoo.py"), "--output", str(copy / "zoo")]
         running[copy] = subprocess.Popen(command, cwd=copy, env=environment, stderr=subprocess.PIPE, text=True)
     for process in running.values():
         told = process.communicate()[1]
