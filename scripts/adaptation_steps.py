@@ -5,13 +5,15 @@
 trains both translators and, on translations of each and of both, a segmenter; self-training plain, with refinement, and
 with feedback; and the two ends, ceT1 alone and labelled hrT2; all of it once for every seed, on the same patients. At
 home both sites are trained on and tested on; away one site is trained on and the other one tested on, and the other way
-round. OUT/steps.md then has the table with intervals over trainings and scans, what every row cost, and for every step
-up the paired difference. Hours on two cores; a run that was stopped goes on, with other rows and more seeds as well.
+round. OUT/scores.csv then has every scan's scores, OUT/steps.md the table with intervals over trainings and scans, what
+every row cost, and for every step up the paired difference. Hours on two cores; a run that was stopped goes on, with
+other rows and more seeds as well. Seeds may be shared out: ``--seeds [2] --earlier scores.csv`` trains one more and
+makes the table of all.
 """
 
 import platform
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -59,6 +61,7 @@ TITLES = {
     "supervised": "supervised",
 }
 COLUMNS = [(structure, metric) for structure in STRUCTURES for metric in METRICS]
+SCORES = ("row", "seed", "line", "case", "structure", "dice", "assd_mm", "minutes")
 SUBSETS = ("training_source", "training_target", "validation")
 
 
@@ -66,10 +69,11 @@ def adaptation_steps(
     output_dir: str,
     setting: Literal["home", "away"] = "home",
     size: str = "small",
-    seeds: int = 1,
+    seeds: int | Sequence[int] = 1,
     num_test: int = 24,
     rounds: int = 2,
     rows: str | Sequence[str] = tuple(TITLES),
+    earlier: str | None = None,
 ) -> None:
     """Run what is left to do; write the table after every seed, and print the last one.
 
@@ -77,48 +81,75 @@ def adaptation_steps(
         output_dir: gets everything.
         setting: home or away.
         size: of the trial: patients, slices, trainings.
-        seeds: trainings of every row, by the seeds 0, 1, 2, ...; the patients are those of seed 0.
+        seeds: of the trainings of every row, or how many: 0, 1, 2, ...; the patients are those of seed 0.
         num_test: test scans.
         rounds: of self-training.
         rows: which, of ``TITLES``; what they build on is trained as well.
+        earlier: a ``scores.csv`` of other seeds, by the same choices.
     """
     wanted = [rows] if isinstance(rows, str) else list(rows)
     if unknown := [name for name in wanted if name not in TITLES]:
         raise InputError(f"--rows {unknown[0]}", "is no row", f"choose of {', '.join(TITLES)}")
+    chosen = range(seeds) if isinstance(seeds, int) else seeds
+    found = [] if earlier is None else [_read_scores(earlier, num_test, chosen)]
     settings = trial_settings(size)
     settings = replace(settings, phantom_scans=(*settings.phantom_scans[:2], num_test))
     root = check_output_dir(output_dir).resolve()
     StepRunner(root / "steps", 1, "patients").run(phantom_step(root, settings, seed=0))
-    found, seconds = [], dict.fromkeys(wanted, 0.0)
-    for seed in range(seeds):
+    length = f"{settings.segmenter['max_epochs']} x {settings.segmenter['iterations_per_epoch']}"
+    command = f"--setting {setting} --size {size} --num-test {num_test} --rounds {rounds} --rows {','.join(wanted)}"
+    text = ""
+    for seed in chosen:
         for line in lines_of(setting, root, settings, seed):
-            steps_of = needed(line, rounds)
-            steps = {step.name: step for name in wanted for step in steps_of[name]}
-            runner = StepRunner(line.root / "steps", len(steps), f"seed {seed}, {line.root.name}")
-            took = {name: runner.run(step) for name, step in steps.items()}
-            for name in wanted:
-                seconds[name] += sum(took[step.name] for step in steps_of[name])
-                scores = pd.read_csv(line.root / f"{name}_scores" / "scores.csv")
-                found.append(scores.assign(row=name, seed=seed))
-        minutes = {name: time / 60 / (seed + 1) for name, time in seconds.items()}
-        length = f"{settings.segmenter['max_epochs']} x {settings.segmenter['iterations_per_epoch']}"
-        command = f"--setting {setting} --size {size} --seeds {seeds} --num-test {num_test} --rounds {rounds}"
-        text = tables(pd.concat(found), minutes) + (
-            f"\n{num_test} test scans, {seed + 1} trainings a row (seeds 0 to {seed}); every segmenter {length} steps. "
+            found.append(_scores(line, seed, wanted, rounds))
+        scores = pd.concat(found)
+        text = tables(scores) + (
+            f"\n{num_test} test scans, seeds {sorted(map(int, scores['seed'].unique()))}; every segmenter {length} steps. "
             "Mean and 95 % interval over trainings and scans; minutes of a training of the row with all that it builds "
-            f"on. python scripts/adaptation_steps.py {command} --rows {','.join(wanted)}; {platform.machine()}, "
+            f"on. python scripts/adaptation_steps.py --output-dir OUT {command}; {platform.machine()}, "
             f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}. Virtual patients; research "
             "only.\n"
         )
+        with replacing(root / "scores.csv") as temporary:
+            scores.to_csv(temporary, index=False, float_format="%.4f")
         with replacing(root / "steps.md") as temporary:
             temporary.write_text(text)
     sys.stdout.write(f"\n{text}")
 
 
+def _read_scores(file: str, num_test: int, seeds: Sequence[int]) -> pd.DataFrame:
+    """Scores of another run, of the same test scans and of no seed that is trained now."""
+    try:
+        scores = pd.read_csv(file)
+    except (OSError, ValueError) as error:
+        raise InputError(file, f"cannot be read ({error})", "give the scores.csv of an earlier run") from error
+    if missing := [name for name in SCORES if name not in scores]:
+        raise InputError(file, f"has no column {missing[0]}", "give the scores.csv of an earlier run")
+    if (scanned := scores["case"].nunique()) != num_test:
+        raise InputError(file, f"has scores of {scanned} scans, not {num_test}", "give its --num-test")
+    if twice := sorted(set(scores["seed"]) & set(seeds)):
+        raise InputError(file, f"has seed {twice[0]} already", "choose other --seeds")
+    return scores[list(SCORES)]
+
+
+def _scores(line: Adaptation, seed: int, wanted: Sequence[str], rounds: int) -> pd.DataFrame:
+    """Run what the rows of one line need; scores of every row and scan."""
+    steps_of = needed(line, rounds)
+    steps = {step.name: step for name in wanted for step in steps_of[name]}
+    runner = StepRunner(line.root / "steps", len(steps), f"seed {seed}, {line.root.name}")
+    took = {name: runner.run(step) for name, step in steps.items()}
+    found = []
+    for name in wanted:
+        minutes = sum(took[step.name] for step in steps_of[name]) / 60
+        scores = pd.read_csv(line.root / f"{name}_scores" / "scores.csv")
+        found.append(scores.assign(row=name, seed=seed, line=line.root.name, minutes=minutes)[list(SCORES)])
+    return pd.concat(found)
+
+
 def lines_of(setting: str, root: Path, settings: Settings, seed: int) -> Iterator[Adaptation]:
     """The adaptations whose test scans make up a row: one at home, one for every site to train on away."""
     if setting == "home":
-        yield _line(root / "data", root / f"seed_{seed}", settings, seed)
+        yield _line(root / "data", root / f"seed_{seed}" / "both", settings, seed)
         return
     for number, site in enumerate(SITES):
         data = root / f"data_{site}"
@@ -166,21 +197,23 @@ def _scored(line: Adaptation, name: str) -> Iterator[Step]:
     return line.segmentation(f"segment_{name}", line.root / f"{name}_training" / "models", line.root / name)
 
 
-def tables(scores: pd.DataFrame, minutes: Mapping[str, float]) -> str:
+def tables(scores: pd.DataFrame) -> str:
     """Every row's scores, and every step's difference to what it is a step from, as markdown.
 
     Args:
-        scores: columns ``row``, ``seed``, ``case``, ``structure``, ``dice``, ``assd_mm``.
-        minutes: of a training, by row.
+        scores: columns ``SCORES``; minutes are those of the row's line, of which there are two away. A step is compared
+            within the seeds that both its rows have.
     """
     heads = [f"{structure} {'Dice' if metric == 'dice' else 'ASSD mm'}" for structure, metric in COLUMNS]
     rows, steps = [["segmenter", *heads, "minutes"]], [["step", *heads]]
-    values = {name: {column: _matrix(scores[scores["row"] == name], *column) for column in COLUMNS} for name in minutes}
-    for name, spent in minutes.items():
-        rows.append([TITLES[name], *(_interval(values[name][column]) for column in COLUMNS), f"{spent:.0f}"])
-        if (base := BASES.get(name)) in minutes:
-            cells = [_interval(values[name][column] - values[base][column]) for column in COLUMNS]
-            steps.append([f"{TITLES[name]} - {TITLES[base]}", *cells])
+    present = [name for name in TITLES if (scores["row"] == name).any()]
+    values = {name: {column: _matrix(scores[scores["row"] == name], *column) for column in COLUMNS} for name in present}
+    for name in present:
+        spent = scores[scores["row"] == name].drop_duplicates(["seed", "line"]).groupby("seed")["minutes"].sum()
+        rows.append([TITLES[name], *(_interval(values[name][column]) for column in COLUMNS), f"{spent.mean():.0f}"])
+        if (base := BASES.get(name)) in present:
+            both = [values[name][column].align(values[base][column], join="inner") for column in COLUMNS]
+            steps.append([f"{TITLES[name]} - {TITLES[base]}", *(_interval(one - other) for one, other in both)])
     return f"{_markdown(rows)}\n{_markdown(steps)}"
 
 

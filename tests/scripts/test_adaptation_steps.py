@@ -1,6 +1,7 @@
 """The table of the adaptation's steps, from scores that are written out, and what has to be run for its rows."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -13,12 +14,12 @@ from tanq_monai.errors import InputError
 CASES = ("crossmoda2021_ldn_1", "crossmoda2022_etz_2", "crossmoda2022_etz_3")
 
 
-def scores(row, dice, seed=0):
+def scores(row, dice, seed=0, minutes=12.3):
     """The VS of the last case is in no truth."""
     values = {(case, structure): dice for case in CASES for structure in ("VS", "cochlea")} | {
         (CASES[2], "VS"): math.nan
     }
-    keys = {"row": row, "seed": seed, "assd_mm": 2.0}
+    keys = {"row": row, "seed": seed, "line": "both", "assd_mm": 2.0, "minutes": minutes}
     return pd.DataFrame([keys | {"case": c, "structure": s, "dice": value} for (c, s), value in values.items()])
 
 
@@ -28,7 +29,7 @@ def cells(text):
 
 def test_every_step_is_compared_with_what_it_is_a_step_from():
     found = pd.concat([scores(name, number / 10) for number, name in enumerate(TITLES)])
-    table = cells(tables(found, dict.fromkeys(TITLES, 12.3)))
+    table = cells(tables(found))
     assert table["TANQ"] == ["0.200 (0.200, 0.200)", "2.000 (2.000, 2.000)"] * 2 + ["12"]
     assert {name: float(row[0].split()[0]) for name, row in table.items() if " - " in name} == {
         "CycleGAN - no adaptation": 0.1,
@@ -47,15 +48,47 @@ def test_a_difference_is_taken_within_each_training_and_its_interval_reaches_ove
         for seed, difference in enumerate(differences)
         for row, extra in (("no_adaptation", 0.0), ("tanq", difference))
     ]
-    table = cells(tables(pd.concat(both), {"tanq": 1.0, "no_adaptation": 1.0}))
+    table = cells(tables(pd.concat(both)))
     assert table["TANQ - no adaptation"][0] == "0.100 (0.000, 0.200)"  # though the trainings lie .3 apart
     assert table["TANQ"][0] == "0.400 (0.000, 0.800)"
 
 
 def test_a_row_without_its_base_is_in_the_first_table_alone():
-    text = tables(scores("multi_view", 0.5), {"multi_view": 3.0})
+    text = tables(scores("multi_view", 0.5))
     assert "| multi-view |" in text
     assert " - " not in text
+
+
+def test_a_step_is_compared_within_the_seeds_of_both_its_rows():
+    found = [scores("no_adaptation", 0.1, 0), scores("no_adaptation", 0.7, 1), scores("tanq", 0.2, 0)]
+    table = cells(tables(pd.concat(found)))
+    assert table["TANQ - no adaptation"][0] == "0.100 (0.100, 0.100)"
+    assert table["no adaptation"][0].startswith("0.400 ")
+
+
+def test_a_row_costs_the_mean_over_seeds_of_all_its_lines():
+    lines = [scores("tanq", 0.5, seed, minutes).assign(line=line) for seed, line, minutes in
+             ((0, "ldn", 10.0), (0, "etz", 10.0), (1, "ldn", 30.0), (1, "etz", 50.0))]  # fmt: skip
+    lines = [each[each["case"].str.contains("ldn") == (each["line"] == "etz")] for each in lines]
+    assert cells(tables(pd.concat(lines)))["TANQ"][-1] == "50"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"seeds": [1, 4]}, "has seed 4 already; choose other --seeds"),
+        ({"num_test": 24}, "has scores of 3 scans, not 24; give its --num-test"),
+        ({"earlier": "tanq.md"}, "cannot be read"),
+        ({"earlier": "others.csv"}, "has no column line"),
+    ],
+)
+def test_scores_that_are_of_no_other_seeds_of_the_same_bench_are_refused(changes, problem, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scores("tanq", 0.5, 4).to_csv("tanq.csv", index=False)
+    scores("tanq", 0.5, 4).drop(columns="line").to_csv("others.csv", index=False)
+    with pytest.raises(InputError, match=problem):
+        adaptation_steps("out", **({"earlier": "tanq.csv", "num_test": 3, "seeds": 1} | changes))
+    assert not Path("out").exists()
 
 
 def test_all_rows_are_scored_on_the_same_scans_and_each_has_all_that_it_builds_on(tmp_path):
