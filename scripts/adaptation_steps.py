@@ -103,8 +103,9 @@ def adaptation_steps(
         for line in lines_of(setting, root, settings, seed):
             found.append(_scores(line, seed, wanted, rounds))
         scores = pd.concat(found)
+        trained = sorted(map(int, scores["seed"].unique()))
         text = tables(scores) + (
-            f"\n{num_test} test scans, seeds {sorted(map(int, scores['seed'].unique()))}; every segmenter {length} steps. "
+            f"\n{num_test} test scans, trainings of the seeds {trained}; every segmenter {length} steps. "
             "Mean and 95 % interval over trainings and scans; minutes of a training of the row with all that it builds "
             f"on. python scripts/adaptation_steps.py --output-dir OUT {command}; {platform.machine()}, "
             f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}. Virtual patients; research "
