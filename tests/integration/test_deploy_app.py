@@ -51,7 +51,7 @@ report = hd.sr.srread(sys.argv[1])
 groups = report.content.get_volumetric_roi_measurement_groups()
 json.dump([{
     "name": group.tracking_identifier, "uid": group.tracking_uid, "finding": group.finding_type.value,
-    "segment": group.referenced_segment.referenced_segment_number,
+    "segment": group.referenced_segment.referenced_segment_numbers[0],
     "side": group.finding_sites[0].laterality.meaning.lower(),
     "figures": {one.name.meaning: [one.value, one.unit.value] for one in group.get_measurements()},
 } for group in groups], open(sys.argv[2], "w"))
