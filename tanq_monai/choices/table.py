@@ -138,6 +138,7 @@ CHOICES: dict[str, Choice] = {
     "validate_every": Choice(_COUNT, "epochs between validations; 0 = never"),
     "validation_slices": Choice(_SIZE, "slices of each domain"),
     "pool_size": Choice(_COUNT, "earlier translations that a discriminator is shown"),
+    "seg_decoders": Choice(Flag(), "whether networks that see the structures are trained along with CycleGAN"),
     "weights": Choice(Component(), "of the terms of the loss"),
     "feedback_weight": Choice(Number(least=0), "of the segmenter's loss"),
     "tracking_uri": Choice(Text(), "where MLflow keeps the runs"),

@@ -6,6 +6,7 @@ from tanq_monai.networks.discriminator import PatchDiscriminator
 from tanq_monai.networks.generator import TanqGenerator, Translation
 from tanq_monai.networks.norms import RegionAdaptiveNorm, RegionNorm
 from tanq_monai.networks.projector import FeatureProjector
+from tanq_monai.networks.seg_decoder import SegDecoder
 
 __all__ = [
     "CycleGanGenerator",
@@ -14,6 +15,7 @@ __all__ = [
     "PatchDiscriminator",
     "RegionAdaptiveNorm",
     "RegionNorm",
+    "SegDecoder",
     "TanqGenerator",
     "Translation",
 ]

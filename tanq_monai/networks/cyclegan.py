@@ -1,11 +1,16 @@
 """CycleGAN's generator, the second view."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 
 from tanq_monai.networks.blocks import ResidualBlock, init_normal, reflect
 from tanq_monai.networks.convolutions import FromOneChannel, RowByRow
 from tanq_monai.networks.norms import InstanceNorm
+
+DECODER = 8
+"""Layers behind the residual blocks: two transposed convolutions, each with norm and ReLU, the head and tanh."""
 
 
 class CycleGanGenerator(nn.Module):
@@ -59,18 +64,35 @@ class CycleGanGenerator(nn.Module):
         Raises:
             ValueError: when x is neither, or H or W no multiple of 4.
         """
+        return self.decode(self.encode(x))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(B, 1 or 2, H, W), as of :meth:`forward` -> output of the residual blocks, (B, 4 width, H/4, W/4).
+
+        Raises:
+            ValueError: as of :meth:`forward`.
+        """
         if x.ndim != 4 or x.shape[1] not in (1, 2) or x.shape[2] % 4 or x.shape[3] % 4:
             raise ValueError(f"expected (B, 1 or 2, H, W) with H and W multiples of 4, got {tuple(x.shape)}")
-        *layers, head, tanh = self.layers
-        last_norm = max(number for number, layer in enumerate(layers) if isinstance(layer, InstanceNorm))
-        hidden = reflect(x[:, :1], 3)
-        for number, layer in enumerate(layers):
-            if isinstance(layer, InstanceNorm):  # does the ReLU after it, too, and the reflection pad of the head
-                hidden = layer(hidden, slope=0.0, margin=3 if number == last_norm else 0)
-            elif not isinstance(layer, nn.ReLU):
-                hidden = layer(hidden)
-        image: Tensor = tanh(head(hidden))
+        return _run(self.layers[:-DECODER], reflect(x[:, :1], 3))
+
+    def decode(self, hidden: Tensor) -> Tensor:
+        """(B, 4 width, H/4, W/4) -> translation (B, 1, H, W) in [-1, 1]."""
+        *layers, head, tanh = self.layers[-DECODER:]
+        image: Tensor = tanh(head(_run(layers, hidden, margin=3)))  # the head's reflection pad
         return image
+
+
+def _run(layers: Iterable[nn.Module], hidden: Tensor, margin: int = 0) -> Tensor:
+    """One layer after the other; an instance norm does the ReLU after it, too, and the last one a margin."""
+    layers = list(layers)
+    last_norm = max(number for number, layer in enumerate(layers) if isinstance(layer, InstanceNorm))
+    for number, layer in enumerate(layers):
+        if isinstance(layer, InstanceNorm):
+            hidden = layer(hidden, slope=0.0, margin=margin if number == last_norm else 0)
+        elif not isinstance(layer, nn.ReLU):
+            hidden = layer(hidden)
+    return hidden
 
 
 def _up(channels: int) -> nn.ConvTranspose2d:

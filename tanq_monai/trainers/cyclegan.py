@@ -1,6 +1,6 @@
 """One training step of CycleGAN, the second view, as an Ignite engine."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,10 @@ from torch.optim import Optimizer
 from tanq_monai.choices.config import check_values
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
 from tanq_monai.losses.cycle import cycle_loss, identity_loss
-from tanq_monai.trainers.base import WEIGHT, TranslatorTrainer
+from tanq_monai.losses.segmentation import weighted_cross_entropy
+from tanq_monai.networks.cyclegan import CycleGanGenerator
+from tanq_monai.structures import REGIONS, Regions
+from tanq_monai.trainers.base import CLASS_WEIGHTS, DEFAULT_CLASS_WEIGHTS, WEIGHT, TranslatorTrainer
 from tanq_monai.trainers.image_pool import ImagePool
 from tanq_monai.trainers.updates import update
 
@@ -27,17 +30,20 @@ class CycleGanNetworks:
         inverse_generator: hrT2 -> ceT1.
         discriminator: of hrT2, by style.
         source_discriminator: of ceT1.
+        seg_decoders: none; or two, which see the structures in what the residual blocks of ``generator`` and of
+            ``inverse_generator`` yield.
     """
 
-    generator: nn.Module
-    inverse_generator: nn.Module
+    generator: CycleGanGenerator
+    inverse_generator: CycleGanGenerator
     discriminator: nn.Module
     source_discriminator: nn.Module
+    seg_decoders: Sequence[nn.Module] = ()
 
 
 @dataclass(frozen=True)
 class CycleGanOptimizers:
-    """One optimizer for both generators, one for both discriminators."""
+    """One optimizer for both generators, and their SegDecoders; one for both discriminators."""
 
     generators: Optimizer
     discriminators: Optimizer
@@ -53,11 +59,21 @@ class CycleGanPools:
 
 @dataclass(frozen=True)
 class CycleGanWeights:
-    """Weights of the terms of L_G, each of which is the sum of its two directions."""
+    """Weights of the terms of L_G, each of which is the sum of its two directions.
+
+    Attributes:
+        adversarial: of passing for the other domain.
+        cycle: of the L1 of a slice there and back.
+        identity: of the L1 of a slice that is translated to its own domain.
+        segmentation: of the cross-entropies of the SegDecoders, where there are some.
+        classes: of the rest and of structures in them, as of :class:`~tanq_monai.trainers.tanq.TanqWeights`.
+    """
 
     adversarial: float = 1.0
     cycle: float = 10.0
     identity: float = 5.0
+    segmentation: float = 1.0
+    classes: Mapping[str, float] = field(default_factory=DEFAULT_CLASS_WEIGHTS.copy)
 
     def __post_init__(self) -> None:
         """Refuse what weighs nothing.
@@ -65,12 +81,15 @@ class CycleGanWeights:
         Raises:
             InputError: for a weight that is none.
         """
-        check_values(vars(self), dict.fromkeys(vars(self), WEIGHT))
+        check_values(vars(self), dict.fromkeys(vars(self), WEIGHT) | {"classes": CLASS_WEIGHTS})
 
 
 @dataclass(frozen=True)
 class _Views:
-    """The slices of a step, real and translated, (B, 1, H, W): ``pseudo`` once, ``again`` there and back."""
+    """The slices of a step, real and translated, (B, 1, H, W): ``pseudo`` once, ``again`` there and back.
+
+    ``logits`` (B, classes, H, W) are what the SegDecoders see in ceT1 and in its translation; empty without them.
+    """
 
     source: Tensor
     target: Tensor
@@ -80,6 +99,7 @@ class _Views:
     target_again: Tensor
     source_kept: Tensor
     target_kept: Tensor
+    logits: tuple[Tensor, ...]
 
 
 class CycleGanTrainer(TranslatorTrainer):
@@ -87,8 +107,10 @@ class CycleGanTrainer(TranslatorTrainer):
 
     A step: both domains are translated there and back; step of the generators against the frozen discriminators; step
     of the discriminators, on the translations from before it and earlier ones. Batches and ``engine.state.output`` are
-    those of :class:`TanqTrainer`; label maps are not looked at. The style of an hrT2 slice is told to the
-    discriminator alone: the generator makes of all sources what passes best for the styles they are paired with.
+    those of :class:`TanqTrainer`. The style of an hrT2 slice is told to the discriminator alone: the generator makes of
+    all sources what passes best for the styles they are paired with. Label maps are only looked at where there are
+    SegDecoders: that of the generator sees the structures in ceT1, that of the inverse one in the translation, so that
+    they stay legible there.
 
     Args:
         device: of networks and batches.
@@ -98,11 +120,18 @@ class CycleGanTrainer(TranslatorTrainer):
         optimizers: one for each step.
         weights: of the generators' loss.
         pools: of earlier translations.
+        regions: of the label maps.
         train_handlers: MONAI's or Ignite's.
         amp: autocast to bfloat16; losses stay float32.
 
+    Raises:
+        InputError: when a region has no weight, or nothing is called as one that has.
+
     References:
-        Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", ICCV 2017.
+        Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", ICCV 2017. The
+        SegDecoders follow Shin et al., "COSMOS: Cross-Modality Unsupervised Domain Adaptation for 3D Medical Image
+        Segmentation based on Target-Aware Domain Translation and Iterative Self-Training", 2022; network, loss and
+        weights are those of TANQ's.
     """
 
     def __init__(
@@ -114,6 +143,7 @@ class CycleGanTrainer(TranslatorTrainer):
         optimizers: CycleGanOptimizers,
         weights: CycleGanWeights | None = None,
         pools: CycleGanPools | None = None,
+        regions: Regions = REGIONS,
         train_handlers: Sequence[Any] | None = None,
         amp: bool = False,
     ) -> None:
@@ -121,6 +151,7 @@ class CycleGanTrainer(TranslatorTrainer):
         self.optimizers = optimizers
         self.weights = weights or CycleGanWeights()
         self.pools = pools or CycleGanPools()
+        self.class_weights = regions.weights(self.weights.classes)
         super().__init__(
             device, max_epochs, train_data_loader, networks.generator, optimizers.generators, train_handlers, amp
         )
@@ -137,7 +168,7 @@ class CycleGanTrainer(TranslatorTrainer):
 
         discriminators = nn.ModuleList([networks.discriminator, networks.source_discriminator])
         discriminators.requires_grad_(False)
-        terms = self._generator_terms(views, style)
+        terms = self._generator_terms(views, style, source[:, 1].round().long())
         output |= self.minimize(terms, optimizers.generators)
         discriminators.requires_grad_(True)
 
@@ -151,14 +182,17 @@ class CycleGanTrainer(TranslatorTrainer):
         """Two passes of each generator: what is real goes through both at once, for translation and identity."""
         forward, inverse = self.networks.generator, self.networks.inverse_generator
         with self.autocast:
-            pseudo_target, target_kept = forward(torch.cat([source, target])).float().chunk(2)
+            of_real = forward.encode(torch.cat([source, target]))
+            pseudo_target, target_kept = forward.decode(of_real).float().chunk(2)
             pseudo_source, source_kept = inverse(torch.cat([target, source])).float().chunk(2)
-            source_again, target_again = inverse(pseudo_target).float(), forward(pseudo_source).float()
-        return _Views(
-            source, target, pseudo_target, pseudo_source, source_again, target_again, source_kept, target_kept
-        )
+            of_pseudo = inverse.encode(pseudo_target)
+            source_again, target_again = inverse.decode(of_pseudo).float(), forward(pseudo_source).float()
+            seen = zip(self.networks.seg_decoders, (of_real[: len(source)], of_pseudo), strict=False)
+            logits = tuple(decoder(hidden) for decoder, hidden in seen)
+        real, pseudo = (source, target), (pseudo_target, pseudo_source)
+        return _Views(*real, *pseudo, source_again, target_again, source_kept, target_kept, logits)
 
-    def _generator_terms(self, views: _Views, style: Tensor) -> dict[str, Tensor]:
+    def _generator_terms(self, views: _Views, style: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The weighted terms of L_G by name."""
         weights, networks = self.weights, self.networks
         with self.autocast:
@@ -167,11 +201,15 @@ class CycleGanTrainer(TranslatorTrainer):
         adversarial = generator_loss(scores.float()) + generator_loss(source_scores.float())
         cycle = cycle_loss(views.source, views.source_again) + cycle_loss(views.target, views.target_again)
         identity = identity_loss(views.source, views.source_kept) + identity_loss(views.target, views.target_kept)
-        return {
+        terms = {
             "adversarial": weights.adversarial * adversarial,
             "cycle": weights.cycle * cycle,
             "identity": weights.identity * identity,
         }
+        if views.logits:
+            of_each = [weighted_cross_entropy(one.float(), labels, self.class_weights) for one in views.logits]
+            terms["segmentation"] = weights.segmentation * torch.stack(of_each).sum()
+        return terms
 
     def _discriminator_loss(self, views: _Views, style: Tensor) -> Tensor:
         """The sum over both discriminators, each with its own pool."""

@@ -8,7 +8,6 @@ import torch
 from monai.engines import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from tanq_monai.choices.config import check_values
@@ -16,11 +15,11 @@ from tanq_monai.errors import InputError
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
 from tanq_monai.losses.contrastive import contrastive_loss
 from tanq_monai.losses.levels import LevelRanges, level_loss
+from tanq_monai.losses.segmentation import weighted_cross_entropy
 from tanq_monai.networks.attention import FeatureSampler
 from tanq_monai.networks.generator import TanqGenerator, empty_label
-from tanq_monai.ranks import mean_over_ranks
-from tanq_monai.structures import OTHERS, OWN, REGIONS, SURROUNDINGS, Regions
-from tanq_monai.trainers.base import CLASS_WEIGHTS, WEIGHT, TranslatorTrainer
+from tanq_monai.structures import REGIONS, Regions
+from tanq_monai.trainers.base import CLASS_WEIGHTS, DEFAULT_CLASS_WEIGHTS, WEIGHT, TranslatorTrainer
 from tanq_monai.trainers.updates import update
 from tanq_monai.translation.magnitude import to_magnitude
 
@@ -61,7 +60,7 @@ class TanqWeights:
     contrastive: float = 1.0
     segmentation: float = 1.0
     levels: float = 0.0
-    classes: Mapping[str, float] = field(default_factory=lambda: {OTHERS: 0.01, SURROUNDINGS: 0.6, OWN: 1.2})
+    classes: Mapping[str, float] = field(default_factory=DEFAULT_CLASS_WEIGHTS.copy)
 
     def __post_init__(self) -> None:
         """Refuse what weighs nothing.
@@ -201,10 +200,3 @@ class TanqTrainer(TranslatorTrainer):
             with self.autocast:
                 terms["feedback"] = self.feedback(translation, source[:, 1:]).mean()
         return terms
-
-
-def weighted_cross_entropy(logits: Tensor, truth: Tensor, classes: Sequence[float]) -> Tensor:
-    """Mean over the pixels of the whole batch, weighted by class, also where several ranks share the batch."""
-    weight = logits.new_tensor(classes)
-    total = mean_over_ranks(weight[truth].sum())
-    return F.cross_entropy(logits, truth, weight=weight, reduction="sum") / total

@@ -103,6 +103,17 @@ def test_it_translates_scans_of_two_styles_with_one_generator(trained, tiny_phan
 
 
 @pytest.mark.slow
+def test_seg_decoders_learn_along_and_are_no_part_of_the_model(tiny_phantom, tmp_path):
+    flow = _training(tiny_phantom, tmp_path, seg_decoders=True, max_epochs=1)
+    first = flow.parser.get_parsed_content("networks").seg_decoders[1][0].weight.clone()
+    flow.run()
+    assert not torch.equal(flow.parser.get_parsed_content("networks").seg_decoders[1][0].weight, first)
+    assert pd.read_csv(tmp_path / "history.csv")["loss_segmentation"].iloc[-1] > 0
+    model = torch.load(tmp_path / "models" / "model.pt", weights_only=True)
+    CycleGanGenerator(width=4, blocks=2).load_state_dict(model)
+
+
+@pytest.mark.slow
 def test_the_discriminator_of_hrT2_tells_as_many_styles_apart_as_there_are(tiny_phantom, tmp_path):
     flow = _training(tiny_phantom, tmp_path, styles=["ldn", "etz"], max_epochs=1)
     networks = flow.parser.get_parsed_content("networks")
@@ -128,7 +139,8 @@ def test_training_and_inference_build_the_same_generator():
 def test_the_overlays_replace_only_what_the_configs_below_have_or_they_use_themselves():
     below, overlay = _config("train"), _config("train_cyclegan")
     own = {"pool_size", "inverse_network_def", "source_discriminator_def", "generators", "discriminators", "pools"}
-    assert set(overlay) - set(below) == own | {"train#trainer", "train#companions"}
+    own |= {"seg_decoders", "seg_decoder_def", "inverse_seg_decoder_def"}
+    assert set(overlay) - set(below) == own | {"train#trainer", "train#companions", "fixed_choices#seg_decoders"}
     assert set(_config("cyclegan")) <= set(_config("inference"))
     # What train.yaml's checkpoint holds besides networks and optimizers, the overlay's holds as well.
     learned = {name for name in below["state"] if name.removeprefix("optimizer_") in below["networks"]}

@@ -13,7 +13,8 @@ from torch import distributed as dist
 from torch import nn
 from torch.nn import functional as F
 
-from tanq_monai.networks import CycleGanGenerator, PatchDiscriminator
+from tanq_monai.errors import InputError
+from tanq_monai.networks import CycleGanGenerator, PatchDiscriminator, SegDecoder
 from tanq_monai.trainers.cyclegan import (
     CycleGanNetworks,
     CycleGanOptimizers,
@@ -33,10 +34,12 @@ BATCHES = [
     }
     for step in range(STEPS)
 ]
-NAMES = [field.name for field in fields(CycleGanNetworks)]
+NAMES = [field.name for field in fields(CycleGanNetworks) if field.name != "seg_decoders"]
+TERMS = ("adversarial", "cycle", "identity")
+CLASS_WEIGHTS = torch.tensor([0.01, 0.6, 1.2])
 
 
-def _networks():
+def _networks(seg_decoders=False):
     """Of width 4, with weights large enough for every loss to have a gradient; hrT2 has two styles."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
@@ -45,16 +48,23 @@ def _networks():
             CycleGanGenerator(width=4, blocks=1),
             PatchDiscriminator(width=4, antialiased=False, num_styles=2),
             PatchDiscriminator(width=4, antialiased=False),
+            [SegDecoder(16), SegDecoder(16)] if seg_decoders else [],
         )
-        for name in NAMES:
-            for parameter in getattr(parts, name).parameters():
+        for network in _all(parts).values():
+            for parameter in network.parameters():
                 parameter.data += 0.2 * torch.randn(parameter.shape)
     return parts
 
 
+def _all(parts):
+    decoders = {f"seg_decoder_{number}": network for number, network in enumerate(parts.seg_decoders)}
+    return {name: getattr(parts, name) for name in NAMES} | decoders
+
+
 def _optimizers(parts):
     """Plain gradient descent: Adam would turn a rounding error of a vanishing gradient into a whole step."""
-    generators = [*parts.generator.parameters(), *parts.inverse_generator.parameters()]
+    networks = (parts.generator, parts.inverse_generator, *parts.seg_decoders)
+    generators = [parameter for network in networks for parameter in network.parameters()]
     discriminators = [*parts.discriminator.parameters(), *parts.source_discriminator.parameters()]
     return CycleGanOptimizers(torch.optim.SGD(generators, lr=0.0005), torch.optim.SGD(discriminators, lr=0.01))
 
@@ -111,7 +121,13 @@ def _reference_step(parts, optimizers, pools, weights, batch):
         "loss_cycle": (inverse(fake_y) - x).abs().mean() + (forward(fake_x) - y).abs().mean(),
         "loss_identity": (forward(y) - y).abs().mean() + (inverse(x) - x).abs().mean(),
     }
-    terms = {name: weight * term for (name, term), weight in zip(terms.items(), astuple(weights), strict=True)}
+    terms = {name: getattr(weights, name.removeprefix("loss_")) * term for name, term in terms.items()}
+    if parts.seg_decoders:
+        truth = batch["image"][:, 1].long()
+        in_source = parts.seg_decoders[0](forward.encode(x))
+        in_translation = parts.seg_decoders[1](inverse.encode(fake_y))
+        entropies = [F.cross_entropy(logits, truth, CLASS_WEIGHTS) for logits in (in_source, in_translation)]
+        terms["loss_segmentation"] = weights.segmentation * sum(entropies)
     total = sum(terms.values())
     _descend(total, optimizers.generators)
 
@@ -128,16 +144,17 @@ def _reference_step(parts, optimizers, pools, weights, batch):
 
 
 def _assert_equal_weights(parts, reference, atol=ROUNDING):
-    for part in NAMES:
-        expected = getattr(reference, part).state_dict()
-        for name, value in getattr(parts, part).state_dict().items():
+    for part, network in _all(parts).items():
+        expected = _all(reference)[part].state_dict()
+        for name, value in network.state_dict().items():
             torch.testing.assert_close(value, expected[name], rtol=0, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
 
 
-@pytest.mark.parametrize("weights", [CycleGanWeights(), CycleGanWeights(0.5, 2.0, 3.0)], ids=["paper", "other"])
+@pytest.mark.parametrize("weights", [CycleGanWeights(), CycleGanWeights(0.5, 2.0, 3.0, 4.0)], ids=["paper", "other"])
 @pytest.mark.parametrize("steps", [1, STEPS])
-def test_steps_equal_the_update_written_out(weights, steps):
-    parts = _networks()
+@pytest.mark.parametrize("seg_decoders", [False, True], ids=["plain", "with SegDecoders"])
+def test_steps_equal_the_update_written_out(weights, steps, seg_decoders):
+    parts = _networks(seg_decoders)
     reference = copy.deepcopy(parts)
     output = _run(_trainer(parts, BATCHES[:steps], weights=weights))
     optimizers, pools = _optimizers(reference), _pools()
@@ -150,7 +167,7 @@ def test_steps_equal_the_update_written_out(weights, steps):
 
 
 def test_weights_of_the_paper_are_the_default():
-    assert astuple(CycleGanWeights()) == (1.0, 10.0, 5.0)
+    assert astuple(CycleGanWeights())[:3] == (1.0, 10.0, 5.0)
     assert _trainer(_networks(), pools=None).pools.discriminator.size == 50
 
 
@@ -185,19 +202,40 @@ def test_discriminators_do_not_learn_from_the_loss_of_the_generators():
 
 def test_a_step_takes_two_passes_of_each_generator_and_each_discriminator():
     parts, calls = _networks(), {name: [] for name in NAMES}
+    heads = {"generator": parts.generator.layers[-1], "inverse_generator": parts.inverse_generator.layers[-1]}
     for name, seen in calls.items():
-        getattr(parts, name).register_forward_hook(lambda m, x, y, seen=seen: seen.append(len(y)))
+        module = heads.get(name, getattr(parts, name))
+        module.register_forward_hook(lambda m, x, y, seen=seen: seen.append(len(y)))
     _run(_trainer(parts))
     assert calls == {name: [4, 2] for name in NAMES[:2]} | {name: [2, 4] for name in NAMES[2:]}
 
 
-def test_labels_are_never_looked_at():
-    batch = {key: value.clone() for key, value in BATCHES[0].items()}
-    batch["image"][:, 1] = 0
+def _unlabelled(batch):
+    return batch | {"image": torch.cat([batch["image"][:, :1], torch.zeros_like(batch["image"][:, 1:])], dim=1)}
+
+
+def test_without_seg_decoders_labels_are_never_looked_at():
     parts, unlabelled = _networks(), _networks()
     _run(_trainer(parts))
-    _run(_trainer(unlabelled, [batch]))
+    _run(_trainer(unlabelled, [_unlabelled(BATCHES[0])]))
     _assert_equal_weights(parts, unlabelled, atol=0)
+
+
+def test_the_seg_decoders_teach_both_generators_where_the_structures_are():
+    gradients = []
+    for batch in (BATCHES[0], _unlabelled(BATCHES[0])):
+        parts = _networks(seg_decoders=True)
+        trainer = _trainer(parts, [batch], weights=CycleGanWeights(0.0, 0.0, 0.0, 1.0))
+        _run(trainer)
+        gradients.append([parts.generator.layers[-2].weight.grad, parts.inverse_generator.layers[0].weight.grad])
+    for labelled, unlabelled in zip(*gradients, strict=True):  # the head of one: the translation has to show them
+        assert labelled.abs().max() > 0
+        assert not torch.allclose(labelled, unlabelled)
+
+
+def test_a_region_without_a_weight_is_refused():
+    with pytest.raises(InputError, match="has no weight"):
+        _trainer(_networks(seg_decoders=True), weights=CycleGanWeights(classes={"others": 0.1, "own": 1.0}))
 
 
 def test_output_holds_the_losses_the_slices_and_their_translation():
@@ -205,12 +243,11 @@ def test_output_holds_the_losses_the_slices_and_their_translation():
     with torch.no_grad():
         expected = parts.generator(BATCHES[0]["image"])
     output = _run(_trainer(parts))
-    terms = ("adversarial", "cycle", "identity")
-    assert set(output) == {Keys.IMAGE, Keys.PRED, Keys.LOSS, "loss_discriminator", *(f"loss_{t}" for t in terms)}
+    assert set(output) == {Keys.IMAGE, Keys.PRED, Keys.LOSS, "loss_discriminator", *(f"loss_{t}" for t in TERMS)}
     assert torch.equal(output[Keys.IMAGE], BATCHES[0]["image"])
     torch.testing.assert_close(output[Keys.PRED], expected, rtol=0, atol=1e-6)
     assert not output[Keys.PRED].requires_grad
-    assert float(output[Keys.LOSS]) == pytest.approx(sum(output[f"loss_{t}"] for t in terms), rel=1e-6)
+    assert float(output[Keys.LOSS]) == pytest.approx(sum(output[f"loss_{t}"] for t in TERMS), rel=1e-6)
 
 
 def test_it_is_a_supervised_trainer_of_the_generator_and_fires_its_events():
