@@ -132,6 +132,7 @@ CHOICES: dict[str, Choice] = {
     "max_epochs": Choice(_SIZE, "epochs"),
     "iterations_per_epoch": Choice(_SIZE, "steps of an epoch"),
     "learning_rate": Choice(Number(least=0, most=10), "at the start"),
+    "initial_share": Choice(_SHARE, "of initial_model's weights in the final ones"),
     "foreground_fraction": Choice(_SHARE, "share of a batch whose patches hold a structure"),
     "appearance": Choice(_SHARE, "share of the patches that are seen through random filters"),
     "checkpoint_minutes": Choice(Number(least=0), "minutes between checkpoints"),

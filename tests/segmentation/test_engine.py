@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from tanq_monai.errors import InputError
 from tanq_monai.segmentation.training.engine import NnUNetEngine, plain_state
 
 BATCH = {"data": torch.tensor([[3.0, 0.0, 4.0]]), "target": torch.zeros(1)}  # gradient of the sum: norm 5
@@ -27,14 +28,19 @@ class FakeNnUNet:
         self.plans_manager = type("Plans", (), {"plans": {}})()
         self.configuration_name, self.dataset_json = "2d", {"labels": {}}
         self.dataloader_train = self.dataloader_val = None
+        self.logger = type("Logger", (), {"load_checkpoint": lambda self, curves: None})()
         self.fold, self.inference_allowed_mirroring_axes = "all", (0, 1)
 
+    seed = 0
+
     def save_checkpoint(self, file):
-        torch.save(self.network.state_dict(), file)
+        checkpoint = {"network_weights": self.network.state_dict(), "optimizer_state": self.optimizer.state_dict()}
+        checkpoint |= {"current_epoch": self.current_epoch + 1, "init_args": {}, "logging": {}}
+        torch.save(checkpoint | {"grad_scaler_state": None}, file)
 
 
-def engine(folder, scale, batches):
-    return NnUNetEngine(FakeNnUNet(folder, scale), batches, max_epochs=1, model_dir=folder / "models")
+def engine(folder, scale, batches, **choices):
+    return NnUNetEngine(FakeNnUNet(folder, scale), batches, max_epochs=1, model_dir=folder / "models", **choices)
 
 
 @pytest.mark.parametrize(("scale", "norm"), [(1000.0, 12.0), (2.0, 10.0)])
@@ -42,6 +48,55 @@ def test_gradients_are_clipped_to_norm_12_and_smaller_ones_kept(tmp_path, scale,
     engine(tmp_path, scale, [BATCH]).run()
     weight = torch.load(tmp_path / "models" / "model.pt")["weight"][0]
     torch.testing.assert_close(weight, -norm * torch.tensor([0.6, 0.0, 0.8]), rtol=1e-5, atol=0)
+
+
+@pytest.fixture
+def initial(tmp_path):
+    """A model folder, and its weights."""
+    weight = torch.tensor([[8.0, -4.0, 2.0]])
+    (tmp_path / "initial").mkdir()
+    torch.save({"weight": weight}, tmp_path / "initial" / "model.pt")
+    return tmp_path / "initial", weight[0]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_the_final_weights_have_their_share_of_the_initial_ones(share, initial, tmp_path):
+    model, weight = initial
+    engine(tmp_path, 2.0, [BATCH], initial_model=model, initial_share=share).run()
+    trained = -10 * torch.tensor([0.6, 0.0, 0.8])  # from 0, where this network begins
+    for file in (tmp_path / "models" / "model.pt", tmp_path / "results" / "fold_all" / "checkpoint_final.pth"):
+        final = torch.load(file)
+        final = final.get("network_weights", final)["weight"][0]
+        torch.testing.assert_close(final, share * weight + (1 - share) * trained, msg=lambda m, f=file: f"{f}: {m}")
+
+
+def test_a_finished_run_that_is_started_again_takes_no_further_share(initial, tmp_path):
+    choices = {"initial_model": initial[0], "initial_share": 0.5}
+    engine(tmp_path, 2.0, [BATCH], **choices).run()
+    first = torch.load(tmp_path / "models" / "model.pt")["weight"]
+    engine(tmp_path, 2.0, [BATCH], **choices).run()
+    assert torch.equal(torch.load(tmp_path / "models" / "model.pt")["weight"], first)
+
+
+def test_a_run_that_was_killed_behind_its_last_epoch_still_gets_its_share_and_its_final_checkpoint(initial, tmp_path):
+    choices = {"initial_model": initial[0], "initial_share": 0.5}
+    engine(tmp_path, 2.0, [BATCH], **choices).run()
+    expected = torch.load(tmp_path / "models" / "model.pt")["weight"]
+    results = tmp_path / "results" / "fold_all"
+    (results / "checkpoint_final.pth").unlink()
+    killed = engine(tmp_path, 2.0, [BATCH])
+    killed._keep_initial_share = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        killed.run()
+    assert [file.name for file in results.iterdir()] == ["checkpoint_latest.pth"]
+    engine(tmp_path, 2.0, [BATCH], **choices).run()
+    assert torch.equal(torch.load(tmp_path / "models" / "model.pt")["weight"], expected)
+    assert [file.name for file in results.iterdir()] == ["checkpoint_final.pth"]
+
+
+def test_a_share_of_no_initial_model_is_refused(tmp_path):
+    with pytest.raises(InputError, match="initial_share: has no initial_model to be a share of"):
+        engine(tmp_path, 1.0, [BATCH], initial_share=0.5)
 
 
 def test_a_finished_run_leaves_its_model_folder_and_final_checkpoint_only(tmp_path):

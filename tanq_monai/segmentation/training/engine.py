@@ -21,7 +21,7 @@ from tanq_monai.segmentation.training.batches import EpochLoader
 from tanq_monai.segmentation.training.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
 from tanq_monai.segmentation.training.cpu import suit_cpu
 from tanq_monai.segmentation.training.nnunet import prepare_batch, validate
-from tanq_monai.weights import saving
+from tanq_monai.weights import load_weights, saving
 
 MAX_GRADIENT_NORM = 12.0  # nnU-Net's
 LATEST, FINAL = "checkpoint_latest.pth", "checkpoint_final.pth"
@@ -40,10 +40,16 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         train_data_loader: batches.
         max_epochs: how many epochs in all.
         model_dir: gets ``model.pt``, ``plans.json``, ``dataset.json``.
+        initial_model: folder of the model that the training begins with; only for ``initial_share``.
+        initial_share: of that model's weights in the final ones, 0 to 1: few scans then do not undo what it knew of
+            others (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
         num_processes: for the validation; 0 = threads.
         amp: the network computes in a short float type: bfloat16 on a CPU, float16 with nnU-Net's scaled loss on CUDA.
             Norms' statistics, loss and optimizer stay float32.
         **kwargs: as in :class:`monai.engines.SupervisedTrainer`.
+
+    Raises:
+        InputError: for an ``initial_share`` without ``initial_model``.
     """
 
     def __init__(
@@ -52,6 +58,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         train_data_loader: EpochLoader,
         max_epochs: int,
         model_dir: str | Path,
+        initial_model: str | Path | None = None,
+        initial_share: float = 0.0,
         num_processes: int = 0,
         amp: bool = False,
         **kwargs: Any,
@@ -72,7 +80,11 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self.nnunet = nnunet
         if amp and nnunet.device.type == "cpu":  # MONAI's amp is CUDA's
             self.inferer: Inferer = Bfloat16Inferer(self.inferer)
+        if initial_share and initial_model is None:
+            raise InputError("initial_share", "has no initial_model to be a share of", "give one, or choose 0")
         self.model_dir = Path(model_dir)
+        self.initial_file = None if initial_model is None else Path(initial_model) / "model.pt"
+        self.initial_share = initial_share
         self.num_processes = num_processes
         self.result_dir = Path(nnunet.output_folder)
         self.add_event_handler(Events.STARTED, NnUNetEngine._take_scaler)
@@ -91,11 +103,14 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         if is_first_rank():
             _write_nnunet_folder(self.nnunet)
         done = self._resume()
+        is_final = done >= self.state.max_epochs and (self.result_dir / FINAL).exists()
+        self.state.epoch = done
+        self.state.iteration = done * self.state.epoch_length
         if done < self.state.max_epochs:
             self._reopen()
-            self.state.epoch = done
-            self.state.iteration = done * self.state.epoch_length
             super().run()
+        if not is_final:
+            self._keep_initial_share()
             self._save(FINAL)
         if is_first_rank():
             (self.result_dir / LATEST).unlink(missing_ok=True)
@@ -141,6 +156,16 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             self.nnunet.grad_scaler.load_state_dict(checkpoint["grad_scaler_state"])
         self.nnunet.logger.load_checkpoint(checkpoint["logging"])
         return int(checkpoint[EPOCH])
+
+    def _keep_initial_share(self) -> None:
+        """Final weights: (1 - share) of those that were trained, and the share of those that it began with."""
+        if self.initial_file is None or not self.initial_share:
+            return
+        network = unwrapped(self.network)
+        trained = {name: value.clone() for name, value in network.state_dict().items()}
+        initial = load_weights(network, self.initial_file).state_dict()
+        kept = {name: torch.lerp(trained[name], value, self.initial_share) for name, value in initial.items()}
+        network.load_state_dict(kept)
 
     def _start_epoch(self) -> None:
         self.nnunet.current_epoch = self.state.epoch - 1
