@@ -75,6 +75,19 @@ def test_it_begins_with_the_bundles_weights_every_time(source, bundle):
         assert len(list((bundle / "runs" / "fine_tune").iterdir())) == number
 
 
+def test_a_share_of_the_bundles_weights_is_kept_in_every_one_of_the_networks(source, bundle):
+    """nnU-Net names most of them three times: a share must be taken once."""
+    before, given = weights(bundle), {"train#dataset#data": pairs(source)[:2], "max_epochs": 1}
+    training(bundle, **given).run()
+    trained = weights(bundle)
+    torch.save(before, bundle / "models" / "model.pt")
+    training(bundle, **given, initial_share=0.25).run()
+    for name, weight in weights(bundle).items():
+        torch.testing.assert_close(
+            weight, 0.25 * before[name] + 0.75 * trained[name], msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
 def test_a_folder_of_cases_is_fine_tuned_on_when_asked_for(source, bundle):
     before = weights(bundle)
     training(bundle, dataset_dir=str(source), fine_tune=True, learning_rate=0.0, max_epochs=1).run()
