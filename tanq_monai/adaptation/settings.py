@@ -74,7 +74,8 @@ SIZES = {
         segmenter=SEGMENTER
         | {
             "initial_model": SHIPPED,
-            "learning_rate": 0.0003,  # a third, so that few scans do not undo what was learnt from many
+            "learning_rate": 0.0003,  # a third, so that few scans do not undo what was learnt from many; for the same
+            "initial_share": 0.5,  # reason half of the weights stay as they were: what it is worth is in docs/adapt.md
             "max_epochs": 6,
             "iterations_per_epoch": 100,
             "batch_size": 4,

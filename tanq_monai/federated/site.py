@@ -77,7 +77,7 @@ class Site:
             workflow_type="train",
             **{name: value for name, value in common.items() if name != "num_rounds"}
             | {"bundle_root": str(self.config.parents[1]), "configuration": trained_configuration(model)}
-            | {"initial_model": str(model), "max_epochs": request.training.num_rounds}
+            | {"initial_model": str(model), "initial_share": 0.0, "max_epochs": request.training.num_rounds}
             | self.choices
             | {"structures": structures},
         )

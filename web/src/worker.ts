@@ -2,9 +2,10 @@
 
 import { type Engine, openEngine } from "./deploy/engines/on_onnxruntime.ts";
 import { type Labelled, run } from "./deploy/runtime/run.ts";
-import { type Labeller, type Task, labellerOf } from "./deploy/runtime/segmentation.ts";
+import { type Labeller, labellerOf } from "./deploy/runtime/segmentation.ts";
 import { InputError } from "./errors.ts";
 import type { Dropped, Volume } from "./scans/volume.ts";
+import type { Box } from "./segmentation/plan/space.ts";
 
 /** What the network needs: onnxruntime compiled, and the ONNX file. */
 export interface Network {
@@ -23,7 +24,7 @@ export type Told =
   | { told: "refused"; line: string }
   | { told: "failed"; line: string };
 
-type Answer = { label: Uint8Array } | { failed: string };
+type Answer = { logits: Float32Array[] } | { failed: string };
 
 let labellers: Labeller[];
 let engine: Promise<Engine>;
@@ -51,19 +52,19 @@ async function label(scan: Dropped[]): Promise<void> {
 
 /** The labeller at the other end of a port, which does one slice after the other. */
 function labellerAt(port: MessagePort): Labeller {
-  return (task) =>
+  return (slice) =>
     new Promise((resolve, reject) => {
       port.onmessage = ({ data }: MessageEvent<Answer>) =>
-        "failed" in data ? reject(new Error(data.failed)) : resolve(data.label);
-      port.postMessage(task);
+        "failed" in data ? reject(new Error(data.failed)) : resolve(data.logits);
+      port.postMessage(slice);
     });
 }
 
 function serve(port: MessagePort): void {
-  port.onmessage = async ({ data }: MessageEvent<Task>) => {
+  port.onmessage = async ({ data }: MessageEvent<Box>) => {
     let answer: Answer;
     try {
-      answer = { label: await labellerOf(await engine)(data) };
+      answer = { logits: await labellerOf(await engine)(data) };
     } catch (error) {
       answer = { failed: String(error) };
     }

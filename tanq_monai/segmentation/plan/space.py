@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.choices.kinds import Items, Misfit, Number, Orientation, Whole
+from tanq_monai.choices.kinds import Flag, Items, Misfit, Number, Orientation, Whole
 from tanq_monai.scans.grid import STORED, reorientation, reoriented, turned_back
 from tanq_monai.segmentation.plan.splines import Interpolation
 
@@ -27,6 +27,7 @@ class PlanSpace:
         image: interpolation of images.
         logits: interpolation of the network's output.
         orientation: where x, y, z pointed in the training.
+        smooth_slices: whether the output of a network of slices is averaged with that for the neighbouring ones.
     """
 
     spacing: tuple[float, ...]
@@ -35,6 +36,7 @@ class PlanSpace:
     image: Interpolation = field(default_factory=Interpolation)
     logits: Interpolation = field(default_factory=lambda: Interpolation(order=1))
     orientation: str = STORED
+    smooth_slices: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no space.
@@ -46,6 +48,7 @@ class PlanSpace:
         if sorted(Items(Whole(0, 2)).parse(self.transpose)) != [0, 1, 2]:
             raise Misfit("has not each of 0, 1 and 2")
         Orientation().parse(self.orientation)
+        Flag().parse(self.smooth_slices)
 
     def target_spacing(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
         """The plan's spacing for a scan of ``spacing`` (both mm, plan order), three numbers."""
