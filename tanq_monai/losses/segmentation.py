@@ -1,12 +1,8 @@
-"""How far a segmentation of slices is from their labels."""
-
-from collections.abc import Sequence
+"""How far a segmentation of slices is from their labels, slice by slice."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from tanq_monai.ranks import mean_over_ranks
 
 
 def dice_and_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -39,19 +35,3 @@ def dice_and_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     overlap = 2 * (probability * truth).sum(dim=(2, 3)) / sizes.clamp(min=1)  # a structure that is there has a pixel
     dice_loss = ((1 - overlap) * present).sum(dim=1) / present.sum(dim=1).clamp(min=1)
     return torch.as_tensor(cross_entropy + dice_loss)
-
-
-def weighted_cross_entropy(logits: Tensor, labels: Tensor, classes: Sequence[float]) -> Tensor:
-    """Mean over the pixels of the whole batch, weighted by class, also where several ranks share the batch.
-
-    Args:
-        logits: (B, K, H, W), background first.
-        labels: (B, H, W), 0 to K - 1.
-        classes: K weights.
-
-    References:
-        TANQ, Eq. 8, whose classes weigh the same.
-    """
-    weight = logits.new_tensor(classes)
-    total = mean_over_ranks(weight[labels].sum())
-    return F.cross_entropy(logits, labels, weight=weight, reduction="sum") / total

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from tanq_monai.choices.kinds import Entries, Number
 from tanq_monai.divergence import finite_losses
+from tanq_monai.ranks import mean_over_ranks
 from tanq_monai.structures import OTHERS, OWN, SURROUNDINGS
 from tanq_monai.trainers.updates import update
 
@@ -79,3 +80,19 @@ class TranslatorTrainer(SupervisedTrainer):  # type: ignore[misc]
             InputError: as :func:`~tanq_monai.divergence.finite_losses`.
         """
         return finite_losses({f"loss_{name}": loss for name, loss in losses.items()}, self.state)
+
+
+def weighted_cross_entropy(logits: Tensor, labels: Tensor, classes: Sequence[float]) -> Tensor:
+    """Mean over the pixels of the whole batch, weighted by class, also where several ranks share the batch.
+
+    Args:
+        logits: (B, K, H, W), background first.
+        labels: (B, H, W), 0 to K - 1.
+        classes: K weights.
+
+    References:
+        TANQ, Eq. 8, whose classes weigh the same.
+    """
+    weight = logits.new_tensor(classes)
+    total = mean_over_ranks(weight[labels].sum())
+    return F.cross_entropy(logits, labels, weight=weight, reduction="sum") / total

@@ -13,10 +13,15 @@ from torch.optim import Optimizer
 from tanq_monai.choices.config import check_values
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
 from tanq_monai.losses.cycle import cycle_loss, identity_loss
-from tanq_monai.losses.segmentation import weighted_cross_entropy
 from tanq_monai.networks.cyclegan import CycleGanGenerator
 from tanq_monai.structures import REGIONS, Regions
-from tanq_monai.trainers.base import CLASS_WEIGHTS, DEFAULT_CLASS_WEIGHTS, WEIGHT, TranslatorTrainer
+from tanq_monai.trainers.base import (
+    CLASS_WEIGHTS,
+    DEFAULT_CLASS_WEIGHTS,
+    WEIGHT,
+    TranslatorTrainer,
+    weighted_cross_entropy,
+)
 from tanq_monai.trainers.image_pool import ImagePool
 from tanq_monai.trainers.updates import update
 

@@ -15,11 +15,16 @@ from tanq_monai.errors import InputError
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
 from tanq_monai.losses.contrastive import contrastive_loss
 from tanq_monai.losses.levels import LevelRanges, level_loss
-from tanq_monai.losses.segmentation import weighted_cross_entropy
 from tanq_monai.networks.attention import FeatureSampler
 from tanq_monai.networks.generator import TanqGenerator, empty_label
 from tanq_monai.structures import REGIONS, Regions
-from tanq_monai.trainers.base import CLASS_WEIGHTS, DEFAULT_CLASS_WEIGHTS, WEIGHT, TranslatorTrainer
+from tanq_monai.trainers.base import (
+    CLASS_WEIGHTS,
+    DEFAULT_CLASS_WEIGHTS,
+    WEIGHT,
+    TranslatorTrainer,
+    weighted_cross_entropy,
+)
 from tanq_monai.trainers.updates import update
 from tanq_monai.translation.magnitude import to_magnitude
 

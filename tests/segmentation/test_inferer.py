@@ -7,7 +7,7 @@ from nnunetv2.inference.sliding_window_prediction import compute_gaussian, compu
 
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.inference.inferer import PlanInferer
-from tanq_monai.segmentation.inference.windows import gaussian_weight, neighbours, window_places
+from tanq_monai.segmentation.inference.windows import gaussian_weight, window_places
 
 
 def volume(*shape):
@@ -87,10 +87,3 @@ def test_a_mirrored_volume_has_the_mirrored_logits_whatever_the_network():
 def test_windows_that_are_none_are_refused(choices):
     with pytest.raises(InputError, match=next(iter(choices))):
         PlanInferer((16, 16), **choices)
-
-
-def test_a_slice_counts_half_and_its_neighbours_the_rest():
-    assert list(neighbours(1, 3)) == [(0, 0.25), (1, 0.5), (2, 0.25)]
-    assert list(neighbours(0, 3)) == [(0, pytest.approx(2 / 3)), (1, pytest.approx(1 / 3))]
-    assert list(neighbours(2, 3)) == [(1, pytest.approx(1 / 3)), (2, pytest.approx(2 / 3))]
-    assert list(neighbours(0, 1)) == [(0, 1.0)]

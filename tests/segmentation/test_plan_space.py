@@ -9,7 +9,7 @@ from monai.data import MetaTensor
 
 from tanq_monai.scans.grid import in_scanner
 from tanq_monai.segmentation.plan.resampling import resample
-from tanq_monai.segmentation.plan.space import PlanSpace, z_score
+from tanq_monai.segmentation.plan.space import PlanSpace, neighbours, z_score
 from tanq_monai.segmentation.plan.splines import Interpolation
 from tanq_monai.segmentation.plan.transforms import FromPlanSpaced, ToPlanSpaced
 
@@ -154,3 +154,10 @@ def test_logits_of_slices_are_averaged_with_their_neighbours_before_the_highest_
     alone = FromPlanSpaced("pred", PlanSpace(spacing))({"image": image, "pred": logits})["pred"]
     assert np.array_equal(alone[0], logits.numpy().argmax(axis=0).T)
     assert not np.array_equal(alone, label)
+
+
+def test_a_slice_counts_half_and_its_neighbours_the_rest():
+    assert list(neighbours(1, 3)) == [(0, 0.25), (1, 0.5), (2, 0.25)]
+    assert list(neighbours(0, 3)) == [(0, pytest.approx(2 / 3)), (1, pytest.approx(1 / 3))]
+    assert list(neighbours(2, 3)) == [(1, pytest.approx(1 / 3)), (2, pytest.approx(2 / 3))]
+    assert list(neighbours(0, 1)) == [(0, 1.0)]

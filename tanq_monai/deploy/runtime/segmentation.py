@@ -13,12 +13,11 @@ from tanq_monai.errors import InputError
 from tanq_monai.scans.grid import STORED
 from tanq_monai.segmentation.inference.windows import (
     gaussian_weight,
-    neighbours,
     padding_to,
     summed_weights,
     window_places,
 )
-from tanq_monai.segmentation.plan.space import Placement, PlanSpace, crop_and_normalize
+from tanq_monai.segmentation.plan.space import Placement, PlanSpace, crop_and_normalize, neighbours
 from tanq_monai.segmentation.plan.splines import Interpolation
 
 OVERLAP = 0.5  # of neighbouring windows, nnU-Net's

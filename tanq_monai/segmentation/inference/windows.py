@@ -1,4 +1,4 @@
-"""Where nnU-Net's sliding windows lie, and how they and neighbouring slices are weighted. NumPy alone."""
+"""Where nnU-Net's sliding windows lie, and how they are weighted. NumPy alone."""
 
 import itertools
 import math
@@ -45,21 +45,6 @@ def summed_weights(shape: Sequence[int], weight: NDArray[np.float32], overlap: f
             for place, part in _parts_in_plane(z, places, weight):
                 plane[place] += part
         yield plane
-
-
-def neighbours(z: int, depth: int) -> Iterator[tuple[int, float]]:
-    """Slices that count for slice ``z`` where a network sees each by itself, and their weights.
-
-    A half is its own, a quarter that of each neighbour; at the ends of a volume those that are there share the weights.
-
-    Args:
-        z: number of the slice.
-        depth: of the volume.
-    """
-    there = [(n, 0.5 if n == z else 0.25) for n in (z - 1, z, z + 1) if 0 <= n < depth]
-    total = sum(weight for _, weight in there)
-    for number, weight in there:
-        yield number, weight / total
 
 
 def _parts_in_plane(

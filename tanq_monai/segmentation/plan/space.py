@@ -5,6 +5,7 @@ LPS; plan space is (z, y, x): axes permuted by the plan, cropped to the non-zero
 plan's spacing (mm). Plans that z-score the non-zero region alone want SciPy, too.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +65,21 @@ class PlanSpace:
     def array_axes(self) -> list[int]:
         """Axes of a (C, x, y, z) array in plan order."""
         return [0, *(3 - axis for axis in self.transpose)]
+
+
+def neighbours(z: int, depth: int) -> Iterator[tuple[int, float]]:
+    """Slices that count for slice ``z`` where a network sees each by itself, and their weights.
+
+    A half is its own, a quarter that of each neighbour; at the ends of a volume those that are there share the weights.
+
+    Args:
+        z: number of the slice.
+        depth: of the volume.
+    """
+    there = [(n, 0.5 if n == z else 0.25) for n in (z - 1, z, z + 1) if 0 <= n < depth]
+    total = sum(weight for _, weight in there)
+    for number, weight in there:
+        yield number, weight / total
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
-from tanq_monai.segmentation.inference.windows import neighbours
 from tanq_monai.segmentation.plan.resampling import resample, resample_channel
-from tanq_monai.segmentation.plan.space import Placement, PlanSpace, crop_and_normalize
+from tanq_monai.segmentation.plan.space import Placement, PlanSpace, crop_and_normalize, neighbours
 
 Item = dict[Hashable, Any]
 Meta = Mapping[str, Any]

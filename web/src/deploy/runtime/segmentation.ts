@@ -3,8 +3,8 @@
 import { facts } from "../../facts.ts";
 import type { Triple } from "../../scans/grid.ts";
 import type { Volume } from "../../scans/volume.ts";
-import { gaussianWeight, neighbours, paddingTo, windowStarts } from "../../segmentation/inference/windows.ts";
-import { type Box, cropAndNormalize, newShape, storedLabel, targetSpacing } from "../../segmentation/plan/space.ts";
+import { gaussianWeight, paddingTo, windowStarts } from "../../segmentation/inference/windows.ts";
+import { type Box, cropAndNormalize, neighbours, newShape, storedLabel, targetSpacing } from "../../segmentation/plan/space.ts";
 import type { Engine } from "../engines/on_onnxruntime.ts";
 import { resample } from "./resampling.ts";
 

@@ -1,4 +1,4 @@
-/** Where nnU-Net's sliding windows lie, and how they and neighbouring slices are weighted: twin of `tanq_monai/segmentation/inference/windows.py`. */
+/** Where nnU-Net's sliding windows lie, and how they are weighted: twin of `tanq_monai/segmentation/inference/windows.py`. */
 
 import { roundEven } from "../../numerals.ts";
 
@@ -27,13 +27,6 @@ export function gaussianWeight([rows, columns]: [number, number]): Float32Array 
 /** Pixels that are missing to a window before a row of a size, and how long it is with those after it, too. */
 export function paddingTo(size: number, width: number): { before: number; whole: number } {
   return { before: Math.floor(Math.max(0, width - size) / 2), whole: Math.max(size, width) };
-}
-
-/** Slices that count for slice `z` of `depth` where a network sees each by itself, and their weights. */
-export function neighbours(z: number, depth: number): [number, number][] {
-  const there = [z - 1, z, z + 1].filter((n) => n >= 0 && n < depth).map((n) => [n, n === z ? 0.5 : 0.25] as const);
-  const total = there.reduce((sum, [, weight]) => sum + weight, 0);
-  return there.map(([n, weight]) => [n, weight / total]);
 }
 
 /** A Gaussian round the middle of an axis, cut off at four standard deviations. */
