@@ -162,7 +162,11 @@ demo: .venv/ready
 web/dist/index.html: web/assets/facts.json web/node_modules/ready web/build.mjs web/tsconfig.json $(shell find web/src -type f)
 	npm --prefix web run --silent build
 
-web/assets/facts.json: scripts/web_assets.py bundles/vs_cochlea_seg/models/model.pt $(addprefix tanq_monai/,anatomy/published.yaml scans/contrast.yaml)
+# The network is exported, and tried beside torch, by much of the package: any change of it makes both files anew.
+WEB_SEGMENTER := $(addprefix bundles/vs_cochlea_seg/,$(addprefix configs/,inference.yaml metadata.json) \
+    $(addprefix models/,model.pt plans.json dataset.json))
+
+web/assets/facts.json: scripts/web_assets.py $(WEB_SEGMENTER) $(shell find tanq_monai -name '*.py' -o -name '*.yaml')
 	$(BIN)/python scripts/web_assets.py
 	@touch $@
 

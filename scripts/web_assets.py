@@ -31,7 +31,7 @@ _OF_SLICES = (
 
 
 def write_assets(bundle: Path, output_dir: Path) -> None:
-    """Export the segmenter, unless the file is newer than its weights, and write what the page must know.
+    """Export the segmenter, and write what the page must know; `make web` knows whether it has to be done again.
 
     Args:
         bundle: of a segmenter of slices.
@@ -40,9 +40,8 @@ def write_assets(bundle: Path, output_dir: Path) -> None:
     Raises:
         InputError: when the bundle's segmenter is none that the page can run.
     """
-    model, weights = output_dir / "model.onnx", bundle / "models" / "model.pt"
-    if not model.exists() or model.stat().st_mtime < weights.stat().st_mtime:
-        export_onnx(bundle, model)
+    model = output_dir / "model.onnx"
+    export_onnx(bundle, model)
     properties = read_properties(model)
     _check_runs_in_a_page(properties, model)
     rule = read_rules(OWN_RULES, properties["modality"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tanq_monai.choices.files import check_choices
-from tanq_monai.deploy.engines.choice import is_installed
+from tanq_monai.deploy.engines.choice import ONNX_RUNTIME, OPENVINO, SEGMENTER_2D, Choices, choose_engine, is_installed
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import sha256_of
 from tanq_monai.labelling.labelled import Labelled, measure
@@ -121,6 +121,7 @@ def read_models(ensemble_dir: str | Path | None) -> Ensemble:
     """
     ensemble = read_ensemble(models_in(ensemble_dir))
     if not has_monai():
+        choose_engine(Choices(), SEGMENTER_2D, (OPENVINO, ONNX_RUNTIME))  # one of these at least
         onnx_file_of(ensemble)
     return ensemble
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -23,7 +25,7 @@ from tanq_monai.deploy.engines import (
     open_engine,
     read_properties,
 )
-from tanq_monai.deploy.engines.choice import FASTEST
+from tanq_monai.deploy.engines.choice import EXTRAS, FASTEST
 from tanq_monai.deploy.engines.on_openvino import OpenVino, has_bfloat16
 from tanq_monai.deploy.runtime.__main__ import main
 from tanq_monai.errors import InputError
@@ -198,8 +200,18 @@ def test_an_engine_that_is_not_installed_is_told(bundles, monkeypatch, engine, p
 def test_no_engine_at_all_is_told(monkeypatch):
     for name in ("openvino", "onnxruntime"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(InputError, match=r"^engine: none of openvino, onnxruntime is installed; pip install openvino$"):
+    told = 'engine: none of openvino, onnxruntime is installed; python -m pip install "tanq-monai[runtime]"'
+    with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
         choose_engine(Choices(), SEGMENTER_2D, ("onnxruntime", "openvino"))
+    told = 'engine: none of openvino is installed; python -m pip install "tanq-monai[openvino]"'
+    with pytest.raises(InputError, match=f"^{re.escape(told)}$"):
+        choose_engine(Choices(bfloat16=True), SEGMENTER_2D, ("onnxruntime", "openvino"))
+
+
+def test_the_extra_that_is_told_brings_the_engine():
+    project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    for engine, extra in EXTRAS.items():
+        assert re.search(rf'^{extra} = \[[^]]*"{engine}>=', project, re.MULTILINE)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +14,7 @@ from typed import mistakes, run_bundle, run_command
 from tanq_monai import RESEARCH_ONLY
 from tanq_monai.deploy.app.mr_series import write_mr_series
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
+from tanq_monai.labelling import labeller
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +146,14 @@ def test_nothing_but_unusable_scans_ends_with_their_lines_and_without_results(fo
 def test_a_folder_without_a_model_is_told(folder, tmp_path):
     (line,) = mistakes(run_command("segment", folder, "-o", tmp_path / "out", "--ensemble-dir", folder))
     assert line.startswith(f"error: {folder}/ensemble.json: is missing; give the folder of an ensemble")
+
+
+def test_where_nothing_is_installed_that_runs_a_network_the_extra_that_does_is_told(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(labeller, "has_monai", lambda: False)
+    for name in ("openvino", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)
+    (line,) = mistakes(run_command("segment", folder / "anything.nii.gz", "-o", tmp_path / "out"))
+    assert line == (
+        'error: engine: none of openvino, onnxruntime is installed; python -m pip install "tanq-monai[runtime]"'
+    )
+    assert not (tmp_path / "out").exists()

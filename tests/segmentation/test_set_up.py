@@ -9,10 +9,12 @@ import pytest
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import find_labelled
 from tanq_monai.scans.raw_dataset import identifier
 from tanq_monai.segmentation.training.engine import export_model
 from tanq_monai.segmentation.training.nnunet import Settings, set_up_nnunet
+from tanq_monai.structures import Structures
 
 pytestmark = pytest.mark.slow  # nnU-Net asks the program `hostname` where it runs
 
@@ -76,3 +78,14 @@ def test_a_training_begins_with_the_weights_of_its_initial_model(
     found = begun.network.state_dict()
     assert found.keys() == expected.keys()
     assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+def test_a_training_does_not_begin_with_a_model_that_calls_a_value_by_another_name(
+    cases: list[Mapping[str, Any]], tmp_path: Path
+) -> None:
+    model = Path(__file__).parents[2] / "bundles" / "vs_cochlea_seg" / "models"
+    settings = replace(SETTINGS, initial_model=str(model), structures=Structures({"tumor": 1, "cochlea": 2}))
+    told = r"has the labels {'VS': 1, 'cochlea': 2}, the run {'tumor': 1, 'cochlea': 2}; give a model of the same"
+    with pytest.raises(InputError, match=told):
+        set_up_nnunet(cases, tmp_path / "run", settings, CPU)
+    assert not (tmp_path / "run").exists()

@@ -92,6 +92,20 @@ def test_models_to_begin_with_have_the_labels_of_the_run(tmp_path: Path) -> None
     SelfTraining(data, tmp_path, RoundChoices({"2d": {}}), first_ensemble=models)
 
 
+@pytest.mark.parametrize("place", ["training", "configuration"])
+def test_a_model_that_trainings_begin_with_may_not_call_the_same_value_by_another_name(
+    tmp_path: Path, place: str
+) -> None:
+    begun = {"initial_model": "models"}  # of the bundle
+    choices = {
+        "training": RoundChoices({"2d": {}}, training=begun, structures=Structures({"tumor": 1, "cochlea": 2})),
+        "configuration": RoundChoices({"2d": begun}, structures=Structures({"tumor": 1, "cochlea": 2})),
+    }[place]
+    told = r"dataset\.json: has the labels {'VS': 1, 'cochlea': 2}, the run {'tumor': 1, 'cochlea': 2}; give a model"
+    with pytest.raises(InputError, match=told):
+        SelfTraining(Data("translated", "labels", "target"), tmp_path, choices, bundle=BUNDLES / "vs_cochlea_seg")
+
+
 def test_translations_are_weighed_by_what_the_models_of_the_round_before_make_of_them(tmp_path: Path) -> None:
     made, run = steps(tmp_path, 2, use_feedback=True), tmp_path / "run"
     assert made["segment_translated"]["ensemble_dir"] == str(run / "round_1" / "models")

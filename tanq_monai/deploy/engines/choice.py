@@ -18,6 +18,7 @@ FASTEST = {
 }
 # Where bfloat16 is taken without being asked for: results hold (labels: Dice to float32's .998 or more).
 HOLDS_IN_BFLOAT16 = ((OPENVINO, SEGMENTER_2D), (TORCH, TRANSLATOR))
+EXTRAS = {ONNX_RUNTIME: "runtime", OPENVINO: "openvino", TORCH: "full"}  # of the package, which bring them
 WITH_BFLOAT16 = (OPENVINO, TORCH)  # ONNX Runtime computes in the number type of the file, and ours are float32
 
 
@@ -63,7 +64,9 @@ def choose_engine(choices: Choices, kind: str, possible: Sequence[str]) -> str:
         fit = [name for name in FASTEST[kind] if name in possible and (name in WITH_BFLOAT16 or not choices.bfloat16)]
         chosen = next((name for name in fit if is_installed(name)), None)
         if chosen is None:
-            raise InputError("engine", f"none of {', '.join(fit)} is installed", f"pip install {fit[0]}")
+            extra = EXTRAS[ONNX_RUNTIME if ONNX_RUNTIME in fit else fit[0]]
+            remedy = f'python -m pip install "tanq-monai[{extra}]"'
+            raise InputError("engine", f"none of {', '.join(fit)} is installed", remedy)
         return chosen
     if asked not in possible:
         problem = "runs no such network" if asked in FASTEST[kind] else "is none"

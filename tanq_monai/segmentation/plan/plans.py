@@ -178,18 +178,17 @@ def read_structures(dataset_file: str | Path) -> Structures:
 
 
 def check_same_labels(dataset_file: str | Path, structures: Structures) -> None:
-    """Raise unless a model has the labels of a run.
+    """Raise unless a model has the labels of a run, by name and value: rules and tables go by the names.
 
     Args:
         dataset_file: of the model.
         structures: names and label values of the run.
 
     Raises:
-        InputError: when it has others, or calls a value by the name of another.
+        InputError: when it has others, or other names for them.
     """
     labels = read_structures(dataset_file)
-    renamed = any(labels.get(name, value) != value for name, value in structures.items())
-    if renamed or set(labels.values()) != set(structures.values()):
+    if labels != structures:
         problem = f"has the labels {labels}, the run {structures}"
         raise InputError(dataset_file, problem, "give a model of the same, or its --structures")
 

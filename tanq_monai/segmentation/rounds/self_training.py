@@ -86,6 +86,12 @@ class RoundChoices:
         check_folds(self.folds)
         _check_plain(vars(self), "choices")
 
+    @property
+    def initial_models(self) -> tuple[str, ...]:
+        """Folders of the models that trainings begin with, as they are given: from the bundle's folder on."""
+        named = [choices.get("initial_model") for choices in (self.training, *self.configurations.values()) if choices]
+        return tuple(str(name) for name in named if name is not None)
+
 
 def _check_plain(choice: object, place: str) -> None:
     """Raise if a choice would make MONAI run something in the command that it is given to."""
@@ -138,9 +144,10 @@ class SelfTraining:
         self.root = Path(output_dir).resolve()
         self.choices, self.rounds, self.stop_agreement = choices, rounds, stop_agreement
         self.first_ensemble = None if first_ensemble is None else Path(first_ensemble).resolve()
-        for member in () if self.first_ensemble is None else read_ensemble(self.first_ensemble).members:
-            check_same_labels(member / "dataset.json", choices.structures)
         self.bundle = Path(bundle).resolve()
+        begins_with = () if self.first_ensemble is None else read_ensemble(self.first_ensemble).members
+        for model in (*begins_with, *(self.bundle / name for name in choices.initial_models)):
+            check_same_labels(model / "dataset.json", choices.structures)
 
     def run(self) -> pd.DataFrame:
         """Run what is left to do; the table of the rounds."""
