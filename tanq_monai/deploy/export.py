@@ -5,8 +5,7 @@ Properties of the file (``metadata_props``, every value JSON), by which a runtim
 * both: ``task``, ``name``, ``version`` (the bundle's), ``weights`` (digest of what it is made of), ``modality``,
   ``classes`` (names and values), ``intended_use``, ``spacing`` (mm: of the plan, [z,] y, x; or of the translator's
   pixels), ``normalization``; where the weights lie in ``model.pt`` beside it, ``weights_file`` (SHA-256 of that file);
-* segmenter: ``patch_size``, ``transpose`` (of z, y, x), ``interpolation`` (spline orders in and out), ``mirror_axes``,
-  ``smooth_slices``;
+* segmenter: ``patch_size``, ``transpose`` (of z, y, x), ``interpolation`` (spline orders in and out);
 * translator: ``pixels``, ``slab_mm``, ``styles``, ``structures`` (names and values of labels, as a config has them).
 """
 
@@ -160,8 +159,7 @@ def _compare(made: Export, network: nn.Module, path: Path) -> Parity:
 
 def _segmenter(network: nn.Module, folder: Path) -> Export:
     plans, dataset = (folder / "models" / name for name in ("plans.json", "dataset.json"))
-    space = space_from_plans(plans, smooth_slices=True)
-    window, strides = patch_size_from_plans(plans), strides_from_plans(plans)
+    space, window, strides = space_from_plans(plans), patch_size_from_plans(plans), strides_from_plans(plans)
     mirror = mirror_axes_from_plans(plans, "left_right")
     classes = {"background": 0, **read_structures(dataset)}
     scan, affine, _ = _virtual_patient("hrT2")
@@ -188,7 +186,6 @@ def _segmenter(network: nn.Module, folder: Path) -> Export:
             "transpose": space.transpose,
             "orientation": space.orientation,
             "mirror_axes": mirror,
-            "smooth_slices": space.smooth_slices,
             "interpolation": {"image": asdict(space.image), "logits": asdict(space.logits)},
         },
         lambda each: PlanInferer(window, mirror_axes=mirror)(image[None], each),

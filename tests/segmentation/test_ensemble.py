@@ -48,16 +48,7 @@ def scan(tiny_phantom, tmp_path_factory):
 
 def segment(scan, ensemble, output, **override):
     folders = {"dataset_dir": str(scan), "ensemble_dir": str(ensemble), "output_dir": str(output)}
-    flow = workflow(
-        "vs_cochlea_seg",
-        "ensemble",
-        device="cpu",
-        ears_first=False,
-        mirror="never",
-        smooth_slices=False,
-        **folders,
-        **override,
-    )
+    flow = workflow("vs_cochlea_seg", "ensemble", device="cpu", ears_first=False, mirror="never", **folders, **override)
     flow.run()
     return flow
 
@@ -120,7 +111,6 @@ def test_agreement_is_the_share_of_members_that_voted_for_the_label_that_won(pre
             output_dir=str(tmp_path / name),
             ears_first=False,
             mirror="never",
-            smooth_slices=False,
             device="cpu",
         )
         flow.run()
@@ -162,7 +152,6 @@ def test_a_lone_model_is_an_ensemble_of_one_that_agrees_with_itself(models, scan
         model_dir=str(model),
         output_dir=str(tmp_path / "plain"),
         mirror="never",
-        smooth_slices=False,
         ears_first=False,
         device="cpu",
     ).run()

@@ -9,8 +9,7 @@ from monai.data import MetaTensor
 
 from tanq_monai.scans.grid import in_scanner
 from tanq_monai.segmentation.plan.resampling import resample
-from tanq_monai.segmentation.plan.space import PlanSpace, neighbours, z_score
-from tanq_monai.segmentation.plan.splines import Interpolation
+from tanq_monai.segmentation.plan.space import PlanSpace, z_score
 from tanq_monai.segmentation.plan.transforms import FromPlanSpaced, ToPlanSpaced
 
 LPS = np.diag([-0.8, -0.9, 1.5, 1.0])
@@ -139,25 +138,3 @@ def test_masked_z_score_leaves_the_outside_alone():
     image = np.array([[[0.0, 2.0, 4.0, 6.0]]], dtype=np.float32)
     inside = np.array([[[False, True, True, True]]])
     np.testing.assert_allclose(z_score(image, inside)[0, 0], [0, -(1.5**0.5), 0, 1.5**0.5], rtol=1e-6)
-
-
-@pytest.mark.parametrize("order", [1, 3], ids=["slice by slice", "as a volume"])
-def test_logits_of_slices_are_averaged_with_their_neighbours_before_the_highest_wins(order):
-    spacing = (0.9, 0.8)  # as the scan's, so that nothing is resampled
-    space = PlanSpace(spacing, logits=Interpolation(order=order), smooth_slices=True)
-    image = ToPlanSpaced("image", space)({"image": scan(noise(8, 9, 4))})["image"]
-    logits = torch.from_numpy(np.random.default_rng(1).normal(size=(3, *image.shape[1:]))).float()
-    label = FromPlanSpaced("pred", space)({"image": image, "pred": logits.clone()})["pred"]
-    a, b, c, d = logits.numpy().transpose(1, 0, 3, 2)
-    means = [(2 * a + b) / 3, (a + 2 * b + c) / 4, (b + 2 * c + d) / 4, (c + 2 * d) / 3]
-    assert np.array_equal(label[0], np.stack([mean.argmax(axis=0) for mean in means], axis=-1))
-    alone = FromPlanSpaced("pred", PlanSpace(spacing))({"image": image, "pred": logits})["pred"]
-    assert np.array_equal(alone[0], logits.numpy().argmax(axis=0).T)
-    assert not np.array_equal(alone, label)
-
-
-def test_a_slice_counts_half_and_its_neighbours_the_rest():
-    assert list(neighbours(1, 3)) == [(0, 0.25), (1, 0.5), (2, 0.25)]
-    assert list(neighbours(0, 3)) == [(0, pytest.approx(2 / 3)), (1, pytest.approx(1 / 3))]
-    assert list(neighbours(2, 3)) == [(1, pytest.approx(1 / 3)), (2, pytest.approx(2 / 3))]
-    assert list(neighbours(0, 1)) == [(0, 1.0)]

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_up_models import write_model
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
 from tanq_monai.errors import InputError
@@ -22,7 +21,6 @@ from tanq_monai.segmentation.plan.plans import (
     patch_size_from_plans,
     read_configuration,
     read_structures,
-    space_from_plans,
 )
 from tanq_monai.structures import STRUCTURES, Structures
 
@@ -333,10 +331,3 @@ def test_a_plan_that_nnunet_would_follow_elsewhere_is_refused_in_every_configura
         (architecture if place in architecture else architecture["arch_kwargs"])[place] = name
         with pytest.raises(InputError, match=rf"names '{name}', which is no part of a network here"):
             check_plan(plan, PLANS)
-
-
-@pytest.mark.parametrize(("configuration", "smoothed"), [("2d", True), ("3d_fullres", False)])
-def test_only_a_network_of_slices_is_averaged_across_them(configuration, smoothed, tmp_path):
-    plans = write_model(tmp_path / "model", configuration) / "plans.json"
-    assert space_from_plans(plans, smooth_slices=True).smooth_slices is smoothed
-    assert not space_from_plans(plans).smooth_slices

@@ -23,8 +23,6 @@ export interface Properties {
   orientation: string;
   /** Of the window (y, x), along which it is mirrored. */
   mirror_axes: number[];
-  /** Whether the output is averaged with that for the neighbouring slices. */
-  smooth_slices: boolean;
   interpolation: { image: Interpolation; logits: Interpolation };
 }
 

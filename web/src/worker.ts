@@ -2,10 +2,9 @@
 
 import { type Engine, openEngine } from "./deploy/engines/on_onnxruntime.ts";
 import { type Labelled, run } from "./deploy/runtime/run.ts";
-import { type Labeller, labellerOf } from "./deploy/runtime/segmentation.ts";
+import { type Labeller, type Task, labellerOf } from "./deploy/runtime/segmentation.ts";
 import { InputError } from "./errors.ts";
 import type { Dropped, Volume } from "./scans/volume.ts";
-import type { Box } from "./segmentation/plan/space.ts";
 
 /** What the network needs: onnxruntime compiled, and the ONNX file. */
 export interface Network {
@@ -24,7 +23,7 @@ export type Told =
   | { told: "refused"; line: string }
   | { told: "failed"; line: string };
 
-type Answer = { logits: Float32Array[] } | { failed: string };
+type Answer = { label: Uint8Array } | { failed: string };
 
 let labellers: Labeller[];
 let engine: Promise<Engine>;
@@ -52,19 +51,19 @@ async function label(scan: Dropped[]): Promise<void> {
 
 /** The labeller at the other end of a port, which does one slice after the other. */
 function labellerAt(port: MessagePort): Labeller {
-  return (slice) =>
+  return (task) =>
     new Promise((resolve, reject) => {
       port.onmessage = ({ data }: MessageEvent<Answer>) =>
-        "failed" in data ? reject(new Error(data.failed)) : resolve(data.logits);
-      port.postMessage(slice);
+        "failed" in data ? reject(new Error(data.failed)) : resolve(data.label);
+      port.postMessage(task);
     });
 }
 
 function serve(port: MessagePort): void {
-  port.onmessage = async ({ data }: MessageEvent<Box>) => {
+  port.onmessage = async ({ data }: MessageEvent<Task>) => {
     let answer: Answer;
     try {
-      answer = { logits: await labellerOf(await engine)(data) };
+      answer = { label: await labellerOf(await engine)(data) };
     } catch (error) {
       answer = { failed: String(error) };
     }

@@ -65,8 +65,6 @@ def read_properties(model_file: str | Path) -> dict[str, Any]:
         _check(properties, "structures", CHOICES["structures"].kind, path)
     if "mirror_axes" in properties:  # which older files do not say, either
         _check(properties, "mirror_axes", Items(Whole(0, 2), 0), path)
-    if "smooth_slices" in properties:
-        _check(properties, "smooth_slices", CHOICES["smooth_slices"].kind, path)
     if "classes" in properties:
         _structures_of(properties["classes"], path).check_order(path)
     return properties

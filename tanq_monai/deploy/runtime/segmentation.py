@@ -1,6 +1,6 @@
 """A segmenter's ONNX file on a scan, as ``vs_cochlea_seg/configs/inference.yaml`` does it. Plan space is z, y, x."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,8 @@ from tanq_monai.deploy.engines import Engine
 from tanq_monai.deploy.runtime.resampling import Volume, resample
 from tanq_monai.errors import InputError
 from tanq_monai.scans.grid import STORED
-from tanq_monai.segmentation.inference.windows import (
-    gaussian_weight,
-    padding_to,
-    summed_weights,
-    window_places,
-)
-from tanq_monai.segmentation.plan.space import Placement, PlanSpace, crop_and_normalize, neighbours
+from tanq_monai.segmentation.inference.windows import gaussian_weight, padding_to, summed_weights, window_places
+from tanq_monai.segmentation.plan.space import Placement, PlanSpace, crop_and_normalize
 from tanq_monai.segmentation.plan.splines import Interpolation
 
 OVERLAP = 0.5  # of neighbouring windows, nnU-Net's
@@ -41,28 +36,9 @@ def segment(
     )
     label = np.zeros(placement.full_shape, dtype=np.uint8)
     box = label[placement.slices]
-    if len(network.window) == 3 or space.logits.order > 1:  # overshoot of higher splines is clipped by volume
-        logits = np.concatenate(list(_slices(network, image, space)), axis=1)
-        box[:] = label_map(logits, box.shape, placement.spacing, space)
-    else:  # slices lie as those of the scan do, and are finished one by one
-        for z, logits in enumerate(_slices(network, image, space)):
-            box[z : z + 1] = label_map(logits, box[z : z + 1].shape, placement.spacing, space)
+    for slab in _slabs(image, network.window, space):
+        box[slab] = label_map(network(image[slab]), box[slab].shape, placement.spacing, space)
     return placement.stored(label)
-
-
-def _slices(network: "SlidingWindow", image: Volume, space: PlanSpace) -> Iterator[Volume]:
-    """Logits (K, 1, y, x) of a network of slices, each averaged with its neighbours; all, of one of volumes."""
-    if len(network.window) == 3:
-        yield network(image)
-        return
-    held: dict[int, Volume] = {}
-    for z in range(len(image)):
-        counted = dict(neighbours(z, len(image))) if space.smooth_slices else {z: 1.0}
-        held = {n: held[n] if n in held else network(image[n : n + 1]) for n in counted}
-        plane = np.zeros_like(held[z])
-        for number, weight in counted.items():
-            plane += np.float32(weight) * held[number]
-        yield plane
 
 
 def plan_space(properties: Mapping[str, Any]) -> PlanSpace:
@@ -79,7 +55,6 @@ def plan_space(properties: Mapping[str, Any]) -> PlanSpace:
             image=Interpolation(**properties["interpolation"]["image"]),
             logits=Interpolation(**properties["interpolation"]["logits"]),
             orientation=properties.get("orientation", STORED),
-            smooth_slices=properties.get("smooth_slices", False),
         )
     except (KeyError, TypeError, ValueError) as error:
         problem = f"describes no space ({type(error).__name__}: {error})"
@@ -135,6 +110,13 @@ def label_map(logits: Volume, shape: Sequence[int], spacing: Sequence[float], sp
         label[values > best] = number
         np.maximum(best, values, out=best)
     return label
+
+
+def _slabs(image: Volume, window: Sequence[int], space: PlanSpace) -> list[slice]:
+    """What can be finished by itself: every slice where the network sees slices, which lie as those of the scan do."""
+    if len(window) == 2 and space.logits.order <= 1:  # overshoot of higher splines is clipped by volume
+        return [slice(z, z + 1) for z in range(len(image))]
+    return [slice(None)]
 
 
 def _to_plan_space(

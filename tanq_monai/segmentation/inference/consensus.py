@@ -38,7 +38,6 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         sw_batch_size: windows per forward pass.
         overlap: of neighbouring windows.
         mirror: at test time, see :func:`tanq_monai.segmentation.plan.plans.mirror_axes_from_plans`.
-        smooth_slices: see :class:`tanq_monai.segmentation.plan.space.PlanSpace`.
         uncertainty: give confidence and agreement, too.
     """
 
@@ -48,7 +47,6 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         sw_batch_size: int = 1,
         overlap: float = 0.5,
         mirror: Mirror = "left_right",
-        smooth_slices: bool = True,
         uncertainty: bool = False,
     ) -> None:
         super().__init__()
@@ -58,7 +56,7 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
             plans = group[0] / "plans.json"
             axes = mirror_axes_from_plans(plans, mirror)
             inferer = PlanInferer(patch_size_from_plans(plans), sw_batch_size, overlap, axes)
-            self.plans.append((space_from_plans(plans, smooth_slices=smooth_slices), inferer))
+            self.plans.append((space_from_plans(plans), inferer))
 
     def __call__(self, inputs: Tensor, network: Iterable[Sequence[nn.Module]], *args: Any, **kwargs: Any) -> Tensor:
         """(1, 1, x, y, z) scan -> (1, 1, x, y, z) label; with ``uncertainty`` (1, 3, x, y, z).

@@ -69,16 +69,8 @@ def network_from_plans(
         raise InputError(plans_file, f"describes no network ({type(error).__name__}: {error})", _COPY) from error
 
 
-def space_from_plans(
-    plans_file: str | Path, configuration: str | None = None, smooth_slices: bool = False
-) -> PlanSpace:
-    """How a scan becomes the network's input, and its output a label of the scan.
-
-    Args:
-        plans_file: of the model.
-        configuration: of the plan; None: that of the weights beside it.
-        smooth_slices: as of :class:`~tanq_monai.segmentation.plan.space.PlanSpace`; not for a network of volumes, which
-            sees neighbouring slices.
+def space_from_plans(plans_file: str | Path, configuration: str | None = None) -> PlanSpace:
+    """How a scan becomes the network's input.
 
     Raises:
         InputError: when the plan asks for another preprocessing than nnU-Net's default for one channel of MR.
@@ -96,7 +88,6 @@ def space_from_plans(
             image=_interpolation(config["resampling_fn_data_kwargs"]),
             logits=_interpolation(config["resampling_fn_probabilities_kwargs"]),
             orientation=str(plan.get(ORIENTATION, STORED)),
-            smooth_slices=smooth_slices and len(config["spacing"]) == 2,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(plans_file, f"describes no space ({type(error).__name__}: {error})", _COPY) from error

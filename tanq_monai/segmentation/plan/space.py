@@ -5,14 +5,13 @@ LPS; plan space is (z, y, x): axes permuted by the plan, cropped to the non-zero
 plan's spacing (mm). Plans that z-score the non-zero region alone want SciPy, too.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tanq_monai.choices.kinds import Flag, Items, Misfit, Number, Orientation, Whole
+from tanq_monai.choices.kinds import Items, Misfit, Number, Orientation, Whole
 from tanq_monai.scans.grid import STORED, reorientation, reoriented, turned_back
 from tanq_monai.segmentation.plan.splines import Interpolation
 
@@ -28,7 +27,6 @@ class PlanSpace:
         image: interpolation of images.
         logits: interpolation of the network's output.
         orientation: where x, y, z pointed in the training.
-        smooth_slices: whether the output of a network of slices is averaged with that for the neighbouring ones.
     """
 
     spacing: tuple[float, ...]
@@ -37,7 +35,6 @@ class PlanSpace:
     image: Interpolation = field(default_factory=Interpolation)
     logits: Interpolation = field(default_factory=lambda: Interpolation(order=1))
     orientation: str = STORED
-    smooth_slices: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no space.
@@ -49,7 +46,6 @@ class PlanSpace:
         if sorted(Items(Whole(0, 2)).parse(self.transpose)) != [0, 1, 2]:
             raise Misfit("has not each of 0, 1 and 2")
         Orientation().parse(self.orientation)
-        Flag().parse(self.smooth_slices)
 
     def target_spacing(self, spacing: tuple[float, ...]) -> tuple[float, ...]:
         """The plan's spacing for a scan of ``spacing`` (both mm, plan order), three numbers."""
@@ -65,21 +61,6 @@ class PlanSpace:
     def array_axes(self) -> list[int]:
         """Axes of a (C, x, y, z) array in plan order."""
         return [0, *(3 - axis for axis in self.transpose)]
-
-
-def neighbours(z: int, depth: int) -> Iterator[tuple[int, float]]:
-    """Slices that count for slice ``z`` where a network sees each by itself, and their weights.
-
-    A half is its own, a quarter that of each neighbour; at the ends of a volume those that are there share the weights.
-
-    Args:
-        z: number of the slice.
-        depth: of the volume.
-    """
-    there = [(n, 0.5 if n == z else 0.25) for n in (z - 1, z, z + 1) if 0 <= n < depth]
-    total = sum(weight for _, weight in there)
-    for number, weight in there:
-        yield number, weight / total
 
 
 @dataclass(frozen=True)

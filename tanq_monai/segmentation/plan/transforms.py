@@ -4,7 +4,7 @@ A MONAI volume is (C, i, j, k); nnU-Net works on (C, z, y, x), here called *plan
 training and permuted by the plan, cropped to the non-zero box, z-scored and resampled to the plan's spacing (mm).
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import nibabel as nib
@@ -16,7 +16,7 @@ from monai.transforms import MapTransform
 from numpy.typing import NDArray
 
 from tanq_monai.segmentation.plan.resampling import resample, resample_channel
-from tanq_monai.segmentation.plan.space import Placement, PlanSpace, crop_and_normalize, neighbours
+from tanq_monai.segmentation.plan.space import Placement, PlanSpace, crop_and_normalize
 
 Item = dict[Hashable, Any]
 Meta = Mapping[str, Any]
@@ -103,8 +103,7 @@ def label_map(logits: torch.Tensor, meta: Meta, space: PlanSpace) -> torch.Tenso
     shape = _box_shape(meta)
     if shape[0] != logits.shape[1] or space.logits.order > 1:  # higher splines are clipped by volume
         return winner(class_maps(logits, meta, space))[0]
-    whole = torch.as_tensor(logits.detach())
-    planes = _smoothed(whole) if space.smooth_slices else whole.split(1, dim=1)  # type: ignore[no-untyped-call]
+    planes = logits.chunk(len(logits[0]), dim=1)
     return torch.cat([winner(_resampled(plane, [1, *shape[1:]], meta, space))[0] for plane in planes])
 
 
@@ -116,10 +115,7 @@ def class_maps(logits: torch.Tensor, meta: Meta, space: PlanSpace) -> Iterator[t
         meta: of the image that :class:`ToPlanSpaced` made.
         space: the plan's space.
     """
-    channels: Iterable[torch.Tensor] = torch.as_tensor(logits.detach())
-    if space.smooth_slices:
-        channels = (torch.cat(list(_smoothed(channel[None])), dim=1)[0] for channel in channels)
-    return _resampled(channels, _box_shape(meta), meta, space)
+    return _resampled(logits, _box_shape(meta), meta, space)
 
 
 def winner(maps: Iterator[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -145,22 +141,10 @@ def _box_shape(meta: Meta) -> list[int]:
     return [int(high - low) for low, high in meta[_BOX]]
 
 
-def _resampled(
-    channels: Iterable[torch.Tensor], shape: list[int], meta: Meta, space: PlanSpace
-) -> Iterator[torch.Tensor]:
+def _resampled(logits: torch.Tensor, shape: list[int], meta: Meta, space: PlanSpace) -> Iterator[torch.Tensor]:
     spacing = tuple(float(s) for s in meta[_SPACING])
-    for channel in channels:
+    for channel in torch.as_tensor(logits.detach()):
         yield resample_channel(channel.float(), shape, space.target_spacing(spacing), spacing, space.logits)
-
-
-def _smoothed(logits: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The slices (K, 1, y, x) of logits (K, z, y, x), each averaged with its neighbours."""
-    for z in range(logits.shape[1]):
-        (first, weight), *others = neighbours(z, logits.shape[1])
-        plane = logits[:, first : first + 1] * weight
-        for number, weight in others:
-            plane.add_(logits[:, number : number + 1], alpha=weight)
-        yield plane
 
 
 def _affine(affine: NDArray[np.floating], placement: Placement, new: Sequence[int]) -> NDArray[np.floating]:

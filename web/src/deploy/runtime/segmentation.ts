@@ -4,12 +4,22 @@ import { facts } from "../../facts.ts";
 import type { Triple } from "../../scans/grid.ts";
 import type { Volume } from "../../scans/volume.ts";
 import { gaussianWeight, paddingTo, windowStarts } from "../../segmentation/inference/windows.ts";
-import { type Box, cropAndNormalize, neighbours, newShape, storedLabel, targetSpacing } from "../../segmentation/plan/space.ts";
+import { type Box, cropAndNormalize, newShape, storedLabel, targetSpacing } from "../../segmentation/plan/space.ts";
 import type { Engine } from "../engines/on_onnxruntime.ts";
 import { resample } from "./resampling.ts";
 
-/** The network's output for a slice (1, y, x) in the plan's pixels, computed somewhere: values of each class. */
-export type Labeller = (slice: Box) => Promise<Float32Array[]>;
+/** A slice in the plan's pixels, and what its label is to be. */
+export interface Task {
+  /** (1, y, x). */
+  slice: Box;
+  /** Of the label, (1, y, x). */
+  shape: Triple;
+  /** Of the scan, mm. */
+  spacing: Triple;
+}
+
+/** Labels a slice, somewhere. */
+export type Labeller = (task: Task) => Promise<Uint8Array>;
 
 /**
  * Labels (i fastest) of a scan.
@@ -30,25 +40,13 @@ export async function segment(
   const label: Box<Uint8Array> = { values: new Uint8Array(crop.values.length), shape: crop.shape };
   const [planes, rows, columns] = image.shape;
   const shape: Triple = [1, crop.shape[1], crop.shape[2]];
-  const pixels = rows * columns;
-  const logits: (Float32Array[] | undefined)[] = [];
-  let [next, done, finished] = [0, 0, 0];
-  const finish = () => {
-    for (; finished < planes; finished++) {
-      const counted = facts.segmenter.smooth_slices ? neighbours(finished, planes) : [[finished, 1] as [number, number]];
-      if (!counted.every(([n]) => logits[n])) return;
-      const mean = average(counted.map(([n, weight]) => [logits[n]!, weight]));
-      const channels = mean.map((values) => ({ values, shape: [1, rows, columns] as Triple }));
-      label.values.set(labelMap(channels, shape, spacing), finished * shape[1] * shape[2]);
-      const first = counted[0]![0];
-      if (first) logits[first - 1] = undefined; // no later slice counts it
-    }
-  };
+  const of = (box: Triple) => box[1] * box[2];
+  let [next, done] = [0, 0];
   const work = async (labeller: Labeller) => {
     while (next < planes) {
       const z = next++;
-      logits[z] = await labeller({ values: image.values.slice(z * pixels, (z + 1) * pixels), shape: [1, rows, columns] });
-      finish();
+      const values = image.values.slice(z * of(image.shape), (z + 1) * of(image.shape));
+      label.values.set(await labeller({ slice: { values, shape: [1, rows, columns] }, shape, spacing }), z * of(shape));
       told(++done, planes);
     }
   };
@@ -56,26 +54,14 @@ export async function segment(
   return storedLabel(label, placement, stored);
 }
 
-/** What computes with an engine. */
+/** What labels slices with an engine. */
 export function labellerOf(engine: Engine): Labeller {
   const weight = gaussianWeight(facts.segmenter.patch_size);
-  return (slice) => slidingWindow(engine, weight, slice);
+  return async ({ slice, shape, spacing }) => labelMap(await slidingWindow(engine, weight, slice), shape, spacing);
 }
 
-/** The weighted mean of slices' outputs, class by class. */
-function average(slices: [Float32Array[], number][]): Float32Array[] {
-  return slices[0]![0].map((first, one) => {
-    const mean = new Float32Array(first.length);
-    for (const [classes, weight] of slices) {
-      const values = classes[one]!;
-      for (let pixel = 0; pixel < mean.length; pixel++) mean[pixel]! += weight * values[pixel]!;
-    }
-    return mean;
-  });
-}
-
-/** Gaussian-weighted mean of the logits of overlapping windows, each as it is and mirrored: (y, x) of each class. */
-async function slidingWindow(engine: Engine, weight: Float32Array, slice: Box): Promise<Float32Array[]> {
+/** Gaussian-weighted mean of the logits of overlapping windows, each as it is and mirrored: (1, y, x) of each class. */
+async function slidingWindow(engine: Engine, weight: Float32Array, slice: Box): Promise<Box[]> {
   const [height, width] = facts.segmenter.patch_size;
   const [, rows, columns] = slice.shape;
   const [down, across] = [paddingTo(rows, height), paddingTo(columns, width)];
@@ -95,7 +81,7 @@ async function slidingWindow(engine: Engine, weight: Float32Array, slice: Box): 
       });
     }
   }
-  return total.map((values) => values.map((sum, pixel) => sum / weights[pixel]!));
+  return total.map((values) => ({ values: values.map((sum, pixel) => sum / weights[pixel]!), shape: slice.shape }));
 }
 
 /** Logits (K, y, x) of a window (y, x): the mean of those of the window as it is and mirrored, where it is to be. */

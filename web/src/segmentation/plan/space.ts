@@ -63,13 +63,6 @@ export function storedLabel(box: Box<Uint8Array>, placement: Placement, stored: 
   return label;
 }
 
-/** Slices that count for slice `z` of `depth` where a network sees each by itself, and their weights. */
-export function neighbours(z: number, depth: number): [number, number][] {
-  const there = [z - 1, z, z + 1].filter((n) => n >= 0 && n < depth).map((n) => [n, n === z ? 0.5 : 0.25] as const);
-  const total = there.reduce((sum, [, weight]) => sum + weight, 0);
-  return there.map(([n, weight]) => [n, weight / total]);
-}
-
 function zScore(values: Float32Array): void {
   const mean = Math.fround(sum(values, (value) => value) / values.length);
   for (let n = 0; n < values.length; n++) values[n]! -= mean;
