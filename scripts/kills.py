@@ -2,13 +2,15 @@
 
     python scripts/kills.py --output-dir OUT [--kills 30] [--seed 0] [--minutes 25] [--only cohort]
 
-makes virtual patients of size tiny, runs every command once in peace, and then kills its process group by SIGKILL at
-moments drawn between its first file and its end. After every kill each file that has its final name is opened, read to
-its end, and has to be whole; a command that was typed again until it was done has to leave the same files, bit by bit.
+makes virtual patients of size tiny, runs every command in peace before it is first disturbed, and then kills its
+process group by SIGKILL at moments drawn between its first file and its end. After every kill each file that has its
+final name is opened, read to its end, and has to be whole; a command that was typed again until it was done has to
+leave the same files, bit by bit.
 OUT/kills.md has the table. A run that was stopped goes on with the next command; with --minutes no command is begun
 after so long. Linux and macOS.
 """
 
+import contextlib
 import json
 import os
 import platform
@@ -33,8 +35,9 @@ from tanq_monai.files import check_output_dir, replacing, write_json
 from tanq_monai.phantom import write_dataset
 from tanq_monai.steps import BUNDLES, SEGMENTER, TRANSLATOR, bundle_step
 
+TRAIN_MODELS = ("translator", "segmenter")  # which others use
 KILLS_A_LINE = 2  # at most, of one folder
-PATIENCE = 600.0  # seconds that a run in peace may take
+PATIENCE = 1500.0  # seconds that a run in peace may take
 SMALL = {"pixels": 64, "pixel_mm": 1.4, "width": 4, "blocks": 2, "slab_mm": 12.0}
 PATCHES = {"patch_size": [88, 88], "features_per_stage": [4, 8, 8]}
 STEPS = {"max_epochs": 3, "iterations_per_epoch": 2, "batch_size": 2, "num_processes": 0, "device": "cpu"}
@@ -55,12 +58,13 @@ class Command:
     arguments: tuple[str, ...]
     place: Path
 
-    def start(self, folder: Path, log: Path) -> subprocess.Popen[bytes]:
-        """Begun in a process group of its own, with one thread."""
+    @contextlib.contextmanager
+    def running(self, folder: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """Begun in a process group of its own, with one thread; in the end the group is gone."""
         words = [word.replace("OUT", str(folder)) for word in self.arguments]
         environment = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(BUNDLES.parent)}
         with log.open("ab") as file:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, *words],
                 cwd=self.place,
                 env=os.environ | environment,
@@ -68,6 +72,17 @@ class Command:
                 stderr=file,
                 start_new_session=True,
             )
+        try:
+            yield process
+        finally:
+            kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to a process and all that it has started, where any of them is alive."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @dataclass
@@ -108,13 +123,14 @@ def kills(output_dir: str, kills: int = 30, seed: int = 0, minutes: float = 25.0
     chosen = [command for command in commands(data, peace) if only in (None, command.name)]
     if not chosen:
         raise InputError(f"only {only}", "is no command", f"choose of {[one.name for one in commands(data, peace)]}")
-    spans = {command.name: undisturbed(command, peace) for command in chosen}
+    spans = {one.name: undisturbed(one, peace) for one in commands(data, peace) if one.name in TRAIN_MODELS}
     quota = {command.name: len(range(number, kills, len(chosen))) for number, command in enumerate(chosen)}
     found: list[Line] = []
     for number in range(kills):
         for command in chosen:
             left = quota[command.name] - sum(len(line.kills) for line in found if line.command == command.name)
             if left > 0 and time.monotonic() - began < 60 * minutes:
+                spans[command.name] = undisturbed(command, peace)
                 moments = np.random.default_rng([seed, *command.name.encode(), number])
                 line = disturbed(command, root, number, min(left, KILLS_A_LINE), spans[command.name], moments)
                 found.append(line)
@@ -171,13 +187,11 @@ def undisturbed(command: Command, peace: Path) -> tuple[float, float]:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         start, first = time.monotonic(), None
-        process = command.start(folder, peace / f"{command.name}.log")
-        while process.poll() is None:
-            if first is None and any(folder.iterdir()):
-                first = time.monotonic() - start
-            if time.monotonic() - start > PATIENCE:
-                os.killpg(process.pid, signal.SIGKILL)
-            time.sleep(0.02)
+        with command.running(folder, peace / f"{command.name}.log") as process:
+            while process.poll() is None and time.monotonic() - start < PATIENCE:
+                if first is None and any(folder.iterdir()):
+                    first = time.monotonic() - start
+                time.sleep(0.02)
         seconds = time.monotonic() - start
         _, wrong = damaged(folder)
         if process.returncode or first is None or wrong:
@@ -202,8 +216,6 @@ def disturbed(
         span: seconds between which it is killed.
         moments: draws them.
 
-    Raises:
-        InputError: when a run that nobody killed fails.
     """
     folder, record = (root / "lines" / f"{command.name}_{number}{ending}" for ending in ("", ".json"))
     if record.exists():
@@ -212,14 +224,13 @@ def disturbed(
     folder.mkdir(parents=True)
     line, log = Line(command.name), folder.with_suffix(".log")
     while True:
-        process = command.start(folder, log)
         moment = float(moments.uniform(*span)) if len(line.kills) < most else PATIENCE
-        try:
-            code = process.wait(moment)
-            break
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with command.running(folder, log) as process:
+            try:
+                code = process.wait(moment)
+                break
+            except subprocess.TimeoutExpired:
+                kill(process)
         line.kills.append(round(moment, 2))
         opened, wrong = damaged(folder)
         line.opened += opened
