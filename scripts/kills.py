@@ -3,11 +3,11 @@
     python scripts/kills.py --output-dir OUT [--kills 30] [--seed 0] [--minutes 25] [--only cohort]
 
 makes virtual patients of size tiny, runs every command in peace before it is first disturbed, and then kills its
-process group by SIGKILL at moments drawn between its first file and its end. After every kill each file that has its
-final name is opened, read to its end, and has to be whole; a command that was typed again until it was done has to
-leave the same files, bit by bit.
+process group by SIGKILL at moments drawn between its first file and its end, in seconds of a processor, so that they
+are as they were however busy the machine is. After every kill each file that has its final name is opened, read to its
+end, and has to be whole; a command that was typed again until it was done has to leave the same files, bit by bit.
 OUT/kills.md has the table. A run that was stopped goes on with the next command; with --minutes no command is begun
-after so long. Linux and macOS.
+after so long. Linux.
 """
 
 import contextlib
@@ -38,6 +38,7 @@ from tanq_monai.steps import BUNDLES, SEGMENTER, TRANSLATOR, bundle_step
 TRAIN_MODELS = ("translator", "segmenter")  # which others use
 KILLS_A_LINE = 2  # at most, of one folder
 PATIENCE = 1500.0  # seconds that a run in peace may take
+POLL = 0.05  # seconds between two looks
 SMALL = {"pixels": 64, "pixel_mm": 1.4, "width": 4, "blocks": 2, "slab_mm": 12.0}
 PATCHES = {"patch_size": [88, 88], "features_per_stage": [4, 8, 8]}
 STEPS = {"max_epochs": 3, "iterations_per_epoch": 2, "batch_size": 2, "num_processes": 0, "device": "cpu"}
@@ -78,6 +79,16 @@ class Command:
             kill(process)
 
 
+def spent(process: subprocess.Popen[bytes]) -> float:
+    """Seconds of a processor that a process and all that it has started have had."""
+    ticks = 0
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            words = file.read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, words[11:15])) if int(words[2]) == process.pid else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def kill(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to a process and all that it has started, where any of them is alive."""
     with contextlib.suppress(ProcessLookupError):
@@ -91,7 +102,7 @@ class Line:
 
     Attributes:
         command: its name.
-        kills: seconds after its start at which it was killed.
+        kills: seconds of a processor that it had had when it was killed.
         opened: files that were read after all kills together.
         damaged: those that were not whole, by name, with what was wrong.
         left: what killed writers have left, after the end.
@@ -144,7 +155,7 @@ def commands(data: Path, peace: Path) -> Iterator[Command]:
     """All long commands at a tiny size; later ones use models of the first two."""
     translator, segmenter = peace / "translator", peace / "segmenter"
     source, target = data / "training_source", data / "training_target"
-    training = SMALL | {"start_from": None, "crop": 32, "max_epochs": 3, "batch_size": 2, "device": "cpu", "amp": False}
+    training = SMALL | {"start_from": None, "crop": 32, "max_epochs": 2, "batch_size": 2, "device": "cpu", "amp": False}
     training |= {"dataset_dir": data, "output_dir": "OUT", "checkpoint_minutes": 0.0, "validate_every": 1}
     yield _of_bundle("translator", TRANSLATOR, "train", training)
     folds = STEPS | {"plans_override": PATCHES, "configuration": "2d", "fold": 0, "amp": False}
@@ -177,7 +188,7 @@ def _of_bundle(name: str, bundle: str, config: str, choices: dict[str, Any]) -> 
 
 
 def undisturbed(command: Command, peace: Path) -> tuple[float, float]:
-    """Seconds from the start of a command to its first file and to its end, by a run in peace.
+    """Seconds of a processor from the start of a command to its first file and to its end, by a run in peace.
 
     Raises:
         InputError: when it fails.
@@ -186,13 +197,13 @@ def undisturbed(command: Command, peace: Path) -> tuple[float, float]:
     if not record.exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        start, first = time.monotonic(), None
+        start, seconds, first = time.monotonic(), 0.0, None
         with command.running(folder, peace / f"{command.name}.log") as process:
             while process.poll() is None and time.monotonic() - start < PATIENCE:
+                seconds = max(seconds, spent(process))
                 if first is None and any(folder.iterdir()):
-                    first = time.monotonic() - start
-                time.sleep(0.02)
-        seconds = time.monotonic() - start
+                    first = seconds
+                time.sleep(POLL)
         _, wrong = damaged(folder)
         if process.returncode or first is None or wrong:
             raise InputError(
@@ -224,14 +235,14 @@ def disturbed(
     folder.mkdir(parents=True)
     line, log = Line(command.name), folder.with_suffix(".log")
     while True:
-        moment = float(moments.uniform(*span)) if len(line.kills) < most else PATIENCE
+        moment = float(moments.uniform(*span)) if len(line.kills) < most else None
         with command.running(folder, log) as process:
-            try:
-                code = process.wait(moment)
-                break
-            except subprocess.TimeoutExpired:
-                kill(process)
-        line.kills.append(round(moment, 2))
+            while process.poll() is None and (moment is None or spent(process) < moment):
+                time.sleep(POLL)
+            code = process.poll()
+        if code is not None:
+            break
+        line.kills.append(round(moment or 0.0, 2))
         opened, wrong = damaged(folder)
         line.opened += opened
         line.damaged |= {f"{name} (kill {len(line.kills)})": why for name, why in wrong.items()}
@@ -246,7 +257,7 @@ def disturbed(
 
 def table(found: Sequence[Line], spans: dict[str, tuple[float, float]]) -> str:
     """Kills and what they did, by command, as markdown."""
-    head = ["command", "s in peace", "kills", "files opened", "damaged", "nnU-Net's, made again", "same end"]
+    head = ["command", "processor s in peace", "kills", "files opened", "damaged", "nnU-Net's, made again", "same end"]
     rows = [head, ["---"] * len(head)]
     for name, (_, seconds) in spans.items():
         lines = [line for line in found if line.command == name]
