@@ -2,10 +2,13 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
+
+from tanq_monai.errors import InputError
 
 
 def rank() -> int:
@@ -32,6 +35,28 @@ def first_rank_first() -> Iterator[None]:
     yield
     if is_first_rank():
         wait_for_ranks()
+
+
+def check_same_checkpoint(path: str | Path, step: int) -> None:
+    """Go on when all ranks have read the checkpoint, and raise on all of them where they have read different ones.
+
+    Ranks on several machines whose folders are not the same would go on from different weights, and nothing would tell.
+
+    Args:
+        path: of the checkpoint.
+        step: how far it is; 0 where there is none.
+
+    Raises:
+        InputError: when another rank is not as far.
+    """
+    if not dist.is_initialized():
+        return
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    ends = torch.tensor([step, -step], device=device)
+    dist.all_reduce(ends, op=dist.ReduceOp.MAX)
+    if ends.tolist() != [step, -step]:
+        problem = f"is not the same for all processes: {step} steps here, others have {-int(ends[1])} to {int(ends[0])}"
+        raise InputError(path, problem, "give all machines one folder, on a disk that they share, and start again")
 
 
 def mean_over_ranks(value: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ ALLOWED = {
     "progress": frozenset(),
     "choices": frozenset({"errors", "structures"}),
     "steps": BASE,
-    "ranks": frozenset(),
+    "ranks": frozenset({"errors"}),
     "weights": BASE,
     "divergence": BASE | {"ranks", "weights"},
     "structures": frozenset({"errors"}),

@@ -12,7 +12,7 @@ from torch import nn
 from tanq_monai.divergence import check_trained
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_file
-from tanq_monai.ranks import is_first_rank
+from tanq_monai.ranks import check_same_checkpoint, is_first_rank
 from tanq_monai.translation.model_choices import write_choices
 from tanq_monai.weights import UNREADABLE, check_finite, read_saved, saving
 
@@ -57,11 +57,15 @@ class Checkpoint:
         """Restore everything, and let ``engine`` go on after the checkpoint's step.
 
         Raises:
-            InputError: when the file is no checkpoint, or one of other networks, choices, data or batch size.
+            InputError: when the file is no checkpoint, or one of other networks, choices, data or batch size; on all
+                ranks, when they have not read the same one.
         """
         self._saved_at = time.monotonic()
-        if not self.path.exists():
-            return
+        if self.path.exists():
+            self._restore(engine)
+        check_same_checkpoint(self.path, engine.state.iteration)
+
+    def _restore(self, engine: Engine) -> None:
         saved = _read(self.path)
         try:
             for name, item in self.state.items():

@@ -113,6 +113,19 @@ def test_an_interrupted_run_continues_after_its_latest_epoch(trained, tiny_phant
     assert flow.trainer.nnunet.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * (1 / 3) ** 0.9)
 
 
+def test_a_run_that_was_killed_when_its_last_epoch_was_done_leaves_all_that_it_would_have_left(
+    trained, tiny_phantom, tmp_path
+):
+    run, source = interrupted(trained, tmp_path), tiny_phantom / "training_source"
+    again = train(source, source, run)
+    assert again.trainer.state.iteration == 0
+    left = [sorted(path.name for path in folder.rglob("*.p*t*")) for folder in (trained[0], run)]
+    assert left[0] == left[1]
+    assert {"checkpoint_final.pth", "model.pt"} <= set(left[0])
+    before, after = (torch.load(folder / MODEL / "model.pt") for folder in (trained[0], run))
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
 def test_an_interrupted_run_continues_from_its_weights(trained, tiny_phantom, tmp_path):
     run, source = interrupted(trained, tmp_path), tiny_phantom / "training_source"
     train(source, source, run, max_epochs=3, learning_rate=0.0)  # the third epoch then changes nothing

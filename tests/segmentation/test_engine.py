@@ -84,7 +84,7 @@ def test_a_run_that_was_killed_behind_its_last_epoch_still_gets_its_share_and_it
     expected = torch.load(tmp_path / "models" / "model.pt")["weight"]
     results = tmp_path / "results" / "fold_all"
     (results / "checkpoint_final.pth").unlink()
-    killed = engine(tmp_path, 2.0, [BATCH])
+    killed = engine(tmp_path, 2.0, [BATCH], **choices)
     killed._keep_initial_share = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
     with pytest.raises(KeyboardInterrupt):
         killed.run()

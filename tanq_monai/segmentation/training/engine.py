@@ -14,8 +14,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from tanq_monai.divergence import check_trained, finite_losses
 from tanq_monai.errors import InputError
-from tanq_monai.files import told_when_full, write_json
-from tanq_monai.ranks import average_gradients, is_first_rank, wait_for_ranks
+from tanq_monai.files import replacing, told_when_full, write_json
+from tanq_monai.ranks import average_gradients, check_same_checkpoint, is_first_rank, wait_for_ranks
 from tanq_monai.segmentation.plan.plans import MIRROR_AXES, TRAINED
 from tanq_monai.segmentation.training.batches import EpochLoader
 from tanq_monai.segmentation.training.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
@@ -30,8 +30,8 @@ LATEST, FINAL = "checkpoint_latest.pth", "checkpoint_final.pth"
 class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
     """MONAI's supervised trainer doing nnU-Net's steps: deep supervision, gradient clipping, poly schedule.
 
-    After every epoch ``fold_{f}/checkpoint_latest.pth`` is replaced, at the end ``checkpoint_final.pth`` is
-    written, both in nnU-Net's format and layout; a fold is validated as nnU-Net does, and the model folder is filled.
+    After every epoch ``fold_{f}/checkpoint_latest.pth`` is replaced, which at the end becomes ``checkpoint_final.pth``,
+    in nnU-Net's format and layout; a fold is validated as nnU-Net does, and the model folder is filled.
     A run that is started again continues after its latest epoch, and ends with the bits of one that was not stopped.
     With several ranks the gradients are averaged, and the first one writes.
 
@@ -104,16 +104,17 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             _write_nnunet_folder(self.nnunet)
         done = self._resume()
         is_final = done >= self.state.max_epochs and (self.result_dir / FINAL).exists()
+        check_same_checkpoint(self.result_dir, done)
         self.state.epoch = done
         self.state.iteration = done * self.state.epoch_length
         if done < self.state.max_epochs:
             self._reopen()
             super().run()
-        if not is_final:
+        if self.initial_share and not is_final:
             self._keep_initial_share()
             self._save(FINAL)
         if is_first_rank():
-            (self.result_dir / LATEST).unlink(missing_ok=True)
+            self._close()
             if self.nnunet.fold != "all" and not (self.result_dir / "validation" / "summary.json").exists():
                 with told_when_full(self.result_dir):
                     validate(self.nnunet, self.num_processes)
@@ -141,10 +142,17 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
 
     def _reopen(self) -> None:
         """A finished training that is prolonged is unfinished again, and its validation that of an older model."""
-        wait_for_ranks()  # all have read the checkpoint
         if is_first_rank() and (self.result_dir / FINAL).exists():
             shutil.rmtree(self.result_dir / "validation", ignore_errors=True)
             (self.result_dir / FINAL).replace(self.result_dir / LATEST)
+        wait_for_ranks()  # the others look for it under its new name
+
+    def _close(self) -> None:
+        """The checkpoint of the last epoch becomes the final one: by its name, so that no moment is without either."""
+        if (self.result_dir / FINAL).exists():
+            (self.result_dir / LATEST).unlink(missing_ok=True)
+        elif (self.result_dir / LATEST).exists():
+            (self.result_dir / LATEST).replace(self.result_dir / FINAL)
 
     def _load(self, checkpoint: dict[str, Any]) -> int:
         """Not by nnU-Net's own function, which unpickles whatever the file holds."""
@@ -159,8 +167,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
 
     def _keep_initial_share(self) -> None:
         """Final weights: (1 - share) of those that were trained, and the share of those that it began with."""
-        if self.initial_file is None or not self.initial_share:
-            return
+        assert self.initial_file is not None
         network = unwrapped(self.network)
         trained = {name: value.clone() for name, value in network.state_dict().items()}
         initial = load_weights(network, self.initial_file).state_dict()
@@ -238,4 +245,5 @@ def _write_nnunet_folder(nnunet: nnUNetTrainer) -> None:
     write_json(nnunet.plans_manager.plans, base / "plans.json")
     write_json(nnunet.dataset_json, base / "dataset.json")
     fingerprint = "dataset_fingerprint.json"
-    shutil.copyfile(Path(nnunet.preprocessed_dataset_folder_base) / fingerprint, base / fingerprint)
+    with replacing(base / fingerprint) as temporary:
+        shutil.copyfile(Path(nnunet.preprocessed_dataset_folder_base) / fingerprint, temporary)
