@@ -140,7 +140,7 @@ def test_a_value_reaches_monai_as_what_it_is(value):
     [
         ({"max_epoch": 3}, "max_epoch: is no choice of train; did you mean max_epochs?"),
         ({"config_file": "other.yaml"}, "config_file: is no choice of train; choose of "),
-        ({"initialize": []}, "initialize: is no choice of train; did you mean initial_model?"),
+        ({"initialize": []}, "initialize: is no choice of train; did you mean initial_share?"),
         ({"wieghts#levels": 3}, "wieghts#levels: is no choice of train; choose of "),
         ({"run#0": "x"}, "run#0: is no choice of train; choose of "),
         ({"max_epochs": 0}, "max_epochs 0: is not a whole number, 1 or more; give one (epochs)"),

@@ -40,7 +40,7 @@ def test_a_training_ends_at_the_first_loss_that_is_no_number_and_keeps_the_epoch
     diverging = engine(tmp_path, [BATCH], [batch(value)], [BATCH])
     with pytest.raises(InputError, match=r"^loss: is (nan|-inf) in epoch 2, iteration 2; start again, from the last"):
         diverging.run()
-    kept = torch.load(tmp_path.joinpath(*CHECKPOINTS, "checkpoint_latest.pth"))["weight"]
+    kept = torch.load(tmp_path.joinpath(*CHECKPOINTS, "checkpoint_latest.pth"))["network_weights"]["weight"]
     assert torch.equal(kept, torch.load(tmp_path / "good" / "models" / "model.pt")["weight"])
     assert torch.equal(kept, diverging.network.weight)
     assert not (tmp_path / "models").exists()

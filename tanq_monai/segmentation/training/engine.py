@@ -105,12 +105,13 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         done = self._resume()
         is_final = done >= self.state.max_epochs and (self.result_dir / FINAL).exists()
         check_same_checkpoint(self.result_dir, done)
-        self.state.epoch = done
-        self.state.iteration = done * self.state.epoch_length
         if done < self.state.max_epochs:
             self._reopen()
+            self.state.epoch = done
+            self.state.iteration = done * self.state.epoch_length
             super().run()
         if self.initial_share and not is_final:
+            self.state.epoch = max(done, self.state.epoch)  # of a training that was killed behind its last epoch
             self._keep_initial_share()
             self._save(FINAL)
         if is_first_rank():
