@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import io
+import os
 import signal
 import sys
 import threading
@@ -77,6 +78,19 @@ def print_mistakes_in_one_line() -> None:
 def _end(*_: object) -> None:
     signal.signal(signal.SIGTERM, lambda *_: None)  # a second one, of a whole group, would cut the cleaning up short
     sys.exit(ENDED)
+
+
+def _end_in_the_common_way() -> None:
+    """In a forked process, such as of a pool, whose parent ends it by SIGTERM: cleaning up is not its business.
+
+    Where the signal came while Python swallows exceptions, it would else be lost, and the parent would wait for ever.
+    """
+    if signal.getsignal(signal.SIGTERM) is _end:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+if hasattr(os, "register_at_fork"):  # POSIX
+    os.register_at_fork(after_in_child=_end_in_the_common_way)
 
 
 @contextlib.contextmanager

@@ -152,6 +152,31 @@ def test_a_program_that_is_stopped_cleans_up_and_says_so_in_a_line_of_its_own(ho
     assert [line for line in told.splitlines() if "it/s" not in line and line] == last
 
 
+FORK = """
+from tanq_monai.errors import *
+print_mistakes_in_one_line()
+import multiprocessing, os, signal, time
+def wait():
+    print('begun', flush=True)
+    try:
+        time.sleep(60)
+    finally:
+        print('cleaned', flush=True)
+child = multiprocessing.get_context('fork').Process(target=wait)
+child.start()
+time.sleep(0.5)
+child.terminate()
+child.join(20)
+print(child.exitcode, signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
+"""
+
+
+@pytest.mark.slow
+def test_a_forked_process_ends_by_sigterm_at_once_and_its_parent_still_cleans_up():
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == f"begun\n{-signal.SIGTERM} True\n"
+
+
 def test_who_has_a_way_of_its_own_to_end_keeps_it():
     before = signal.getsignal(signal.SIGTERM)
     own = lambda *_: None  # noqa: E731
