@@ -175,4 +175,4 @@ web/node_modules/ready: web/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-zoo .venv-label .venv-deploy .venv-bids .venv-federated .venv-runtime .venv-docs demo dist docs/_build docs/api zoo web/assets web/dist web/node_modules
+	rm -rf .venv .venv-zoo .venv-label .venv-deploy .venv-bids .venv-federated .venv-runtime .venv-docs demo dist docs/_build docs/jupyter_execute docs/api zoo web/assets web/dist web/node_modules

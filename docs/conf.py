@@ -20,7 +20,7 @@ version = release = __version__
 
 extensions = ["myst_nb", "autoapi.extension", "sphinx.ext.napoleon", "sphinx_copybutton"]
 include_patterns = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/**", "bundles/*/docs/README.md"]
-exclude_patterns = ["docs/_build"]
+exclude_patterns = ["docs/_build", "docs/jupyter_execute"]
 root_doc = "docs/README"
 
 myst_heading_anchors = 4

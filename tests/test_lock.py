@@ -26,7 +26,7 @@ def wanted(extra: str = "") -> list[Requirement]:
     listed = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
     found = [Requirement(text) for text in listed]
     own = [one for one in found if name_of(one.name) == PROJECT["name"]]
-    of_extras = [other for one in own for part in one.extras for other in wanted(part)]
+    of_extras = [other for one in own for part in sorted(one.extras) for other in wanted(part)]
     return [one for one in found if one not in own] + of_extras
 
 
