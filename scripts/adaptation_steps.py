@@ -105,9 +105,9 @@ def adaptation_steps(
         scores = pd.concat(found)
         trained = sorted(map(int, scores["seed"].unique()))
         text = tables(scores) + (
-            f"\n{num_test} test scans, trainings of the seeds {trained}; every segmenter {length} steps. "
+            f"\n{num_test} test scans, {len(trained)} trainings a row; every segmenter {length} steps. "
             "Mean and 95 % interval over trainings and scans; minutes of a training of the row with all that it builds "
-            f"on. python scripts/adaptation_steps.py --output-dir OUT {command}; {platform.machine()}, "
+            f"on. python scripts/adaptation_steps.py --output-dir OUT {command} --seeds '{trained}'; {platform.machine()}, "
             f"{torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}. Virtual patients; research "
             "only.\n"
         )

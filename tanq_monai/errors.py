@@ -76,8 +76,12 @@ def print_mistakes_in_one_line() -> None:
 
 
 def _end(*_: object) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: None)  # a second one, of a whole group, would cut the cleaning up short
+    signal.signal(signal.SIGTERM, _go_on_ending)
     sys.exit(ENDED)
+
+
+def _go_on_ending(*_: object) -> None:
+    """A second signal, of a whole group, would cut the cleaning up short."""
 
 
 def _end_in_the_common_way() -> None:
@@ -85,7 +89,7 @@ def _end_in_the_common_way() -> None:
 
     Where the signal came while Python swallows exceptions, it would else be lost, and the parent would wait for ever.
     """
-    if signal.getsignal(signal.SIGTERM) is _end:
+    if signal.getsignal(signal.SIGTERM) in (_end, _go_on_ending):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

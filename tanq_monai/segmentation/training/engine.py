@@ -42,7 +42,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         model_dir: gets ``model.pt``, ``plans.json``, ``dataset.json``.
         initial_model: folder of the model that the training begins with; only for ``initial_share``.
         initial_share: of that model's weights in the final ones, 0 to 1: few scans then do not undo what it knew of
-            others (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022).
+            others (Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022). A training that is prolonged
+            goes on from that mean.
         num_processes: for the validation; 0 = threads.
         amp: the network computes in a short float type: bfloat16 on a CPU, float16 with nnU-Net's scaled loss on CUDA.
             Norms' statistics, loss and optimizer stay float32.
