@@ -108,8 +108,8 @@ def adaptation_steps(
             f"\n{num_test} test scans, {len(trained)} trainings a row; every segmenter {length} steps. "
             "Mean and 95 % interval over trainings and scans; minutes of a training of the row with all that it builds "
             f"on. python scripts/adaptation_steps.py --output-dir OUT {command} --seeds '{trained}'; "
-            f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}. Virtual "
-            "patients; research only.\n"
+            f"{platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}, {date.today()}. "
+            "Virtual patients; research only.\n"
         )
         with replacing(root / "scores.csv") as temporary:
             scores.to_csv(temporary, index=False, float_format="%.4f")
