@@ -2,9 +2,10 @@
 
     python scripts/adaptation_steps.py --output-dir OUT [--setting away] [--seeds 3] [--rows tanq,multi_view]
 
-trains both translators and, on translations of each and of both, a segmenter; self-training plain, with refinement, and
-with feedback; and the two ends, ceT1 alone and labelled hrT2; all of it once for every seed, on the same patients. At
-home both sites are trained on and tested on; away one site is trained on and the other one tested on, and the other way
+trains the translators and, on translations of each and of several, a segmenter; segmenters with other levels, or
+through random filters; self-training plain, with refinement, and with feedback; the shipped weights as they are and
+adapted; and the two ends, ceT1 alone and labelled hrT2; all of it once for every seed, on the same patients. At home
+both sites are trained on and tested on; away one site is trained on and the other one tested on, and the other way
 round. OUT/scores.csv then has every scan's scores, OUT/steps.md the table with intervals over trainings and scans, what
 every row cost, and for every step up the paired difference. Hours on two cores; a run that was stopped goes on, with
 other rows and more seeds as well. Seeds may be shared out: ``--seeds [2] --earlier scores.csv`` trains one more and
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import fire
 import numpy as np
@@ -25,7 +26,8 @@ import pandas as pd
 import torch
 
 from tanq_monai.adaptation import Adaptation, Scans
-from tanq_monai.adaptation.settings import Settings, trial_settings
+from tanq_monai.adaptation.line import TRAINED_VIEWS
+from tanq_monai.adaptation.settings import QUICK, SHIPPED, SIZES, Settings, trial_settings
 from tanq_monai.demo.pipeline import phantom_step, plain_segmenter
 from tanq_monai.errors import InputError, print_mistakes_in_one_line
 from tanq_monai.files import check_output_dir, replacing
@@ -34,8 +36,18 @@ from tanq_monai.phantom.scanner.protocols import SITES
 from tanq_monai.steps import Step, StepRunner
 from tanq_monai.structures import STRUCTURES
 
-VIEWS = {"cyclegan": ("cyclegan",), "tanq": ("tanq",), "multi_view": ("tanq", "cyclegan")}
-# Rows after the translations alone: choices of self_training.yaml, each a step more than the one before.
+# Which views the translations of a row are made in.
+VIEWS = {
+    "signal": ("signal",),
+    "cyclegan": ("cyclegan",),
+    "cosmos": ("cyclegan",),
+    "tanq": ("tanq",),
+    "multi_view": ("tanq", "cyclegan"),
+    "three_views": ("tanq", "cyclegan", "signal"),
+}
+# Choices of the training of a row's own CycleGAN.
+CYCLEGANS: dict[str, dict[str, Any]] = {"cosmos": {"seg_decoders": True}}
+# Rounds after that: choices of self_training.yaml, each a step more than the one before.
 VARIANTS = {
     "self_training": {"refinement": {"refine": False}, "use_feedback": False},
     "refinement": {"refinement": {"refine": True}, "use_feedback": False},
@@ -43,21 +55,34 @@ VARIANTS = {
 }
 # What every step is a step from.
 BASES = {
+    "signal": "no_adaptation",
     "cyclegan": "no_adaptation",
+    "cosmos": "cyclegan",
     "tanq": "no_adaptation",
     "multi_view": "tanq",
+    "three_views": "multi_view",
+    "levels": "multi_view",
+    "appearance": "multi_view",
     "self_training": "multi_view",
     "refinement": "self_training",
     "feedback": "refinement",
+    "quick": "shipped",
 }
 TITLES = {
     "no_adaptation": "no adaptation",
+    "signal": "signal equations",
     "cyclegan": "CycleGAN",
+    "cosmos": "CycleGAN with SegDecoders",
     "tanq": "TANQ",
     "multi_view": "multi-view",
+    "three_views": "+ signal equations",
+    "levels": "+ levels",
+    "appearance": "+ random filters",
     "self_training": "+ self-training",
     "refinement": "+ refinement",
     "feedback": "+ feedback",
+    "shipped": "shipped weights",
+    "quick": "shipped weights, adapted",
     "supervised": "supervised",
 }
 COLUMNS = [(structure, metric) for structure in STRUCTURES for metric in METRICS]
@@ -179,23 +204,37 @@ def _line(data: Path, root: Path, settings: Settings, seed: int) -> Adaptation:
 
 def needed(line: Adaptation, rounds: int) -> dict[str, list[Step]]:
     """What has to be run for every row, in order, all that it builds on included."""
-    truth = line.target_truth or line.root
     rows = {"no_adaptation": plain_segmenter(line, "no_adaptation", line.scans.source, line.scans.source)}
     for name, views in VIEWS.items():
-        translators = [line.translator_training(view) for view in views]
-        translation = line.translation(views, f"translated_{name}")
-        training = line.self_training(f"{name}_training", f"translated_{name}", rounds=0)
-        rows[name] = [*translators, translation, training, *_scored(line, name)]
+        translators = [line.translator_training(view) for view in views if view in TRAINED_VIEWS]
+        trainings = {}
+        if name in CYCLEGANS:
+            translators, trainings = [line.translator_training("cyclegan", name, **CYCLEGANS[name])], {"cyclegan": name}
+        translation = line.translation(views, f"translated_{name}", trainings)
+        rows[name] = [*translators, translation, *_trained(line, name, translated=f"translated_{name}", rounds=0)]
+    *translated, _, _, _ = rows["multi_view"]
+    segmenters = {"levels": {"level_ranges": line.settings.looks["level_ranges"]}, "appearance": {"appearance": 0.5}}
+    for name, choices in segmenters.items():
+        training = {**line.settings.segmenter, **choices}
+        segmenter = _trained(line, name, translated="translated_multi_view", rounds=0, training=training)
+        rows[name] = [*translated, *segmenter]
     multi_view = {"translated": "translated_multi_view", "first_ensemble": line.root / "multi_view_training" / "models"}
     for name, choices in VARIANTS.items():
-        training = line.self_training(f"{name}_training", rounds=rounds, stop_agreement=2, **multi_view, **choices)
-        rows[name] = [*rows["multi_view"][:-2], training, *_scored(line, name)]
+        segmenter = _trained(line, name, rounds=rounds, stop_agreement=2, **multi_view, **choices)
+        rows[name] = [*rows["multi_view"][:-2], *segmenter]
+    quick = replace(line, settings=SIZES[QUICK])
+    rows["shipped"] = list(quick.segmentation("segment_shipped", Path(SHIPPED), line.root / "shipped"))
+    rows["quick"] = [quick.virtual_patients(), *_trained(quick, "quick")]
+    truth = line.target_truth or line.root
     rows["supervised"] = plain_segmenter(line, "supervised", line.scans.target, truth)
     return rows
 
 
-def _scored(line: Adaptation, name: str) -> Iterator[Step]:
-    return line.segmentation(f"segment_{name}", line.root / f"{name}_training" / "models", line.root / name)
+def _trained(line: Adaptation, name: str, **choices: Any) -> list[Step]:
+    """Training of a row's segmenter, labels of the test scans, their scores."""
+    models = line.root / f"{name}_training" / "models"
+    scored = line.segmentation(f"segment_{name}", models, line.root / name)
+    return [line.self_training(f"{name}_training", **choices), *scored]
 
 
 def tables(scores: pd.DataFrame) -> str:

@@ -1,8 +1,9 @@
 """From a crossMoDA folder to segmented hrT2: both translators, their views, self-training, ensemble, scores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tanq_monai.adaptation.settings import Settings, settings_of
@@ -71,24 +72,37 @@ class Adaptation:
         reads = (self.segmented, self.labels, *self._true(self.truth))
         yield Step("report", ("-m", "tanq_monai", "report", *words), reads=reads, writes=(self.report,))
 
-    def translator_training(self, name: str) -> Step:
-        """Training of ``tanq`` or ``cyclegan``."""
-        own = {**self.settings.tanq, **self.settings.looks} if name == "tanq" else dict(self.settings.cyclegan)
-        config = "train" if name == "tanq" else ("train", "train_cyclegan")
-        folders = {"source_dir": self.scans.source, "target_dir": self.scans.target, "output_dir": self.root / name}
-        choices = {**folders, **self._structures, "seed": self.seed, **self.settings.slices, **own}
-        reads, writes = (self.scans.source, self.scans.target), (self.root / name / "models",)
-        return bundle_step(f"train_{name}", TRANSLATOR, config, choices, reads, writes)
+    def translator_training(self, view: str, name: str | None = None, **choices: Any) -> Step:
+        """Training of ``tanq`` or ``cyclegan``, called ``name`` where it is not the view's only one.
 
-    def translation(self, views: tuple[str, ...] = ("tanq", "cyclegan"), name: str = "translated") -> Step:
-        """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``."""
-        used = TRAINED_VIEWS if set(views) & set(TRAINED_VIEWS) else ()  # TANQ's choices are those of both
-        models = {f"{view}_model_file": self.root / view / "models" / "model.pt" for view in used}
+        ``choices`` come in place of the size's own.
+        """
+        name = name or view
+        own = {**self.settings.tanq, **self.settings.looks} if view == "tanq" else dict(self.settings.cyclegan)
+        config = "train" if view == "tanq" else ("train", "train_cyclegan")
+        folders = {"source_dir": self.scans.source, "target_dir": self.scans.target, "output_dir": self.root / name}
+        used = {**folders, **self._structures, "seed": self.seed, **self.settings.slices, **own, **choices}
+        reads, writes = (self.scans.source, self.scans.target), (self.root / name / "models",)
+        return bundle_step(f"train_{name}", TRANSLATOR, config, used, reads, writes)
+
+    def translation(
+        self,
+        views: tuple[str, ...] = TRAINED_VIEWS,
+        name: str = "translated",
+        trainings: Mapping[str, str] = MappingProxyType({}),
+    ) -> Step:
+        """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``.
+
+        ``trainings`` names that of a view where it is not called as the view is.
+        """
+        trained = TRAINED_VIEWS if set(views) & set(TRAINED_VIEWS) else ()  # TANQ's choices are those of both
+        models = {view: self.root / trainings.get(view, view) / "models" / "model.pt" for view in trained}
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
+        files = {f"{view}_model_file": model for view, model in models.items()}
         styles = {key: value for key, value in self.settings.looks.items() if key == "styles"}
-        choices = {**folders, **models, **self._structures, **self.settings.slices, **styles}
-        reads, writes = (self.scans.source, *models.values()), (self.root / name,)
-        return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices, reads, writes)
+        choices = {**folders, **files, **self._structures, **self.settings.slices, **styles}
+        reads = (self.scans.source, *(model for view, model in models.items() if view in views))
+        return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices, reads, writes=(self.root / name,))
 
     def virtual_patients(self) -> Step:
         """Patients of many hospitals, with labels; named as no scan of crossMoDA is."""

@@ -8,7 +8,7 @@ import pytest
 from adaptation_steps import TITLES, adaptation_steps, lines_of, link_site, needed, tables
 
 from tanq_monai.adaptation import Adaptation, Scans
-from tanq_monai.adaptation.settings import SIZES
+from tanq_monai.adaptation.settings import SHIPPED, SIZES
 from tanq_monai.errors import InputError
 
 CASES = ("crossmoda2021_ldn_1", "crossmoda2022_etz_2", "crossmoda2022_etz_3")
@@ -30,14 +30,20 @@ def cells(text):
 def test_every_step_is_compared_with_what_it_is_a_step_from():
     found = pd.concat([scores(name, number / 10) for number, name in enumerate(TITLES)])
     table = cells(tables(found))
-    assert table["TANQ"] == ["0.200 (0.200, 0.200)", "2.000 (2.000, 2.000)"] * 2 + ["12"]
+    assert table["TANQ"] == ["0.400 (0.400, 0.400)", "2.000 (2.000, 2.000)"] * 2 + ["12"]
     assert {name: float(row[0].split()[0]) for name, row in table.items() if " - " in name} == {
-        "CycleGAN - no adaptation": 0.1,
-        "TANQ - no adaptation": 0.2,
+        "signal equations - no adaptation": 0.1,
+        "CycleGAN - no adaptation": 0.2,
+        "CycleGAN with SegDecoders - CycleGAN": 0.1,
+        "TANQ - no adaptation": 0.4,
         "multi-view - TANQ": 0.1,
-        "+ self-training - multi-view": 0.1,
+        "+ signal equations - multi-view": 0.1,
+        "+ levels - multi-view": 0.2,
+        "+ random filters - multi-view": 0.3,
+        "+ self-training - multi-view": 0.4,
         "+ refinement - + self-training": 0.1,
         "+ feedback - + refinement": 0.1,
+        "shipped weights, adapted - shipped weights": 0.1,
     }
 
 
@@ -101,6 +107,14 @@ def test_all_rows_are_scored_on_the_same_scans_and_each_has_all_that_it_builds_o
         assert [step.name for step in rows[name]][:5] == [*before, f"train_{name}_training"]
         assert f"--first_ensemble {tmp_path}/multi_view_training/models" in rows[name][4].command
         assert f"--dataset_dir {tmp_path}/translated_multi_view" in rows[name][4].command
+    cosmos = rows["cosmos"]
+    assert "--seg_decoders True" in cosmos[0].command
+    assert f"--cyclegan_model_file {tmp_path}/cosmos/models/model.pt" in cosmos[1].command
+    assert [step.name for step in rows["signal"]][:2] == ["make_translated_signal", "train_signal_training"]
+    assert [step.name for step in rows["levels"]][:4] == [*before[:3], "train_levels_training"]
+    assert repr(SIZES["small"].looks["level_ranges"]) in " ".join(rows["levels"][3].arguments)
+    assert f"--dataset_dir {tmp_path}/virtual/paired" in rows["quick"][1].command
+    assert f"--ensemble_dir {SHIPPED}" in rows["shipped"][0].command
     for row in rows.values():
         segment, score = row[-2:]
         assert f"--dataset_dir {tmp_path}/test" in segment.command
@@ -129,6 +143,8 @@ def test_away_a_translator_knows_the_look_of_its_own_site_alone(tmp_path):
 
 
 def test_a_row_that_is_none_is_told_before_anything_is_written(tmp_path):
-    with pytest.raises(InputError, match="--rows cycle: is no row; choose of no_adaptation, cyclegan, tanq"):
+    with pytest.raises(
+        InputError, match="--rows cycle: is no row; choose of no_adaptation, signal, cyclegan, cosmos, tanq"
+    ):
         adaptation_steps(str(tmp_path / "out"), rows=("tanq", "cycle"))
     assert not (tmp_path / "out").exists()
