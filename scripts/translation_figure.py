@@ -45,12 +45,18 @@ def translation_figure(output_dir: str, seed: int = 4) -> None:
     print(root / "translation.png")
 
 
-def draw(columns: dict[str, Volume], label: Volume) -> bytes:
-    """PNG of a row with the whole slice, and a row for the largest slice of every structure with its outlines."""
+def draw(columns: dict[str, Volume], label: Volume, width: float = 4.4) -> bytes:
+    """PNG of a row with the whole slice, and a row for the largest slice of every structure with its outlines.
+
+    Args:
+        columns: scans by title.
+        label: of all of them; has a VS.
+        width: of a panel, inches.
+    """
     spots = {spot.structure: spot for spot in places(label)}
     whole, close = Window(label.middle, label.size), Window(ears(label).centre, CLOSE_MM)
     shapes = [whole.size[1] / whole.size[0], *(close.size[1] / close.size[0] for _ in spots)]
-    figure, axes = dark_figure(1 + len(spots), len(columns), width=4.4, heights=[4.4 * shape for shape in shapes])
+    figure, axes = dark_figure(1 + len(spots), len(columns), width=width, heights=[width * shape for shape in shapes])
     for column, (title, scan) in enumerate(columns.items()):
         limits = grey_limits(scan, spots["VS"].z, close)
         show(axes[0][column], scan, spots["VS"].z, whole, limits=limits, scale_mm=50)

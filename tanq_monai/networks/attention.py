@@ -69,12 +69,21 @@ def attention_entropy(rows: Tensor, window: Window | None = None) -> Tensor:
         return entropies
 
 
+def select_places(features: Tensor, num_queries: int = 256, attention: Attention = "global", window: int = 7) -> Tensor:
+    """Numbers (B, N) in the P places of the ``features`` (B, C, H, W): the lowest entropies, the lowest one first.
+
+    Entropies tie at 0: the sort is stable. The arguments are those of :func:`select_attention`.
+    """
+    near = None if attention == "global" else Window(window, (features.shape[2], features.shape[3]))
+    return attention_entropy(places(features), near).sort(dim=1, stable=True).indices[:, :num_queries]
+
+
 def select_attention(
     features: Tensor, num_queries: int = 256, attention: Attention = "global", window: int = 7
 ) -> Tensor:
     """The attention rows of the places with the lowest entropy, (B, N, P), with gradient to ``features`` (B, C, H, W).
 
-    Products reach 24,000 at initialisation, so attention stays float32. Entropies tie at 0: the sort is stable.
+    Products reach 24,000 at initialisation, so attention stays float32.
 
     Args:
         features: of the source.
@@ -87,15 +96,12 @@ def select_attention(
         Hu et al., "QS-Attn: Query-Selected Attention for Contrastive Learning in I2I Translation", CVPR 2022. How it
         combines local and global, for selection and for routing, is our reading.
     """
-    height, width = features.shape[2:]
-    near = Window(window, (height, width))
-    rows = places(features)
-    entropies = attention_entropy(rows, None if attention == "global" else near)
-    order = entropies.sort(dim=1, stable=True).indices[:, :num_queries]
+    order = select_places(features, num_queries, attention, window)
+    near = Window(window, (features.shape[2], features.shape[3])) if attention == "local" else None
     with torch.autocast(features.device.type, enabled=False):
-        rows = _widen(rows)
+        rows = _widen(places(features))
         chosen = rows.gather(1, order[..., None].expand(-1, -1, rows.shape[-1]))
-        return _products(chosen, rows, order, near if attention == "local" else None).softmax(dim=-1)
+        return _products(chosen, rows, order, near).softmax(dim=-1)
 
 
 class FeatureSampler:

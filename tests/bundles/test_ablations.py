@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from ablation_figures import selected_places
 from bundle_workflow import BUNDLES, workflow
 
+from tanq_monai.adaptation.settings import SIZES
 from tanq_monai.errors import InputError
+from tanq_monai.networks import FeatureSampler, TanqGenerator
 from tanq_monai.networks.norms import InstanceNorm, RegionAdaptiveNorm, RegionNorm
 
 SMALL = {"pixels": 48, "pixel_mm": 1.8, "width": 4, "blocks": 2, "device": "$torch.device('cpu')"}
@@ -21,6 +24,9 @@ TRANSLATORS = {
     "qs_attn": (*INSTANCE, False, 2, "global"),
     "qs_attn_local": (*INSTANCE, False, 2, "local"),
     "qs_attn_local_global": (*INSTANCE, False, 2, "local+global"),
+    "instance_norm_with_seg_decoder": (*INSTANCE, True, 2, "global"),
+    "tanq_from_1_pixel": (RegionNorm, RegionAdaptiveNorm, True, 2, "global"),
+    "tanq_from_2_pixels": (RegionNorm, RegionAdaptiveNorm, True, 2, "global"),
     "tanq_without_rain": (RegionNorm, RegionNorm, True, 2, "global"),
     "tanq_without_seg_decoder": (RegionNorm, RegionAdaptiveNorm, False, 2, "global"),
 }
@@ -42,6 +48,7 @@ def test_the_overlay_makes_its_translator_which_trains_and_translates(name, tiny
     network = trainer.network
     assert (type(network.stem_norm), type(network.up2_norm)) == (encoder, decoder)
     assert (network.seg_decoder is not None) is seg_decoder
+    assert network.min_region_pixels == {"tanq_from_1_pixel": 1, "tanq_from_2_pixels": 2}.get(name, 4)
     assert (trainer.sampler.attended, trainer.sampler.attention) == (attended, attention)
     assert ("loss_segmentation" in trainer.state.output) is seg_decoder
     assert all(torch.isfinite(value).all() for value in network.state_dict().values())
@@ -107,12 +114,67 @@ def test_the_table_has_mean_deviation_and_number_of_patients(script, tmp_path):
     assert table["SSIM sd"].tolist() == pytest.approx([2**0.5, 0.0])
     assert table[["n with VS", "n"]].to_numpy().tolist() == [[1, 2], [1, 2]]
     table["minutes"] = [0.5, np.nan]
-    script["_write_tables"](
-        tmp_path, scores, table.drop(columns=["VS contrast error", "VS contrast error sd"]), "facts"
-    )
-    lines = (tmp_path / "table.md").read_text().splitlines()
+    lines = script["translation_table"](table.drop(columns=["VS contrast error", "VS contrast error sd"]))
     assert lines[0] == "| translator | SSIM | n with VS | n | minutes |"
-    assert lines[2:] == ["| b | 2.00 ± 1.41 | 1 | 2 | 0.5 |", "| a | 5.00 ± 0.00 | 1 | 2 |  |", "", "facts"]
+    assert lines[2:] == ["| b | 2.00 ± 1.41 | 1 | 2 | 0.5 |", "| a | 5.00 ± 0.00 | 1 | 2 |  |"]
+
+
+def test_the_segmenters_table_has_both_structures_without_and_with_self_training(script):
+    keys = ["row", "trained_on", "structure", "dice", "assd_mm"]
+    rows = [
+        ("TANQ", "translations", "VS", 0.5, 2.0),
+        ("TANQ", "translations", "VS", 0.7, 4.0),
+        ("TANQ", "translations", "cochlea", 0.3, 1.0),
+        ("TANQ", "and self-training", "VS", 0.8, 1.0),
+        ("TANQ", "and self-training", "VS", np.nan, np.nan),  # in no truth
+        ("TANQ", "and self-training", "cochlea", 0.4, 350.0),
+    ]
+    scores = pd.concat([pd.DataFrame(rows, columns=keys)] * 2)  # one value has no interval
+    head, _, line = script["segmentation_table"](scores)
+    cells = dict(zip(head.strip("| ").split(" | "), line.strip("| ").split(" | "), strict=True))
+    assert cells == {
+        "segmenter of": "TANQ",
+        "translations: VS Dice": "0.600 (0.500, 0.700)",
+        "translations: VS ASSD mm": "3.000 (2.000, 4.000)",
+        "translations: cochlea Dice": "0.300 (0.300, 0.300)",
+        "translations: cochlea ASSD mm": "1.000 (1.000, 1.000)",
+        "and self-training: VS Dice": "0.800 (0.800, 0.800)",
+        "and self-training: VS ASSD mm": "1.000 (1.000, 1.000)",
+        "and self-training: cochlea Dice": "0.400 (0.400, 0.400)",
+        "and self-training: cochlea ASSD mm": "350.000 (350.000, 350.000)",
+    }
+
+
+def test_every_row_is_segmented_by_the_models_before_and_after_self_training(script, tmp_path):
+    steps = script["segmenter_steps"](tmp_path, "cut", SIZES["tiny"], 1, 0)
+    assert [step.name for step in steps] == [
+        *("train_segmenter", "segment", "segment_score"),
+        *("segment_self_trained", "segment_self_trained_score"),
+    ]
+    assert f"--dataset_dir {tmp_path}/cut/translated --target_dir {tmp_path}/data/training_target" in steps[0].command
+    assert f"--label_dir {tmp_path}/data/training_source" in steps[0].command
+    assert f"--ensemble_dir {tmp_path}/cut/segmenter/round_0/models" in steps[1].command
+    assert f"--ensemble_dir {tmp_path}/cut/segmenter/models" in steps[3].command
+    for number in (2, 4):
+        assert f"--truth_dir {tmp_path}/data/paired" in steps[number].command
+    both = script["segmenter_steps"](tmp_path, "multi_view", SIZES["tiny"], 1, 0)[0]
+    assert f"--label_dir {tmp_path}/multi_view/translated" in both.command
+
+
+def test_selected_places_are_those_of_the_lowest_entropy_in_pixels_of_the_slice():
+    torch.manual_seed(0)
+    network = TanqGenerator(width=4, blocks=2).eval()
+    generator = np.random.default_rng(0)
+    ceT1, label = generator.random((32, 32), dtype=np.float32), np.zeros((32, 32))
+    first, last = selected_places(ceT1, label, network, FeatureSampler(num_patches=5))
+    with torch.no_grad():
+        features = network.encode(torch.from_numpy(np.stack([2 * ceT1 - 1, label]).astype(np.float32))[None])[-2:]
+    for found, layer in zip((first, last), features, strict=True):
+        rows = layer[0].flatten(1).T.double()
+        attention = (rows @ rows.T).softmax(dim=1)
+        entropy = -(attention * attention.clamp(min=1e-300).log()).sum(dim=1)
+        expected = [((p // 8) * 4 + 1.5, (p % 8) * 4 + 1.5) for p in entropy.argsort()[:5].tolist()]
+        assert sorted(map(tuple, found)) == sorted(expected)
 
 
 def test_an_unknown_translator_is_told_in_one_line(script, tmp_path):
