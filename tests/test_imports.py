@@ -21,7 +21,7 @@ ALLOWED = {
     "provenance": frozenset({"errors", "claims", "files"}),
     "precision": frozenset({"errors"}),
     "progress": frozenset(),
-    "choices": frozenset({"errors", "structures"}),
+    "choices": frozenset({"errors", "structures", "provenance", "ranks"}),
     "steps": BASE,
     "ranks": frozenset({"errors"}),
     "weights": BASE,

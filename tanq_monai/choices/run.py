@@ -1,9 +1,10 @@
-"""The hook of MONAI's runs: what a config's ``initialize`` does before everything else."""
+"""The hooks of MONAI's runs: what a config does before everything else, and what it leaves in the end."""
 
 import inspect
 import re
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
@@ -23,6 +24,8 @@ from tanq_monai.choices.config import (
 )
 from tanq_monai.choices.table import CHOICES
 from tanq_monai.errors import InputError, InputErrors, mistake_behind
+from tanq_monai.provenance import write_provenance
+from tanq_monai.ranks import is_first_rank
 
 _FLAG = re.compile(r"--|-[A-Za-z]")  # what Fire takes for an option, and not for the value of one
 
@@ -58,6 +61,37 @@ def check() -> None:
         raise InputErrors(mistakes)
 
 
+def leave_provenance(folder: str | Path, inputs: Iterable[str | Path | None]) -> None:
+    """Write ``provenance.json`` of the run whose expression this call is, the last but for what may still be refused.
+
+    Of several processes that train together the first one writes.
+
+    Args:
+        folder: of the results.
+        inputs: files and folders that were read; those that are null or not there were not.
+
+    Raises:
+        InputError: see :func:`tanq_monai.provenance.write_provenance`.
+    """
+    if not is_first_rank():
+        return
+    resolver = _resolver()
+    config, values = resolver.items[""].get_config(), resolver.resolved_content
+    choices = {name: values.get(name, given) for name, given in config.items() if name in CHOICES}
+    read = {Path(place).resolve() for place in inputs if place is not None and Path(place).exists()}
+    write_provenance(Path(folder), _command(), choices, sorted(read))
+
+
+def _command() -> str:
+    """What was typed; of a program that embeds the bundle, what MONAI calls it."""
+    program, *words = sys.argv or [""]
+    return shlex.join(["python", "-m", "monai.bundle", *words]) if _is_monai(program) else "ConfigWorkflow"
+
+
+def _is_monai(program: str) -> bool:
+    return Path(program).parts[-3:] == ("monai", "bundle", "__main__.py")
+
+
 def typed_words(arguments: Sequence[str]) -> dict[str, str]:
     """The word after every option, by its name, as it was typed; of another program than MONAI's bundles none.
 
@@ -67,7 +101,7 @@ def typed_words(arguments: Sequence[str]) -> dict[str, str]:
         arguments: of the process, the program being the first.
     """
     program, *words = arguments or [""]
-    if Path(program).parts[-3:] != ("monai", "bundle", "__main__.py"):
+    if not _is_monai(program):
         return {}
     typed = {}
     for word, following in pairwise([*words, "--"]):
