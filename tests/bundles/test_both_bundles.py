@@ -32,7 +32,7 @@ def test_both_run_in_one_process_the_segmenter_on_what_the_translator_wrote(tiny
 
     assert translator.check_properties() == []
     assert segmenter.check_properties() == []
-    scans = sorted(pseudo.glob("[!.]*"))
+    scans = sorted(pseudo.glob("[!.]*.nii.gz"))
     assert len(scans) == 4
     for scan in scans:
         assert nib.load(labels / scan.name.replace("hrT2", "Label")).shape == nib.load(scan).shape

@@ -89,7 +89,7 @@ def test_the_segmenters_onnx_file_has_its_weights_in_the_model_pt_that_is_shippe
 def segment(scans, output, **choices):
     folders = {"dataset_dir": str(scans), "output_dir": str(output), "device": "$torch.device('cpu')"}
     workflow("vs_cochlea_seg", "inference", **folders, **choices).run()
-    return {path.name: np.asarray(nib.load(path).dataobj) for path in output.glob("[!.]*")}
+    return {path.name: np.asarray(nib.load(path).dataobj) for path in output.glob("[!.]*.nii.gz")}
 
 
 def test_the_segmenter_finds_both_structures_in_a_patient_of_each_site_it_has_not_seen(tmp_path):

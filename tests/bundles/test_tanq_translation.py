@@ -61,7 +61,7 @@ def test_inference_knows_the_choices_of_the_training_from_the_file_beside_its_mo
     folders = {"dataset_dir": str(tiny_phantom / "training_source"), "output_dir": str(tmp_path)}
     model = {"model_file": str(trained[0] / "models" / "model.pt"), "device": "$torch.device('cpu')"}
     workflow("tanq_translation", "inference", **folders, **model, slab_mm=28.0).run()
-    for path in translated[0].glob("[!.]*"):
+    for path in translated[0].glob("[!.]*.nii.gz"):
         np.testing.assert_array_equal(nib.load(tmp_path / path.name).dataobj, nib.load(path).dataobj)
 
 
@@ -174,8 +174,8 @@ def test_three_classes_are_translated_as_the_two_they_merge_to(trained, translat
     scans, pseudo = three_classes(tiny_phantom / "training_source", tmp_path / "scans"), tmp_path / "pseudo"
     model = trained[0] / "models" / "model.pt"
     translate(scans, pseudo, model_file=str(model), slab_mm=28.0, structures=THREE)
-    assert len(list(pseudo.glob("[!.]*"))) == 4
-    for path in pseudo.glob("[!.]*"):
+    assert len(list(pseudo.glob("[!.]*.nii.gz"))) == 4
+    for path in pseudo.glob("[!.]*.nii.gz"):
         assert np.array_equal(nib.load(path).dataobj, nib.load(translated[0] / path.name).dataobj)
 
 

@@ -173,7 +173,7 @@ def test_the_inference_has_all_properties_of_monai(segmented):
 def test_labels_lie_on_the_grid_of_their_scans(segmented, tiny_phantom):
     images = sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))
     names = [image.name.replace("_hrT2", "_Label") for image in images]
-    assert sorted(p.name for p in segmented[0].glob("[!.]*")) == names
+    assert sorted(p.name for p in segmented[0].glob("[!.]*.nii.gz")) == names
     for image, name in zip(images, names, strict=True):
         scan, label = nib.load(image), nib.load(segmented[0] / name)
         assert label.shape == scan.shape
@@ -188,7 +188,7 @@ def test_a_bad_scan_is_named_and_the_others_are_done(trained, tiny_phantom, tmp_
     (images / "crossmoda2021_ldn_999_hrT2.nii.gz").write_bytes(b"")
     message = mistake_of(infer, images, trained[0] / MODEL, tmp_path / "out")
     assert "crossmoda2021_ldn_999_hrT2.nii.gz: is empty" in message
-    assert len(list((tmp_path / "out").glob("[!.]*"))) == len(list(images.glob("*.gz"))) - 1
+    assert len(list((tmp_path / "out").glob("[!.]*.nii.gz"))) == len(list(images.glob("*.gz"))) - 1
 
 
 def test_inference_without_weights_says_so(tiny_phantom, tmp_path):

@@ -151,7 +151,7 @@ def test_the_bundle_does_on_every_engine_what_it_does_on_torch(bundles, network,
     for engine in ("torch", "onnxruntime", "openvino"):
         flow = infer(bundles[network], output_dir=str(tmp_path / engine), engine=engine, **choices)
     assert flow.check_properties() == []
-    written = sorted((tmp_path / "torch").glob("[!.]*"))
+    written = sorted((tmp_path / "torch").glob("[!.]*.nii.gz"))
     assert len(written) == len(list(scans.glob("*_hrT2.nii.gz" if network == "2d" else "*_ceT1.nii.gz")))
     for path in written:
         for engine in ("onnxruntime", "openvino"):

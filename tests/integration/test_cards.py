@@ -82,7 +82,8 @@ class Card:
 
 
 def files(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("[!.]*"))
+    """What is there besides ``provenance.json``, which every run leaves."""
+    return sorted(path.name for path in folder.glob("[!.]*") if path.name != "provenance.json")
 
 
 def copied(paths, folder: Path) -> Path:

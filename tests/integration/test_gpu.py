@@ -72,7 +72,7 @@ def test_translations_from_the_gpu_are_those_of_the_cpu(translator, tiny_phantom
     evaluator = on_gpu.evaluator
     assert torch.device(evaluator.state.device).type == "cuda"
     assert evaluator.amp
-    names = sorted(path.name for path in (tmp_path / "cpu").glob("[!.]*"))
+    names = sorted(path.name for path in (tmp_path / "cpu").glob("[!.]*.nii.gz"))
     assert len(names) == 4
     for name in names:
         gpu, expected = (nib.load(tmp_path / folder / name).get_fdata() for folder in ("gpu", "cpu"))

@@ -77,7 +77,7 @@ def test_scans_of_any_ending_and_series_in_folders_are_segmented_beside_each_oth
     write_series(scans / "patient [7]", scan(), [1.5 * k for k in range(6)])
     write_nifti(scans / "zero_hrT2.nii.gz", np.zeros((4, 4, 4)))
     assert len(segment(scans, model, tmp_path / "out").splitlines()) == 1
-    written = sorted(path.name for path in (tmp_path / "out").glob("[!.]*"))
+    written = sorted(path.name for path in (tmp_path / "out").glob("[!.]*.nii.gz"))
     assert written == [f"{case}_Label.nii.gz" for case in ("a_1.2", "a_1.3", "c", "patient [7]")]
 
 

@@ -128,7 +128,7 @@ def test_uncertainty_is_stored_as_bytes_and_only_on_request(predicted, models, s
         assert image.get_data_dtype() == np.uint8
         assert image.dataobj.slope == pytest.approx(1 / 255)
     segment(scan, models, tmp_path)
-    assert [path.name for path in tmp_path.glob("[!.]*")] == ["crossmoda2021_ldn_7_Label.nii.gz"]
+    assert [path.name for path in tmp_path.glob("[!.]*.nii.gz")] == ["crossmoda2021_ldn_7_Label.nii.gz"]
     assert np.array_equal(read(tmp_path, "Label"), read(predicted[0], "Label"))
 
 
