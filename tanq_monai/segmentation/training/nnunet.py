@@ -27,7 +27,14 @@ from tanq_monai.segmentation.training.feature_statistics import draw_statistics
 from tanq_monai.segmentation.training.folders import RunFolders
 from tanq_monai.segmentation.training.levels import draw_levels
 from tanq_monai.segmentation.training.patches import our_patches
-from tanq_monai.segmentation.training.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
+from tanq_monai.segmentation.training.preparation import (
+    FOLDS,
+    Case,
+    PlanWish,
+    count_patients,
+    prepare,
+    processes_or_threads,
+)
 from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.weights import load_weights
 
@@ -94,7 +101,7 @@ def set_up_nnunet(
         InputError: when nnU-Net's split has no such fold, there is no such initial model or one of other labels, or
             label maps of the model would be taken for others.
     """
-    _check_fold(settings.fold, len({case.get("patient", identifier(case)) for case in cases}))
+    _check_fold(settings.fold, count_patients(cases))
     settings.structures.check_order("structures")
     if settings.initial_model is not None:
         check_model_folder(settings.initial_model)
