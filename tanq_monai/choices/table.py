@@ -135,6 +135,8 @@ CHOICES: dict[str, Choice] = {
     "initial_share": Choice(_SHARE, "of initial_model's weights in the final ones"),
     "foreground_fraction": Choice(_SHARE, "share of a batch whose patches hold a structure"),
     "appearance": Choice(_SHARE, "share of the patches that are seen through random filters"),
+    "feature_statistics": Choice(_SHARE, "share of the patches in which channels get drawn means and deviations"),
+    "adversary": Choice(Number(least=0), "weight of telling translations and real scans apart by features"),
     "checkpoint_minutes": Choice(Number(least=0), "minutes between checkpoints"),
     "validate_every": Choice(_COUNT, "epochs between validations; 0 = never"),
     "validation_slices": Choice(_SIZE, "slices of each domain"),

@@ -146,6 +146,23 @@ def plan_of(run):
     return json.loads((run / MODEL / "plans.json").read_text())["configurations"]["2d"]
 
 
+def test_an_adversary_and_drawn_statistics_leave_a_model_of_the_same_names_from_real_scans_without_labels(
+    trained, tiny_phantom, tmp_path
+):
+    source, real = tiny_phantom / "training_source", tiny_phantom / "training_target"
+    choices = {"target_dir": str(real), "adversary": 0.1, "feature_statistics": 0.5, "max_epochs": 1}
+    flow = train(source, source, tmp_path / "run", **choices)
+    assert flow.trainer.adversary.real == {path.name.removesuffix(".nii.gz") for path in real.glob("*_hrT2.nii.gz")}
+    names = [list(torch.load(run / MODEL / "model.pt")) for run in (trained[0], tmp_path / "run")]
+    assert names[0] == names[1]
+    labels = [
+        json.loads((run / MODEL / "dataset.json").read_text())["labels"] for run in (trained[0], tmp_path / "run")
+    ]
+    assert labels[1] == {**labels[0], "ignore": 3}
+    infer(real, tmp_path / "run" / MODEL, tmp_path / "labels")
+    assert len(list((tmp_path / "labels").glob("*_Label.nii.gz"))) == 4
+
+
 @pytest.mark.slow
 def test_cases_are_drawn_as_often_as_their_weights_say_and_those_of_0_never(tiny_phantom, tmp_path):
     source = tiny_phantom / "training_source"

@@ -212,6 +212,25 @@ def test_views_of_a_patient_lie_in_one_fold_and_every_one_is_validated_once():
     assert validated == sorted(f"{p}_{view}" for p in patients for view in ("tanq", "cyclegan"))
 
 
+def test_scans_without_labels_are_trained_on_in_every_fold_and_validated_in_none():
+    patients, unlabelled = [f"p{number}" for number in range(6)], ["t0", "t1"]
+    cases = named(patients) + [{**case, "ignore": True} for case in named(unlabelled)]
+    expected = splits_by_patient(named(patients))
+    for split, of_labelled in zip(splits_by_patient(cases), expected, strict=True):
+        assert split["train"] == sorted([*of_labelled["train"], *unlabelled])
+        assert split["val"] == of_labelled["val"]
+
+
+def test_all_of_a_scan_without_labels_is_ignored(cases, tmp_path):
+    image = tmp_path / "real_hrT2.nii.gz"
+    image.write_bytes(Path(cases[0]["image"]).read_bytes())
+    write_raw_dataset([*cases, {"image": str(image), "ignore": True}], tmp_path / "raw")
+    content = json.loads((tmp_path / "raw" / "dataset.json").read_text())
+    assert content["labels"]["ignore"] == 3
+    labels = nib.load(tmp_path / "raw" / content["dataset"]["real_hrT2"]["label"])
+    np.testing.assert_array_equal(np.asarray(labels.dataobj), np.full((4, 4, 3), 3))
+
+
 def test_the_environment_is_restored(tmp_path, monkeypatch):
     monkeypatch.setenv("nnUNet_raw", "before")
     monkeypatch.delenv("nnUNet_results", raising=False)

@@ -28,6 +28,7 @@ SETTINGS = {
     "configuration": "2d",
     "trainer": "nnUNetTrainerAdam",
     "learning_rate": 0.001,
+    "feature_statistics": 0.5,  # drawn in the step itself
     "max_epochs": 3,
     "batch_size": 2,
     "plans_override": {"patch_size": [32, 32], "features_per_stage": [4, 8, 8]},

@@ -25,6 +25,7 @@ SETTINGS = Settings(
     max_epochs=7,
     learning_rate=0.02,
     foreground_fraction=0.75,
+    feature_statistics=0.25,
     plans_override={"patch_size": [32, 32], "features_per_stage": [4, 8, 8]},
     num_processes=0,
 )
@@ -56,6 +57,11 @@ def test_the_loader_draws_as_many_patches_with_a_structure_as_asked_for(trainer:
     loader = trainer.dataloader_train.data_loader
     assert loader.oversample_foreground_percent == 0.75
     assert loader.batch_size == 2
+
+
+def test_the_first_stages_draw_statistics_as_often_as_asked_for(trainer: nnUNetTrainer) -> None:
+    shares = [[hook.share for hook in stage._forward_hooks.values()] for stage in trainer.network.encoder.stages]
+    assert shares == [[0.25], [0.25], []]
 
 
 def test_cases_are_drawn_as_their_weights_say(

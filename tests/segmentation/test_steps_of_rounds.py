@@ -20,7 +20,7 @@ def options_of(step: Step) -> dict[str, str]:
 def steps(folder: Path, number: int, **choices: object) -> dict[str, dict[str, str]]:
     """Options of a round's steps, by the names that they have within it."""
     data = Data(*(str(folder / name) for name in ("translated", "labels", "target")))
-    rounds = RoundChoices({"2d": {}}, folds=["all"], **choices)
+    rounds = RoundChoices(**{"configurations": {"2d": {}}, "folds": ["all"]} | choices)
     line = SelfTraining(data, folder / "run", rounds, bundle=BUNDLES / "vs_cochlea_seg")
     return {step.name.removeprefix(f"round_{number}_"): options_of(step) for step in line.steps_of(number)}
 
@@ -47,6 +47,14 @@ def test_round_0_knows_no_labels_of_real_scans(tmp_path: Path) -> None:
     made = steps(tmp_path, 0)
     assert list(made) == ["train_2d_fold_all", "select", "segment"]
     assert not {"target_dir", "pseudo_label_dir", "case_weights"} & made["train_2d_fold_all"].keys()
+
+
+@pytest.mark.parametrize("choices", [{"training": {"adversary": 0.1}}, {"configurations": {"2d": {"adversary": 0.1}}}])
+def test_an_adversary_sees_the_real_scans_from_round_0_on(tmp_path: Path, choices: dict[str, object]) -> None:
+    training = steps(tmp_path, 0, **choices)["train_2d_fold_all"]
+    assert training["target_dir"] == str(tmp_path / "target")
+    assert not {"pseudo_label_dir", "case_weights"} & training.keys()
+    assert steps(tmp_path, 1, **choices)["train_2d_fold_all"]["pseudo_label_dir"]
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,22 @@ def test_problems_of_either_side_stop_the_training():
             training_cases(*sides)
 
 
+def test_an_adversary_takes_the_scans_without_labels_too(tiny_phantom, tmp_path):
+    target = tiny_phantom / "training_target"
+    label = sorted((tiny_phantom / "withheld_labels" / "training_target").glob("*_Label.nii.gz"))[1]
+    (tmp_path / label.name).write_bytes(label.read_bytes())
+    some, none = (find_pseudo_labelled(target, folder, unlabelled=True).cases for folder in (tmp_path, None))
+    assert [case["case"] for case in some] == [case["case"] for case in none]
+    assert len(some) == 4
+    assert ["label" in case for case in some] == [False, True, False, False]
+    assert not any("label" in case for case in none)
+    together = training_cases(scan("a"), Listing(none))
+    assert not are_given(together)
+    assert [case.get("ignore", False) for case in together] == [False, True, True, True, True]
+    with pytest.raises(InputError, match="adversary: has no real scans to tell from translations; give target_dir"):
+        find_pseudo_labelled(None, None, unlabelled=True)
+
+
 def test_scans_without_pseudo_labels_wait(tiny_phantom, tmp_path):
     target = tiny_phantom / "training_target"
     label = sorted((tiny_phantom / "withheld_labels" / "training_target").glob("*_Label.nii.gz"))[1]

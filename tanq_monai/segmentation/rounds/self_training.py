@@ -254,8 +254,10 @@ class SelfTraining:
         training: dict[str, Any] = {"dataset_dir": self.data.translated, "label_dir": self.data.labels}
         training |= {"output_dir": folder, "structures": dict(self.choices.structures)}
         training |= {"configuration": configuration, "fold": fold, "seed": self.choices.seed}
+        if number or {**self.choices.training, **own}.get("adversary"):
+            training["target_dir"] = self.data.target
         if number:
-            training |= {"target_dir": self.data.target, "pseudo_label_dir": folder / "pseudo_labels"}
+            training["pseudo_label_dir"] = folder / "pseudo_labels"
             if self.choices.use_feedback:
                 training["case_weights"] = folder / "feedback" / "weights.csv"
         choices = _joined(training, {**self.choices.training, **own}, "training")

@@ -1,5 +1,6 @@
 """nnU-Net's training as an Ignite engine of MONAI, with checkpoints that nnU-Net understands."""
 
+import io
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tanq_monai.errors import InputError
 from tanq_monai.files import replacing, told_when_full, write_json
 from tanq_monai.ranks import average_gradients, check_same_checkpoint, is_first_rank, wait_for_ranks
 from tanq_monai.segmentation.plan.plans import MIRROR_AXES, TRAINED
+from tanq_monai.segmentation.training.adversary import FeatureAdversary
 from tanq_monai.segmentation.training.batches import EpochLoader
 from tanq_monai.segmentation.training.checkpoints import EPOCH, plain_weights, read_checkpoint, unwrapped
 from tanq_monai.segmentation.training.cpu import suit_cpu
@@ -25,6 +27,7 @@ from tanq_monai.weights import load_weights, saving
 
 MAX_GRADIENT_NORM = 12.0  # nnU-Net's
 LATEST, FINAL = "checkpoint_latest.pth", "checkpoint_final.pth"
+ADVERSARY = "feature_adversary"  # in checkpoints; nnU-Net does not look at it
 
 
 class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
@@ -47,6 +50,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         num_processes: for the validation; 0 = threads.
         amp: the network computes in a short float type: bfloat16 on a CPU, float16 with nnU-Net's scaled loss on CUDA.
             Norms' statistics, loss and optimizer stay float32.
+        adversary: takes part in every step, and its state is kept in the checkpoints.
         **kwargs: as in :class:`monai.engines.SupervisedTrainer`.
 
     Raises:
@@ -63,6 +67,7 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         initial_share: float = 0.0,
         num_processes: int = 0,
         amp: bool = False,
+        adversary: FeatureAdversary | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -88,6 +93,9 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
         self.initial_share = initial_share
         self.num_processes = num_processes
         self.result_dir = Path(nnunet.output_folder)
+        self.adversary = adversary
+        if adversary is not None:
+            adversary.attach(self)
         self.add_event_handler(Events.STARTED, NnUNetEngine._take_scaler)
         self.add_event_handler(Events.STARTED, NnUNetEngine._resume)  # after handlers that load a first model
         self.add_event_handler(Events.EPOCH_STARTED, NnUNetEngine._start_epoch)
@@ -133,6 +141,9 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             if (self.result_dir / name).exists():
                 checkpoint = read_checkpoint(self.result_dir / name, self.nnunet.device)
                 self._check_seed(checkpoint, name)
+                if (ADVERSARY in checkpoint) != (self.adversary is not None):
+                    remedy = "give the choices it was begun with, or another output folder"
+                    raise InputError(self.result_dir / name, "was begun with another choice of adversary", remedy)
                 return self._load(checkpoint)
         return 0
 
@@ -164,6 +175,8 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             suit_cpu(self.network, self.optimizer)  # a checkpoint brings the optimizer's ways with it
         if self.nnunet.grad_scaler is not None and checkpoint["grad_scaler_state"] is not None:
             self.nnunet.grad_scaler.load_state_dict(checkpoint["grad_scaler_state"])
+        if self.adversary is not None:
+            self.adversary.load_state_dict(checkpoint[ADVERSARY])
         self.nnunet.logger.load_checkpoint(checkpoint["logging"])
         return int(checkpoint[EPOCH])
 
@@ -198,7 +211,14 @@ class NnUNetEngine(SupervisedTrainer):  # type: ignore[misc]
             return
         self.nnunet.current_epoch = self.state.epoch - 1  # nnU-Net adds the 1 when it saves
         with saving(self.result_dir / name) as stream:
-            self.nnunet.save_checkpoint(stream)  # hands it on to torch.save
+            if self.adversary is None:
+                self.nnunet.save_checkpoint(stream)  # hands it on to torch.save
+                return
+            with io.BytesIO() as whole:
+                self.nnunet.save_checkpoint(whole)
+                whole.seek(0)
+                checkpoint = torch.load(whole, weights_only=False)  # of this very moment
+            torch.save(checkpoint | {ADVERSARY: self.adversary.state_dict()}, stream)
 
 
 class Bfloat16Inferer(Inferer):  # type: ignore[misc]

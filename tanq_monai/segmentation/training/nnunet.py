@@ -23,10 +23,18 @@ from tanq_monai.segmentation.training.appearance import draw_appearance
 from tanq_monai.segmentation.training.batches import Batch, blur_one_way, seed_draws
 from tanq_monai.segmentation.training.checkpoints import unwrapped
 from tanq_monai.segmentation.training.cpu import suit_cpu
+from tanq_monai.segmentation.training.feature_statistics import draw_statistics
 from tanq_monai.segmentation.training.folders import RunFolders
 from tanq_monai.segmentation.training.levels import draw_levels
 from tanq_monai.segmentation.training.patches import our_patches
-from tanq_monai.segmentation.training.preparation import FOLDS, Case, PlanWish, prepare, processes_or_threads
+from tanq_monai.segmentation.training.preparation import (
+    FOLDS,
+    Case,
+    PlanWish,
+    count_patients,
+    prepare,
+    processes_or_threads,
+)
 from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.weights import load_weights
 
@@ -43,6 +51,7 @@ class Settings:
         learning_rate: at the start.
         foreground_fraction: share of every batch whose patches must hold a structure.
         appearance: share of the patches that are seen through random filters.
+        feature_statistics: share of the patches in which the first stages' channels get drawn means and deviations.
         level_ranges: by protocol, of which every patch gets levels: lowest and highest of structures by name; or None.
         batch_size: of all ranks together; None: nnU-Net's own.
         plans_override: see :func:`tanq_monai.segmentation.plan.overrides.override_plan`.
@@ -59,6 +68,7 @@ class Settings:
     learning_rate: float = 0.01
     foreground_fraction: float = 0.33
     appearance: float = 0.0
+    feature_statistics: float = 0.0
     level_ranges: Sequence[Mapping[str, Sequence[float]]] | None = None
     batch_size: int | None = 8
     plans_override: dict[str, Any] | None = None
@@ -91,7 +101,7 @@ def set_up_nnunet(
         InputError: when nnU-Net's split has no such fold, there is no such initial model or one of other labels, or
             label maps of the model would be taken for others.
     """
-    _check_fold(settings.fold, len({case.get("patient", identifier(case)) for case in cases}))
+    _check_fold(settings.fold, count_patients(cases))
     settings.structures.check_order("structures")
     if settings.initial_model is not None:
         check_model_folder(settings.initial_model)
@@ -126,6 +136,7 @@ def set_up_nnunet(
         draw_levels(trainer.dataloader_train.data_loader.transforms, settings.level_ranges, settings.structures)
     if settings.initial_model is not None:
         load_weights(unwrapped(trainer.network), Path(settings.initial_model) / "model.pt")
+    draw_statistics(unwrapped(trainer.network), settings.feature_statistics)
     share_first_weights(trainer.network)
     return trainer
 

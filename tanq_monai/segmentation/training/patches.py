@@ -28,9 +28,12 @@ class PatchLoader(nnUNetDataLoader):  # type: ignore[misc]
         self, data_shape: np.ndarray, force_fg: bool, class_locations: dict[Any, Any] | None, *args: Any, **kwargs: Any
     ) -> tuple[Corner, Corner]:
         """Lower and upper corner of a patch, voxels of the preprocessed scan; the upper one is not part of it."""
-        lower, _ = super().get_bbox(data_shape, force_fg, class_locations, *args, **kwargs)
+        is_labelled = any(len(voxels) for voxels in (class_locations or {}).values())
+        # nnU-Net warns of a patch without any label, but for one that is to hold a structure; the places are the same.
+        searched = force_fg or (class_locations is not None and not is_labelled)
+        lower, _ = super().get_bbox(data_shape, searched, class_locations, *args, **kwargs)
         sizes = list(zip(data_shape, self.patch_size, self.final_patch_size, lower, strict=True))
-        if force_fg and any(len(voxels) for voxels in (class_locations or {}).values()):
+        if force_fg and is_labelled:
             lower = [self._moved(*size) for size in sizes]
         return lower, [start + patch for start, patch in zip(lower, self.patch_size, strict=True)]
 

@@ -95,7 +95,8 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
     All configurations and folds of a run share raw data set, fingerprint, plan and split.
 
     Args:
-        cases: dicts with ``image`` and ``label`` (files on one grid) and ``patient``, whose scan it is.
+        cases: dicts with ``image`` and ``label`` (files on one grid) and ``patient``, whose scan it is. A case without
+            ``label``, but with ``ignore``, is a scan that nobody has labelled: it is trained on in every fold.
         folders: of the run.
         wish: what the plan is to be.
         num_processes: of nnU-Net; 0 = threads, which saves the half minute in which two processes start.
@@ -106,7 +107,7 @@ def prepare(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proc
     begun = folders.root / "prepared.json"
     state = read_json(begun) if begun.exists() else {}
     wanted: Json = {
-        "files": file_stamps([case[key] for case in cases for key in ("image", "label")]),
+        "files": file_stamps([case[key] for case in cases for key in ("image", "label") if key in case]),
         "structures": dict(wish.structures),
         "initial_plan": wish.plan,
     }
@@ -135,7 +136,7 @@ def write_raw_dataset(
 
     nnU-Net takes axes as they are stored, and spacings from a field of the header of their own. Where the axes point
     elsewhere than to ``orientation``, or the field disagrees with the affine, the data set gets a copy. The ignore
-    label is declared where a case has it (``ignore``).
+    label is declared where a case has it (``ignore``); it fills the label map of a case without ``label``.
 
     Raises:
         InputErrors: when an image or label cannot be used.
@@ -177,15 +178,22 @@ def _write_raw(cases: Sequence[Case], folders: RunFolders, wish: PlanWish) -> No
 def splits_by_patient(cases: Sequence[Case]) -> list[dict[str, list[str]]]:
     """nnU-Net's five-fold split, drawn over patients: what is made of one scan never lies in training and validation.
 
-    With one case per patient it is nnU-Net's own split.
+    With one case per patient it is nnU-Net's own split. Scans without labels are in the training part of every fold.
     """
     cases_of: dict[str, list[str]] = {}
-    for case in cases:
+    for case in _labelled(cases):
         cases_of.setdefault(case.get("patient", identifier(case)), []).append(identifier(case))
-    return [
-        {part: sorted(name for patient in fold[part] for name in cases_of[patient]) for part in ("train", "val")}
+    unlabelled = [identifier(case) for case in cases if _is_unlabelled(case)]
+    folds = [
+        {part: [name for patient in fold[part] for name in cases_of[patient]] for part in ("train", "val")}
         for fold in generate_crossval_split(sorted(cases_of), n_splits=FOLDS)
     ]
+    return [{"train": sorted(fold["train"] + unlabelled), "val": sorted(fold["val"])} for fold in folds]
+
+
+def count_patients(cases: Sequence[Case]) -> int:
+    """Of how many patients labels are given, to be split into folds."""
+    return len({case.get("patient", identifier(case)) for case in _labelled(cases)})
 
 
 @contextlib.contextmanager
@@ -199,6 +207,14 @@ def processes_or_threads(num_processes: int) -> Iterator[None]:
 
     with mock.patch.object(multiprocessing, "get_context", lambda *_: SimpleNamespace(Pool=pool)):
         yield
+
+
+def _labelled(cases: Sequence[Case]) -> list[Case]:
+    return [case for case in cases if not _is_unlabelled(case)]
+
+
+def _is_unlabelled(case: Case) -> bool:
+    return bool(case.get("ignore")) and "label" not in case
 
 
 def _check_own(folders: RunFolders) -> None:
@@ -217,9 +233,9 @@ def _plan(cases: Sequence[Case], folders: RunFolders, wish: PlanWish, num_proces
         write_json(wish.plan, folders.plans_file)
     true = folders.preprocessed / "gt_segmentations"
     true.mkdir()
-    for label in sorted((folders.raw / LABELS).glob(f"*{ENDING}")):
-        shutil.copyfile(label, true / label.name)
-    if len({case.get("patient", identifier(case)) for case in cases}) >= FOLDS:
+    for name in sorted(map(identifier, _labelled(cases))):
+        shutil.copyfile(folders.raw / LABELS / f"{name}{ENDING}", true / f"{name}{ENDING}")
+    if count_patients(cases) >= FOLDS:
         write_json(splits_by_patient(cases), folders.preprocessed / "splits_final.json")
 
 
@@ -227,7 +243,10 @@ def _write_case(case: Case, folder: Path, known: Collection[int], orientation: s
     """Image and label as ``dataset.json`` names them, and the values that the label holds."""
     name, path = identifier(case), Path(case["image"])
     volume = read_volume(path)
-    labels = read_labels(case["label"], known, volume.grid, "its image").labels
+    if _is_unlabelled(case):
+        labels = np.full(volume.grid.shape, max(known), np.uint8)  # the ignore label
+    else:
+        labels = read_labels(case["label"], known, volume.grid, "its image").labels
     turned, grid = volume.grid.turned(labels, orientation)
     is_read_alike = np.allclose(grid.pixdim, grid.spacing, rtol=1e-3)
     label = f"{LABELS}/{name}{ENDING}"

@@ -13,27 +13,36 @@ import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import file_stamps
-from tanq_monai.scans.folder import Listing, find_labelled, problems_of
+from tanq_monai.scans.folder import Listing, find_images, find_labelled, problems_of
 from tanq_monai.scans.naming import TARGET_DOMAIN, case_of
 from tanq_monai.structures import STRUCTURES, Structures
 
 
 def find_pseudo_labelled(
-    target_dir: str | Path | None, label_dir: str | Path | None, structures: Structures = STRUCTURES
+    target_dir: str | Path | None,
+    label_dir: str | Path | None,
+    structures: Structures = STRUCTURES,
+    unlabelled: bool = False,
 ) -> Listing | None:
     """Scans of ``target_dir`` that have labels in ``label_dir``, voxels to ignore among them; None without target_dir.
 
+    With ``unlabelled`` the others too, for an adversary on features; there need be no labels at all.
+
     Raises:
-        InputError: when one of the two folders is missing, or not given.
+        InputError: when one of the folders is missing, or not given.
     """
+    if unlabelled and target_dir is None:
+        raise InputError("adversary", "has no real scans to tell from translations", "give target_dir, or choose 0")
     if target_dir is None and label_dir is not None:
         raise InputError(f"pseudo_label_dir {label_dir}", "has no target_dir, its scans", "give both, or neither")
     if target_dir is None:
         return None
+    if label_dir is None and unlabelled:
+        return find_images(target_dir, TARGET_DOMAIN)
     if label_dir is None or not Path(label_dir).is_dir():
         raise InputError(f"pseudo_label_dir {label_dir}", "is not a folder", "make it with configs/refine.yaml")
     scan = find_labelled(target_dir, label_dir, TARGET_DOMAIN, required=False, structures=structures)
-    scan.cases = [case for case in scan.cases if "label" in case]
+    scan.cases = [case for case in scan.cases if unlabelled or "label" in case]
     return scan
 
 
@@ -44,7 +53,7 @@ def training_cases(
 
     Args:
         labelled: scans with labels.
-        pseudo_labelled: scans with pseudo-labels.
+        pseudo_labelled: scans with pseudo-labels, or without any.
         weights_file: CSV with the columns ``case`` and ``weight``, how often a case is drawn; others have weight 1.
 
     Raises:
@@ -76,6 +85,8 @@ def training_cases(
 
 def are_given(cases: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a client gave the cases, as pairs of ``image`` and ``label``: cases from folders have names as well.
+
+    In folders there may be scans without labels, too, which are to be ignored.
 
     Raises:
         InputError: when they are no such pairs.
@@ -112,13 +123,14 @@ def fine_tuning_dir(parent: str | Path, cases: Sequence[Mapping[str, Any]], mode
     Started again after an interruption it is the same. When it has ended, ``model_dir`` holds other weights, and the
     next fine-tuning has a folder of its own.
     """
-    files = [case[key] for case in cases for key in ("image", "label")]
+    files = [case[key] for case in cases for key in ("image", "label") if key in case]
     stamps = file_stamps([*files, *Path(model_dir or "").glob("model.pt")])
     return f"{parent}/{hashlib.sha256(str(stamps).encode()).hexdigest()[:12]}"
 
 
 def _is_pair(case: object) -> bool:
-    return isinstance(case, Mapping) and all(isinstance(case.get(key), str | Path) for key in ("image", "label"))
+    keys = ("image",) if isinstance(case, Mapping) and case.get("ignore") else ("image", "label")
+    return isinstance(case, Mapping) and all(isinstance(case.get(key), str | Path) for key in keys)
 
 
 def _read_weights(path: Path) -> dict[str, float]:
