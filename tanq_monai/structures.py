@@ -16,7 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from tanq_monai.errors import InputError
 
-ORDER = ("VS", "VS intrameatal", "VS extrameatal", "cochlea")  # of their values
+VS_PARTS = ("VS intrameatal", "VS extrameatal")
+"""In the internal auditory canal and outside, as crossMoDA 2023 labels them."""
+
+ORDER = ("VS", *VS_PARTS, "cochlea")  # of their values
 SURROUNDINGS, OWN = "surroundings", "own"
 NORMS = (SURROUNDINGS, OWN)
 """What a structure is normalised by in the translator: its decoder gives it the statistics of its surroundings, as the
@@ -241,6 +244,12 @@ class Structures(_Frozen[int]):
         if self.roles() is None:
             return dict(self)
         return {name: value for name, value in self.items() if name != "cochlea" and region_of(name) != "VS"}
+
+    @property
+    def vs_parts(self) -> tuple[int, int] | None:
+        """Label values of the VS in the canal and outside; None where it is not labelled so."""
+        inside, outside = (self.get(name) for name in VS_PARTS)
+        return None if inside is None or outside is None else (inside, outside)
 
     @property
     def ignore(self) -> int:

@@ -15,6 +15,8 @@ from tanq_monai.structures import STRUCTURES, Structures
 _CORNERS = np.array([(0, 0), (0, 1), (1, 0), (1, 1)]) - 0.5
 
 Findings = dict[str, Any]
+PARTS = ("intrameatal_ml", "extrameatal_ml")
+"""Volumes of a VS in the internal auditory canal and outside."""
 
 
 def find(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures = STRUCTURES) -> Findings:
@@ -25,6 +27,7 @@ def find(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Str
     All figures of the VS are of its largest piece; others are doubted, for no line from one to another is a diameter.
     Extents are left-right, front-back and up-down as :class:`tanq_monai.anatomy.measured.Structure` has them. The
     axial diameter is the longest straight line between two points of VS in one axial slice, pixel edges included.
+    Where the parts of the VS in the canal and outside are structures of their own, it has their volumes, too.
 
     Args:
         labels: (I, J, K), 0 is background.
@@ -35,13 +38,14 @@ def find(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Str
     if roles is None:
         return others | {"doubts": []}
     vs_mask, cochlea_mask = structure_masks(labels, roles)
-    vs_mask, doubts = _largest_piece(vs_mask, affine)
+    vs_mask, doubts = largest_piece(vs_mask, affine)
     anatomy = find_anatomy(vs_mask, cochlea_mask, affine)
     judgements = judge(anatomy)
     found = {one.organ: bool(one.mm3) for one in judgements}
     vs = _structure(anatomy.vs if found["VS"] else None)
     if found["VS"]:
         vs |= {"axial_diameter_mm": round(axial_diameter(vs_mask, affine), 1), "side": anatomy.side}
+    vs |= _parts(labels[vs_mask] if found["VS"] else labels[:0], affine, structures)
     ears = {
         side: _structure(ear if found[f"{side} cochlea"] else None)
         for side, ear in (("right", anatomy.right), ("left", anatomy.left))
@@ -61,7 +65,14 @@ def find_cochleae(
     if roles is None:
         return {}
     vs_mask, cochlea_mask = structure_masks(labels, roles)
-    return cochleae(_largest_piece(vs_mask, affine)[0], cochlea_mask, affine)
+    return cochleae(largest_piece(vs_mask, affine)[0], cochlea_mask, affine)
+
+
+def _parts(vs: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures) -> Findings:
+    """Volumes of the labels (N,) of a VS, ml, where its parts are structures of their own."""
+    voxel_ml = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    values = zip(PARTS, structures.vs_parts or (), strict=False)
+    return {part: round(int(np.count_nonzero(vs == value)) * voxel_ml, 4) for part, value in values}
 
 
 def _find_others(labels: NDArray[np.uint8], affine: NDArray[np.float64], structures: Structures) -> Findings:
@@ -71,7 +82,7 @@ def _find_others(labels: NDArray[np.uint8], affine: NDArray[np.float64], structu
     }
 
 
-def _largest_piece(mask: Mask, affine: NDArray[np.float64]) -> tuple[Mask, list[str]]:
+def largest_piece(mask: Mask, affine: NDArray[np.float64]) -> tuple[Mask, list[str]]:
     """The largest connected piece of ``mask`` (I, J, K), and a doubt where there are others as large as a structure."""
     ids, pieces = find_components(mask, np.broadcast_to(np.float32(1), mask.shape), affine)
     if not pieces:

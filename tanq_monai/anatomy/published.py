@@ -17,6 +17,7 @@ class Published:
     Args:
         geometry: figure to its percentiles 5, 25, 50, 75, 95, mm or mm^3.
         apart: of a patient's cochleae, mm: an interval for the median.
+        canal_mm: mean length of the internal auditory canal.
         vs_mm3: volume of the VS, percentiles 1 and 99.
         cochlea_mm3: volume of one cochlea, percentiles 1 and 99.
         vs_to_cochlea_mm: between the centroids of VS and nearest cochlea, smallest and largest.
@@ -26,6 +27,7 @@ class Published:
 
     geometry: Mapping[str, tuple[float, ...]]
     apart: Interval
+    canal_mm: float
     vs_mm3: Interval
     cochlea_mm3: Interval
     vs_to_cochlea_mm: Interval
@@ -41,6 +43,7 @@ def published() -> Published:
     return Published(
         geometry={figure: tuple(values) for figure, values in data["geometry"].items()},
         apart=tuple(data["apart"]),
+        canal_mm=data["canal"],
         vs_mm3=tuple(ends["VS volume"]),
         cochlea_mm3=tuple(ends["cochlea volume"]),
         vs_to_cochlea_mm=tuple(ends["VS to cochlea"]),

@@ -23,10 +23,10 @@ def segment(
     """Label VS and cochleae on hrT2 scans: labels, a table of volumes, and a page to look through them.
 
     Writes CASE_Label.nii.gz (0 background, 1 VS, 2 cochlea) on the grid of every scan; for a DICOM series also
-    CASE_RTSTRUCT.dcm, its contours as an RT Structure Set of the same study; volumes.csv with volumes in ml,
-    the side of the VS, its longest line in an axial slice in mm, and in words what speaks against the label;
-    segmentations.html, the least plausible label first; and linked_scans, links to the scans under the names of their
-    cases. First the MONAI command that gives the same labels is printed, then a line for every scan that is done.
+    CASE_RTSTRUCT.dcm, its contours as an RT Structure Set of the same study; volumes.csv with volumes in ml, the side
+    of the VS, its longest line in an axial slice in mm, its Koos grade, estimated, and in words what speaks against the
+    label; segmentations.html, the least plausible label first; and linked_scans, links to the scans under the names of
+    their cases. First the MONAI command that gives the same labels is printed, then a line for every scan that is done.
 
     For a BIDS data set, or subjects or sessions of it, the output folder becomes a BIDS derivative: for every T2w scan
     sub-.../anat/..._desc-tanq_dseg.nii.gz with a side-car, and dseg.tsv, which says what the values mean; the table,

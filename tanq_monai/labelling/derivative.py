@@ -27,10 +27,10 @@ _README = f"""# Vestibular schwannoma and cochlea
 
 {tanq_monai.RESEARCH_ONLY} Look at every label.
 
-Every `*_{DSEG}.nii.gz` is a label map of the T2-weighted scan that its side-car names in `Sources`, on the grid of that
-scan; `{DSEG}.tsv` says what the values mean. The side-cars have volumes in ml, the side of the schwannoma, its longest
-line in an axial slice in mm, and in words what speaks against the label. `{WORK}/segmentations.html` is a page to look
-through the labels of the last run, `{WORK}/volumes.csv` their table.
+Every `*_{DSEG}.nii.gz` is a label map of the T2-weighted scan that its side-car names in `Sources`, on the grid of
+that scan; `{DSEG}.tsv` says what the values mean. The side-cars have volumes in ml, the side of the schwannoma, its
+longest line in an axial slice in mm, its Koos grade, estimated, and in words what speaks against the label.
+`{WORK}/segmentations.html` is a page to look through the labels of the last run, `{WORK}/volumes.csv` their table.
 """
 
 

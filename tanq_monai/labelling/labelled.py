@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from tanq_monai.anatomy.ears_first import EarsFirst
-from tanq_monai.anatomy.findings import Findings, find
+from tanq_monai.anatomy.findings import PARTS, Findings, find
+from tanq_monai.anatomy.koos import Koos, estimate_koos
 from tanq_monai.files import renewing, write_text
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.structures import Structures
 
 TABLE = "volumes.csv"
-COLUMNS = ("vs_ml", "cochlea_right_ml", "cochlea_left_ml", "vs_side", "vs_axial_diameter_mm")
+KOOS = "koos_estimated"
+COLUMNS = ("vs_ml", "cochlea_right_ml", "cochlea_left_ml", "vs_side", "vs_axial_diameter_mm", f"vs_{KOOS}")
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Labelled:
         case: its name.
         scan: its file, or the folder of its series.
         label: the file.
-        findings: see :func:`tanq_monai.anatomy.findings.find`.
+        findings: see :func:`tanq_monai.anatomy.findings.find`; the VS has :data:`KOOS`, too, where it was graded.
         remarks: what to look at.
         seconds: that it took.
         structure_set: the RT Structure Set of a DICOM series; None of other scans, and where nothing was found.
@@ -45,13 +49,15 @@ class Labelled:
     def row(self) -> dict[str, Any]:
         """Of the table: :data:`COLUMNS` of VS and cochlea, ml and, edge to edge in an axial slice, mm; of others ml.
 
-        Empty without a VS.
+        Empty without a VS. Where the parts of the VS are labelled, they have columns, too.
         """
         cells: dict[str, Any] = {"case": self.case}
         if self._knows_ears:
             vs, ears = self.findings["VS"], self.findings["cochlea"]
             volumes = (vs["volume_ml"], ears["right"]["volume_ml"], ears["left"]["volume_ml"])
-            cells |= zip(COLUMNS, (*volumes, vs.get("side") or "", vs.get("axial_diameter_mm", "")), strict=True)
+            told = (vs.get("side") or "", vs.get("axial_diameter_mm", ""), vs.get(KOOS, ""))
+            cells |= zip(COLUMNS, (*volumes, *told), strict=True)
+            cells |= {f"vs_{part}": vs[part] for part in PARTS if part in vs}
         cells |= {f"{name}_ml": found["volume_ml"] for name, found in self._others.items()}
         return {**cells, "remarks": "; ".join(self.remarks)}
 
@@ -123,7 +129,13 @@ class Results:
 
 
 def measure(
-    case: str, scan: Path, label: Path, structures: Structures, ears_first: bool, seconds: float = 0.0
+    case: str,
+    scan: Path,
+    label: Path,
+    structures: Structures,
+    ears_first: bool,
+    seconds: float = 0.0,
+    voxels: NDArray[Any] | None = None,
 ) -> Labelled:
     """Measure the label of a scan.
 
@@ -134,9 +146,12 @@ def measure(
         structures: names and label values.
         ears_first: whether that rule was applied, which has a word on ears that were not found.
         seconds: that the label took.
+        voxels: of the scan, (I, J, K); None: no Koos grade is estimated.
     """
     found = read_labels(label, structures.values())
     findings = find(found.labels, found.affine, structures)
+    koos = Koos() if voxels is None else estimate_koos(found.labels, voxels, found.affine, structures)
+    findings |= {"VS": findings["VS"] | {KOOS: koos.grade}} if koos.grade else {}
     _, told = EarsFirst(structures)(found.labels, found.affine) if ears_first else (None, "")
     doubts = findings["doubts"] if found.labels.any() or not told else []
     return Labelled(case, scan, label, findings, tuple(filter(None, (told, *doubts))), seconds)

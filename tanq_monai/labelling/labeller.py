@@ -19,6 +19,7 @@ from tanq_monai.labelling.onnx_inference import OnnxInference, onnx_file_of
 from tanq_monai.labelling.structure_sets import with_structure_set
 from tanq_monai.scans.folder import Listing
 from tanq_monai.scans.naming import LABEL_ENDING, TARGET_DOMAIN, case_of
+from tanq_monai.scans.volume import read_volume
 from tanq_monai.segmentation.inference.ensemble import Ensemble, read_ensemble
 from tanq_monai.steps import BUNDLES, SEGMENTER, bundle_step
 
@@ -89,7 +90,8 @@ class Labeller:
         def on_result(link: Path, seconds: float) -> None:
             case = case_of(link)
             label = self.folder / f"{case}{LABEL_ENDING}"
-            one = measure(case, links[link], label, self.structures, self.ears_first, seconds)
+            voxels = None if self.structures.roles() is None else read_volume(link).voxels
+            one = measure(case, links[link], label, self.structures, self.ears_first, seconds, voxels)
             one = with_structure_set(one, link, self.structures) if link.is_dir() else one
             on_labelled(replace(one, sha256=sha256_of(*(sorted(link.iterdir()) if link.is_dir() else [link]))))
 

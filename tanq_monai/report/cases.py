@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from tanq_monai.anatomy.koos import estimate_koos
 from tanq_monai.anatomy.plausibility import judge_labels
 from tanq_monai.errors import InputError
 from tanq_monai.evaluation.scoring import Score, Truth, score_labels
@@ -58,6 +59,7 @@ class ReportedCase:
         deviation: how unusual the most unusual volume is, see :class:`tanq_monai.anatomy.plausibility.Judgement`.
         scores: of the truth, one for each structure; none without a truth.
         stack: its pictures.
+        koos: grade of the predicted VS, as :class:`tanq_monai.anatomy.koos.Koos` tells it.
     """
 
     name: str
@@ -68,6 +70,7 @@ class ReportedCase:
     deviation: float
     scores: Sequence[Score]
     stack: Stack
+    koos: str = ""
 
     @property
     def mean_dice(self) -> float:
@@ -144,6 +147,7 @@ def report_case(
         deviation=max((judgement.deviation for judgement in judgements), default=0.0),
         scores=scores,
         stack=stack,
+        koos=str(estimate_koos(labels.labels, volume.voxels, labels.affine, structures)),
     )
 
 

@@ -110,7 +110,11 @@ def test_parts_of_a_vs_are_measured_as_one():
     parts[parts == 2] = 3
     parts[60:][parts[60:] == 1] = 2
     named = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
-    assert find(parts, AFFINE, named) == find(whole, AFFINE)
+    found, expected = find(parts, AFFINE, named), find(whole, AFFINE)
+    voxel_ml = abs(np.linalg.det(AFFINE[:3, :3])) / 1000
+    for value, name in ((1, "intrameatal_ml"), (2, "extrameatal_ml")):
+        assert found["VS"].pop(name) == pytest.approx(np.count_nonzero(parts == value) * voxel_ml, abs=1e-4)
+    assert found == expected
 
 
 def test_without_a_cochlea_every_structure_is_measured_by_its_own_name():

@@ -78,7 +78,9 @@ def test_a_sidecar_says_what_the_label_was_made_of_and_its_volumes(derivative):
         told = json.loads(label(derivative, case).with_name(f"{case}_desc-tanq_dseg.json").read_text())
         assert told["Sources"] == [f"bids:raw:sub-01/{session}/anat/{case}_T2w.nii.gz"]
         assert (told["SpatialReference"], told["Manual"], told["Warning"]) == ("orig", False, RESEARCH_ONLY)
-        assert told["Findings"]["VS"]["volume_ml"] == pytest.approx(float(rows[case]["vs_ml"]))
+        vs = told["Findings"]["VS"]
+        assert vs["volume_ml"] == pytest.approx(float(rows[case]["vs_ml"]))
+        assert vs.get("koos_estimated", "") == rows[case]["vs_koos_estimated"]
         assert not any(str(derivative.parents[2]) in str(value) for value in told.values())
 
 

@@ -1,6 +1,7 @@
 """What is told of a label: figures of boxes of known size, in the table, in a line, and in words."""
 
 import csv
+import json
 import math
 
 import nibabel as nib
@@ -8,11 +9,16 @@ import numpy as np
 import pytest
 
 from tanq_monai.errors import InputErrors
-from tanq_monai.labelling.labelled import COLUMNS, measure, write_table
+from tanq_monai.labelling.labelled import COLUMNS, Labelled, measure, write_table
 from tanq_monai.structures import STRUCTURES, Structures
 
 AFFINE = np.diag([-0.5, -0.6, 1.5, 1.0])  # LPS, 0.45 mm3
 VOXEL_ML = 0.5 * 0.6 * 1.5 / 1000
+PARTS = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
+
+
+def without_parts(row):
+    return {name: cell for name, cell in row.items() if "meatal" not in name}
 
 
 def boxes(vs=True, right=True, left=True):
@@ -26,10 +32,10 @@ def boxes(vs=True, right=True, left=True):
     return made
 
 
-def measured(folder, label, structures=STRUCTURES, ears_first=True):
+def measured(folder, label, structures=STRUCTURES, ears_first=True, voxels=None):
     path = folder / "a_Label.nii.gz"
     nib.save(nib.Nifti1Image(label, AFFINE), path)
-    return measure("a", folder / "a_hrT2.nii.gz", path, structures, ears_first, seconds=2.0)
+    return measure("a", folder / "a_hrT2.nii.gz", path, structures, ears_first, seconds=2.0, voxels=voxels)
 
 
 def test_the_row_holds_ml_side_and_the_longest_line_of_a_slice(tmp_path):
@@ -70,8 +76,35 @@ def test_parts_of_a_vs_count_together(tmp_path):
     label = boxes()
     label[label == 2] = 3
     label[60:][label[60:] == 1] = 2
-    parts = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
-    assert measured(tmp_path, label, parts).row == measured(tmp_path, boxes()).row
+    assert measured(tmp_path, label, PARTS).row.items() >= without_parts(measured(tmp_path, boxes()).row).items()
+
+
+def test_labelled_parts_of_a_vs_have_columns_of_their_own(tmp_path):
+    label = boxes()
+    label[label == 2] = 3
+    label[60:][label[60:] == 1] = 2
+    one = measured(tmp_path, label, PARTS)
+    assert tuple(one.row) == ("case", *COLUMNS, "vs_intrameatal_ml", "vs_extrameatal_ml", "remarks")
+    half = pytest.approx(20 * 20 * 6 * VOXEL_ML)
+    assert (one.row["vs_intrameatal_ml"], one.row["vs_extrameatal_ml"]) == (half, half)
+    assert one.described()["VS"]["intrameatal_ml"] == half
+
+
+def test_the_grade_is_estimated_where_the_scan_is_given(tmp_path):
+    scan = np.where(boxes() == 1, 300.0, 1000.0)
+    one = measured(tmp_path, boxes(), voxels=scan)
+    assert (one.row["vs_koos_estimated"], one.described()["VS"]["koos_estimated"]) == ("II", "II")
+    assert Labelled.from_record(json.loads(json.dumps(one.record())), tmp_path).row == one.row
+    scan[80:] = 200.0
+    assert measured(tmp_path, boxes(), voxels=scan).row["vs_koos_estimated"] == "III or IV"
+
+
+def test_without_a_scan_a_vs_or_its_cochlea_there_is_no_grade(tmp_path):
+    without = [boxes(vs=False), boxes(right=False, left=False), boxes(False, False, False)]
+    for label, scan in ((boxes(), None), *((label, np.ones(label.shape)) for label in without)):
+        one = measured(tmp_path, label, ears_first=False, voxels=scan)
+        assert one.row["vs_koos_estimated"] == ""
+        assert "koos_estimated" not in one.described()["VS"]
 
 
 def test_the_table_is_read_back_as_it_was_written(tmp_path):

@@ -12,9 +12,11 @@ from contour_reader import dice, read_contours
 from typed import mistakes, run_bundle, run_command
 
 from tanq_monai import RESEARCH_ONLY
+from tanq_monai.anatomy.koos import estimate_koos
 from tanq_monai.deploy.app.mr_series import write_mr_series
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 from tanq_monai.labelling import labeller
+from tanq_monai.scans.volume import read_volume
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +87,18 @@ def test_volumes_are_voxels_times_their_volume_right_and_left_of_the_middle_betw
         assert float(row["vs_ml"]) == pytest.approx(np.count_nonzero(label == 1) * ml, abs=1e-4)
         assert float(row["cochlea_right_ml"]) == pytest.approx(np.count_nonzero(right) * ml, abs=1e-4)
         assert float(row["cochlea_left_ml"]) == pytest.approx(np.count_nonzero(~right) * ml, abs=1e-4)
+
+
+def test_the_grade_of_a_vs_is_told_as_an_estimate_in_the_table_in_the_json_and_on_the_page(told, folder):
+    with (folder / "out" / "volumes.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["case"]: row for row in csv.DictReader(file)}
+    page = (folder / "out" / "segmentations.html").read_text(encoding="utf-8")
+    for scan in told["scans"]:
+        label, affine = labels(folder / "out", scan["case"])
+        expected = estimate_koos(label, read_volume(scan["scan"], "hrT2").voxels, affine)
+        assert scan["VS"].get("koos_estimated") == expected.grade
+        assert rows[scan["case"]]["vs_koos_estimated"] == (expected.grade or "")
+        assert f"VS: {expected}." in page
 
 
 def test_a_series_gets_its_contours_as_well_and_its_label_is_what_they_enclose(told, folder):

@@ -12,6 +12,7 @@ from files import NO_TEXT
 from small_head import patient
 from typed import run_command
 
+from tanq_monai.anatomy.koos import estimate_koos
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.report import paging, write_report
 from tanq_monai.report.cases import Figures, ReportedCase, sorted_by_plausibility, sorted_by_truth
@@ -172,6 +173,16 @@ def test_each_cochlea_stands_in_ml_beside_the_range_of_one(folders):
         assert f"{name} cochlea{ml}{ml} 0.033–0.092" in text
     vs, true_vs = (np.count_nonzero(part == 1) * voxel_ml for part in (label[21:], label))
     assert f"VS, right{vs:.3f}{true_vs:.3f} 0.239–6.776" in text
+
+
+def test_the_grade_of_a_vs_is_called_an_estimate_and_without_a_vs_there_is_none(folders):
+    folders.add("one")
+    folders.add("removed", _without_vs)
+    text = " ".join(folders.page().text.split())
+    scan, label = patient()
+    found = estimate_koos(np.array(label.dataobj), np.array(scan.dataobj), label.affine)
+    assert found.grade is not None
+    assert text.count("VS: Koos") == text.count(f"VS: Koos {found.grade}, estimated. Research only") == 1
 
 
 def test_without_truth_implausible_volumes_come_first_then_the_least_confident(folders):
