@@ -63,7 +63,7 @@ def koos(phantom: str, labels: str | None = None) -> None:
         grades = {row["name"]: int(row["koos"]) for row in csv.DictReader(file) if row["koos"]}
     cases = []
     for name, grade in sorted(grades.items()):
-        cases.append(_case(root, name, GRADES[min(grade, len(GRADES)) - 1], labels))
+        cases.append(_case(root, name, GRADES[(grade - 1) // 2], labels))
         print(f"{name}: Koos {cases[-1].grade}; {cases[-1].found}", flush=True)
     print("\n".join(told(cases)))
 
@@ -100,8 +100,7 @@ def told(cases: Sequence[Case]) -> list[str]:
     return [
         f"truth in rows, estimated in columns: {', '.join(GRADES)}",
         *map(str, confusion(pairs).tolist()),
-        f"quadratic weighted kappa {weighted_kappa(pairs):.3f} [{low:.3f}, {high:.3f}], n = {len(pairs)}, "
-        f"not graded {len(cases) - len(pairs)}",
+        f"kappa {kappa_of(pairs):.3f} [{low:.3f}, {high:.3f}], n = {len(pairs)}, not graded {len(cases) - len(pairs)}",
         f"true VS in the canal {canal[known].mean():.3f} ml, lateral of the estimated porus "
         f"{lateral[known].mean():.3f} ml; mean absolute difference {np.abs(lateral - canal)[known].mean():.3f} ml, "
         f"Dice {np.nanmean(dices):.3f}, n = {known.sum()}",
@@ -115,16 +114,16 @@ def confusion(pairs: NDArray[np.int64]) -> NDArray[np.int64]:
     return table
 
 
-def weighted_kappa(pairs: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Cohen's kappa with quadratic weights: 1 agrees, 0 as by chance, NaN where all is of one class.
+def kappa_of(pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Cohen's kappa of two classes: 1 agrees, 0 as by chance, NaN where all is of one class.
 
-    One less the mean square of true less estimated over that of all true with all estimated ones.
+    One less the share of disagreement over that of all true with all estimated ones.
 
     Args:
         pairs: (..., n, 2), numbers of grades.
 
     References:
-        Cohen, "Weighted kappa", Psychol. Bull. 70, 1968, 213-220.
+        Cohen, "A coefficient of agreement for nominal scales", Educ. Psychol. Meas. 20, 1960, 37-46.
     """
     true, found = pairs[..., 0], pairs[..., 1]
     by_chance = true.var(axis=-1) + found.var(axis=-1) + (true.mean(axis=-1) - found.mean(axis=-1)) ** 2
@@ -136,7 +135,7 @@ def weighted_kappa(pairs: NDArray[np.int64]) -> NDArray[np.float64]:
 def kappa_interval(pairs: NDArray[np.int64], seed: int = 0) -> tuple[float, float]:
     """95 % percentile interval of the kappa of as many pairs (n, 2) drawn with replacement, but of one class alone."""
     drawn = np.random.default_rng(seed).integers(0, len(pairs), (RESAMPLES, len(pairs)))
-    low, high = np.nanpercentile(weighted_kappa(pairs[drawn]), (2.5, 97.5))
+    low, high = np.nanpercentile(kappa_of(pairs[drawn]), (2.5, 97.5))
     return float(low), float(high)
 
 

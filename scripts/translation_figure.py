@@ -5,6 +5,7 @@
 makes the patient in both contrasts on one grid, translates the ceT1 scan, and draws OUT/translation.png.
 """
 
+import textwrap
 from pathlib import Path
 
 import fire
@@ -61,7 +62,7 @@ def draw(columns: dict[str, Volume], label: Volume, width: float = 4.4) -> bytes
         limits = grey_limits(scan, spots["VS"].z, close)
         show(axes[0][column], scan, spots["VS"].z, whole, limits=limits, scale_mm=50)
         frame(axes[0][column], close)
-        axes[0][column].set_title(title, color=TEXT, fontsize=11)
+        axes[0][column].set_title(textwrap.fill(title, round(11 * width)), color=TEXT, fontsize=11)
         for row, (structure, spot) in enumerate(spots.items(), start=1):
             show(axes[row][column], scan, spot.z, close, limits=limits, scale_mm=20)
             outline(axes[row][column], label, spot.z)

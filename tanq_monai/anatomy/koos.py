@@ -1,7 +1,7 @@
 """The Koos grade of a VS, estimated from its label and the hrT2 scan. Research only.
 
-Nothing here sees whether the brainstem is displaced, so that III and IV are one class. Volumes are (I, J, K), positions
-in RAS, mm.
+It says whether the VS reaches the brain. Nothing here sees whether the brainstem is displaced, so that III and IV are
+one class; where the canal ends is not known well enough to tell I from II. Volumes are (I, J, K), positions in RAS, mm.
 
 References:
     Koos et al., "Neurotopographic considerations in the microsurgical treatment of small acoustic neurinomas",
@@ -21,9 +21,8 @@ from tanq_monai.anatomy.porus import find_porus
 from tanq_monai.anatomy.published import published
 from tanq_monai.structures import STRUCTURES, Structures
 
-GRADES = ("I", "II", "III or IV")
+GRADES = ("I or II", "III or IV")
 # Chosen on 27 virtual patients, `phantom --protocols left_out --size varied --seed 11`, by their true labels.
-_OUTSIDE = 2.5  # mm beyond the porus that are still I
 _NEAR = 2.0  # mm from the VS to what it reaches
 _REACHED = 30.0  # mm2 of its surface that something is so near to
 _ABOUT = 15.0  # mm round the VS: there is its brightest fluid
@@ -79,7 +78,7 @@ def estimate_koos(
         return Koos(None, "no fluid about the VS is brighter")
     if _reached(index[beyond > 0], vs, scan < (fluid + grey) / 2, affine, porus.medial) >= _REACHED:
         return Koos("III or IV")
-    return Koos("I" if beyond.max() <= _OUTSIDE else "II")
+    return Koos("I or II")
 
 
 def _reached(index: NDArray[np.intp], vs: Mask, tissue: Mask, affine: Vector, medial: Vector) -> float:

@@ -40,11 +40,9 @@ def grade(label, scan, affine=AFFINE):
 @pytest.mark.parametrize(
     ("reach", "gap", "expected"),
     [
-        (PORUS + 1, None, "I"),
-        (PORUS + 2, None, "I"),
-        (PORUS + 3.5, None, "II"),
-        (25, None, "II"),
-        (25, 6, "II"),
+        (PORUS + 1, None, "I or II"),
+        (25, None, "I or II"),
+        (25, 6, "I or II"),
         (25, 1, "III or IV"),
         (25, 0, "III or IV"),
     ],
@@ -54,12 +52,12 @@ def test_the_grade_follows_the_reach_and_what_lies_behind_on_either_side(side, r
 
 
 def test_brain_behind_a_small_part_of_the_surface_is_not_reached():
-    assert grade(*head(25, 0, brain=range(10, 12))) == "II"  # 12 x 2 mm
+    assert grade(*head(25, 0, brain=range(10, 12))) == "I or II"  # 12 x 2 mm
     assert grade(*head(25, 0, brain=range(10, 13))) == "III or IV"  # 12 x 3 mm
 
 
 def test_what_lies_beside_the_canal_is_not_reached():
-    assert grade(*head(PORUS - 1, 0)) == "I"
+    assert grade(*head(PORUS - 1, 0)) == "I or II"
 
 
 @pytest.mark.parametrize("axes", list(itertools.permutations(range(3))))

@@ -247,6 +247,8 @@ def test_inference_labels_a_raw_data_set_for_the_feedback(translated, tmp_path):
     folders = {key: str(path) for key, path in folders.items()}
     workflow("vs_cochlea_seg", "inference", device="cpu", **folders).run()
     names = [f"{patient}_{view}" for patient in ("p1", "p2") for view in sorted(VIEWS)]
-    assert sorted(path.name for path in translated.labels.glob("[!.]*.nii.gz")) == [f"{name}_Label.nii.gz" for name in names]
+    assert sorted(path.name for path in translated.labels.glob("[!.]*.nii.gz")) == [
+        f"{name}_Label.nii.gz" for name in names
+    ]
     run(translated)
     assert pd.read_csv(translated.out / "weights.csv")["case"].tolist() == names
