@@ -215,7 +215,7 @@ def test_neither_network_nor_scan_are_changed_and_no_scan_depends_on_those_befor
 # --- what is kept ---
 
 AFFINE = np.array([[0, 0, -1.0, 0], [0, -1.0, 0, 0], [1.0, 0, 0, 0], [0, 0, 0, 1]])  # z, y, x of 1 mm
-RIGHT, LEFT, VS = (2, (15, 50, 25), 5), (2, (15, 50, 94), 5), (1, (15, 55, 40), 9)
+RIGHT, LEFT, VS = (2, (15, 50, 25), 4), (2, (15, 50, 94), 4), (1, (15, 55, 40), 9)
 
 
 def drawn(*boxes):
@@ -261,9 +261,14 @@ def test_an_adapted_label_that_is_as_plausible_is_taken_without_a_word(caplog):
 def test_an_adapted_label_that_misses_an_ear_is_not_taken_and_a_line_says_so(caplog):
     scan = drawn(RIGHT, LEFT, VS)
     assert torch.equal(labelled(scan, drawn(RIGHT, VS)), scan[0, 0].as_tensor())
-    assert line_of(caplog) == (
-        "a_hrT2.nii.gz: labelled without adaptation: 1 organs are unusual or missing, in place of 0"
-    )
+    told = "labelled without adaptation: organs that are missing or unusual are more with it"
+    assert line_of(caplog) == f"a_hrT2.nii.gz: {told}"
+
+
+def test_an_adapted_label_whose_vs_becomes_too_small_is_not_taken(caplog):
+    scan = drawn(RIGHT, LEFT, VS)
+    assert torch.equal(labelled(scan, drawn(RIGHT, LEFT, (1, (15, 55, 40), 3))), scan[0, 0].as_tensor())
+    assert "missing or unusual" in line_of(caplog)
 
 
 def test_an_adapted_label_of_nothing_is_not_taken(caplog):
@@ -335,7 +340,7 @@ def test_the_bundle_labels_a_scan_with_adaptation(scans, model):
 @pytest.mark.parametrize(
     ("choices", "line"),
     [
-        ({"test_time": "gratta"}, "test_time: is 'gratta', "),
+        ({"test_time": "gratta"}, "test_time gratta: is not none or vptta; give one"),
         ({"test_time": "vptta"}, "feature_statistics.json: is missing, which test_time vptta"),
     ],
 )

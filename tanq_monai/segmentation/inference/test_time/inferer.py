@@ -50,7 +50,7 @@ class AdaptingInferer(PlanInferer):
     """Labels every scan twice, without adaptation and with, and keeps the first where the second is no better founded.
 
     That is where nothing is labelled without adaptation, where the method itself doubts, and where more organs with it
-    than without are of a size that is unusual for patients, or missing. One line says so.
+    than without are of a size that is unusual for patients, or missing, which counts twice. One line says so.
 
     Args:
         method: that adapts.
@@ -82,7 +82,7 @@ class AdaptingInferer(PlanInferer):
         after = self._doubts(adapted, affine)
         if after == math.inf:
             return f"{_NOTHING} with it"
-        return "" if after <= before else f"{after:.0f} organs are unusual or missing, in place of {before:.0f}"
+        return "" if after <= before else "organs that are missing or unusual are more with it"
 
     def _of_scan(self, scan: Tensor, network: Network, *args: Any, **kwargs: Any) -> Tensor:
         volume, affine = _plain(scan)
@@ -100,12 +100,12 @@ class AdaptingInferer(PlanInferer):
         return logits
 
     def _doubts(self, logits: Tensor, affine: NDArray[np.float64]) -> float:
-        """How many organs are unusual or missing; inf where nothing is labelled."""
+        """How many organs are unusual, those missing twice; inf where nothing is labelled."""
         labels = logits[0].argmax(dim=0).to(torch.uint8).cpu().numpy()
         kept, _ = self.ears_first(labels, affine)
         if not kept.any():
             return math.inf
-        return sum(bool(one.doubt) for one in judge_labels(kept, affine, self.structures))
+        return sum(bool(one.doubt) + (not one.mm3) for one in judge_labels(kept, affine, self.structures))
 
 
 def _plain(scan: Tensor) -> tuple[Tensor, NDArray[np.float64]]:
