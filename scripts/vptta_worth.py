@@ -1,6 +1,6 @@
 """What adaptation to a scan while it is labelled is worth: Dice with it and without, paired; how much longer it takes.
 
-    python scripts/test_time_worth.py --scans IMAGES --truth LABELS --output-dir OUT [--method vptta]
+    python scripts/vptta_worth.py --scans IMAGES --truth LABELS --output-dir OUT [--method vptta]
         [--model-dir MODEL] [--overlap 0.5] [--mirror left_right] [--workers 1]
 
 labels every {case}_hrT2.nii.gz of IMAGES without and with adaptation, and writes OUT/test_time.csv: for each case the
@@ -49,7 +49,7 @@ from tanq_monai.weights import load_weights
 SUFFIXES = ("hrT2",)
 
 
-def test_time_worth(
+def vptta_worth(
     scans: str,
     truth: str,
     output_dir: str,
@@ -79,7 +79,7 @@ def test_time_worth(
     with ProcessPoolExecutor(workers) as pool:
         for row in pool.map(partial(compare, method, str(model_dir), overlap, mirror), cases):
             print(
-                {name: round(value, 3) if isinstance(value, float) else value for name, value in row.items()},
+                {name: round(float(value), 3) if isinstance(value, float) else value for name, value in row.items()},
                 flush=True,
             )
             rows.append(row)
@@ -142,4 +142,4 @@ def _model(model_dir: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     print_mistakes_in_one_line()
-    fire.Fire(test_time_worth)
+    fire.Fire(vptta_worth)
