@@ -105,7 +105,7 @@ def compare(method: str, model_dir: str, overlap: float, mirror: str, case: Mapp
     plans = Path(model_dir) / "plans.json"
     settings = {"overlap": overlap, "mirror_axes": mirror_axes_from_plans(plans, mirror)}
     window = patch_size_from_plans(plans)
-    plain, adapting = (inferer_for(word, model_dir, window, **settings) for word in ("none", method))
+    plain, adapting = (inferer_for(word, model_dir, window, **settings) for word in (None, method))
     image: MetaTensor = model["load"](dict(case))["image"]
     volume, affine = image.as_tensor()[None], np.asarray(image.affine, float)
     start = time.perf_counter()

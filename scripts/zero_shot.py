@@ -36,7 +36,7 @@ def zero_shot(
     output_dir: str,
     model_dir: str = str(BUNDLES / BUNDLE / "models"),
     ears_first: bool = True,
-    test_time: str = "none",
+    test_time: str | None = None,
 ) -> None:
     """Segment, score, print.
 

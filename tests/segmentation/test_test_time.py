@@ -297,7 +297,7 @@ def test_what_the_method_doubts_is_not_taken(caplog):
 
 
 def test_without_adaptation_the_inferer_and_its_output_are_those_of_before(model):
-    inferer, image = inferer_for("none", model, WINDOW, overlap=0.25, mirror_axes=(1,)), rand(1, 1, 3, 20, 21)
+    inferer, image = inferer_for(None, model, WINDOW, overlap=0.25, mirror_axes=(1,)), rand(1, 1, 3, 20, 21)
     assert type(inferer) is PlanInferer
     net = network()
     assert torch.equal(inferer(image, net), PlanInferer(WINDOW, overlap=0.25, mirror_axes=(1,))(image, net))
@@ -307,12 +307,12 @@ def test_networks_of_volumes_and_engines_without_gradients_are_refused(model):
     with pytest.raises(InputError, match=r"test_time vptta: adapts networks of slices, and this one is of volumes; "):
         inferer_for("vptta", model, (8, 16, 16))
     for engine in ("openvino", "onnxruntime"):
-        assert engine_for("none", engine) == engine
+        assert engine_for(None, engine) == engine
         with pytest.raises(
             InputError, match=f"test_time vptta: needs gradients, which {engine} has not; choose engine"
         ):
             engine_for("vptta", engine)
-    assert engine_for("none", "auto") == "auto"
+    assert engine_for(None, "auto") == "auto"
     assert engine_for("vptta", "auto") == engine_for("vptta", "torch") == "torch"
 
 
@@ -340,7 +340,7 @@ def test_the_bundle_labels_a_scan_with_adaptation(scans, model):
 @pytest.mark.parametrize(
     ("choices", "line"),
     [
-        ({"test_time": "gratta"}, "test_time gratta: is not none or vptta; give one"),
+        ({"test_time": "gratta"}, "test_time gratta: is not vptta; give it"),
         ({"test_time": "vptta"}, "feature_statistics.json: is missing, which test_time vptta"),
     ],
 )

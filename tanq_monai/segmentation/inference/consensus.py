@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from tanq_monai.segmentation.inference.ensemble import Ensemble
 from tanq_monai.segmentation.inference.inferer import PlanInferer
-from tanq_monai.segmentation.inference.test_time.choice import NONE, inferer_for
+from tanq_monai.segmentation.inference.test_time.choice import inferer_for
 from tanq_monai.segmentation.plan.plans import (
     Mirror,
     mirror_axes_from_plans,
@@ -53,7 +53,7 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         overlap: float = 0.5,
         mirror: Mirror = "left_right",
         uncertainty: bool = False,
-        test_time: str = NONE,
+        test_time: str | None = None,
     ) -> None:
         super().__init__()
         self.classes, self.num_members, self.uncertainty = ensemble.classes, len(ensemble.members), uncertainty

@@ -10,16 +10,15 @@ from tanq_monai.segmentation.inference.test_time.inferer import AdaptingInferer,
 from tanq_monai.segmentation.inference.test_time.vptta import Vptta
 from tanq_monai.segmentation.plan.plans import read_structures
 
-NONE = "none"
 METHODS: dict[str, Callable[[str | Path], Method]] = {"vptta": Vptta.of_model}
 """By name, what makes a method of the folder of a model. Another one is a module beside ``vptta``, and a row here."""
 
 
-def inferer_for(test_time: str, model_dir: str | Path, roi_size: Sequence[int], **settings: Any) -> PlanInferer:
+def inferer_for(test_time: str | None, model_dir: str | Path, roi_size: Sequence[int], **settings: Any) -> PlanInferer:
     """The inferer of a model: :class:`PlanInferer` itself, or with adaptation.
 
     Args:
-        test_time: none, or one of :data:`METHODS`.
+        test_time: None, or one of :data:`METHODS`.
         model_dir: folder of the model.
         roi_size: window in voxels.
         **settings: further ones of :class:`PlanInferer`.
@@ -27,23 +26,23 @@ def inferer_for(test_time: str, model_dir: str | Path, roi_size: Sequence[int], 
     Raises:
         InputError: when the model is one of volumes, or lacks what the method needs.
     """
-    if test_time == NONE:
+    if test_time is None:
         return PlanInferer(roi_size, **settings)
     if len(roi_size) != 2:
         raise InputError(
-            f"test_time {test_time}", "adapts networks of slices, and this one is of volumes", "choose none"
+            f"test_time {test_time}", "adapts networks of slices, and this one is of volumes", "let it be null"
         )
     structures = read_structures(Path(model_dir) / "dataset.json")
     return AdaptingInferer(METHODS[test_time](model_dir), structures, roi_size, **settings)
 
 
-def engine_for(test_time: str, engine: str) -> str:
+def engine_for(test_time: str | None, engine: str) -> str:
     """The engine: as chosen without adaptation; with it torch, for it alone has gradients.
 
     Raises:
         InputError: for another engine with adaptation.
     """
-    if test_time == NONE or engine == "torch":
+    if test_time is None or engine == "torch":
         return engine
     if engine != "auto":
         raise InputError(

@@ -33,4 +33,5 @@ def prompted(slices: Tensor, prompt: Tensor) -> Tensor:
     spectrum = torch.fft.fft2(slices)
     change = torch.zeros_like(spectrum)
     change[..., rows[:, None], columns] = (prompt - 1) * spectrum[..., rows[:, None], columns]
-    return slices + torch.fft.ifft2(change).real
+    changed: Tensor = slices + torch.fft.ifft2(change).real
+    return changed

@@ -17,13 +17,13 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from tanq_monai.choices.documents import parse_json
 from tanq_monai.errors import InputError
 from tanq_monai.files import replacing, sha256_of
-from tanq_monai.segmentation.inference.inferer import pad_to
+from tanq_monai.segmentation.inference.inferer import Network, pad_to
 
 FILE = "feature_statistics.json"
 SLICES = 8  # of a scan that are looked at
 _EPS = 1e-5  # of the norms, added to the variance
 _DIGITS = 4  # of the numbers in the file
-_REMEDY = "make it by scripts/feature_statistics.py, or choose test_time none"
+_REMEDY = "make it by scripts/feature_statistics.py, or let test_time be null"
 
 
 class Moments(NamedTuple):
@@ -113,9 +113,10 @@ def measure(network: nn.Module, volumes: Iterable[Tensor], window: Sequence[int]
 
 
 @contextlib.contextmanager
-def watched(network: nn.Module) -> Iterator[list[Moments]]:
+def watched(network: Network) -> Iterator[list[Moments]]:
     """A list that holds, after every pass, the moments (N, C) of what came before each instance norm, in float32."""
-    norms = [module for module in network.modules() if isinstance(module, _InstanceNorm)]
+    modules = network.modules() if isinstance(network, nn.Module) else ()
+    norms = [module for module in modules if isinstance(module, _InstanceNorm)]
     seen: list[Moments] = []
 
     def note(module: nn.Module, inputs: tuple[Tensor]) -> None:
