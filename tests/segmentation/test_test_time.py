@@ -340,7 +340,7 @@ def test_the_bundle_labels_a_scan_with_adaptation(scans, model):
 @pytest.mark.parametrize(
     ("choices", "line"),
     [
-        ({"test_time": "gratta"}, "test_time gratta: is not vptta; give it"),
+        ({"test_time": "gratta"}, "test_time gratta: is not vptta; "),
         ({"test_time": "vptta"}, "feature_statistics.json: is missing, which test_time vptta"),
     ],
 )
