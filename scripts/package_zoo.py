@@ -34,7 +34,9 @@ from tanq_monai.files import aside, check_output_dir, write_json
 from tanq_monai.steps import BUNDLE_NAMES, BUNDLES
 
 RENDERED = ("inference", "train")  # what monai.bundle.load finds, and only as JSON
-PLANS = ("models/plans.json", "models/dataset.json", "models/model.json")  # what an inference reads beside the weights
+PLANS = tuple(  # what an inference reads beside the weights
+    f"models/{name}.json" for name in ("plans", "dataset", "model", "source_statistics")
+)
 PACKAGE = Path(tanq_monai.__file__).parent
 EXPORTERS: Mapping[str, Callable[[Path, Path], object]] = {
     "models/model.ts": export_torchscript,

@@ -5,7 +5,7 @@
 copies the weights into `models/` of their bundle and the evaluation's own table into `docs/evaluation.csv`, and writes
 its figures into `eval_metrics` of `metadata.json`. The segmenter's `model.onnx`, which says where in `model.pt` its
 weights lie, is made anew: an installation without torch labels scans by it. `tests/bundles/test_shipped_weights.py`
-compares weights, table, figures and file.
+compares weights, table, figures and file. Then `python scripts/source_statistics.py` makes what `test_time` needs.
 """
 
 import json

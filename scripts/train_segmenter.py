@@ -51,7 +51,7 @@ def train_segmenter(output_dir: str, seed: int = 0, num_hospitals: int = 240) ->
 
 def hospital_steps(root: Path, seed: int, num_hospitals: int) -> Iterator[Step]:
     """All commands."""
-    yield _phantom("hospitals", root, seed, {"num-target": num_hospitals, "size": "varied", "protocols": "hospitals"})
+    yield patients_step(root, seed, num_hospitals)
     yield _phantom("left_out", root, seed + 1, {"num-test": NUM_LEFT_OUT, "size": "varied", "protocols": "left_out"})
     yield _phantom("sites", root, seed, {"num-test": NUM_SITES, "size": "small"})
     hospitals = root / "hospitals"
@@ -68,6 +68,11 @@ def hospital_steps(root: Path, seed: int, num_hospitals: int) -> Iterator[Step]:
         truth = root / name / "withheld_labels" / "validation"
         scoring = {"prediction_dir": labels, "truth_dir": truth, "output_dir": scores}
         yield bundle_step(f"score_{name}", BUNDLE, "evaluate", scoring)
+
+
+def patients_step(root: Path, seed: int, num_hospitals: int) -> Step:
+    """The patients to train on; a patient is the same, however many there are."""
+    return _phantom("hospitals", root, seed, {"num-target": num_hospitals, "size": "varied", "protocols": "hospitals"})
 
 
 def _phantom(name: str, root: Path, seed: int, words: dict[str, object]) -> Step:

@@ -1,6 +1,7 @@
 """What weights do on scans of a hospital that no training saw: Dice, and VS painted where none can be.
 
     python scripts/zero_shot.py --scans IMAGES --truth LABELS --output-dir OUT [--model-dir MODEL] [--ears-first false]
+        [--test-time vptta]
 
 segments every {case}_hrT2.nii.gz of IMAGES with the weights of MODEL (default: those the bundle ships) and writes
 OUT/zero_shot.csv: for each case the Dice of VS and cochlea, and the volume of false VS farther than 15 mm from all that
@@ -30,7 +31,12 @@ FAR = 15.0  # mm
 
 
 def zero_shot(
-    scans: str, truth: str, output_dir: str, model_dir: str = str(BUNDLES / BUNDLE / "models"), ears_first: bool = True
+    scans: str,
+    truth: str,
+    output_dir: str,
+    model_dir: str = str(BUNDLES / BUNDLE / "models"),
+    ears_first: bool = True,
+    test_time: str | None = None,
 ) -> None:
     """Segment, score, print.
 
@@ -40,11 +46,12 @@ def zero_shot(
         output_dir: gets the labels and the table.
         model_dir: folder of a model.
         ears_first: as in inference.yaml.
+        test_time: as in inference.yaml.
     """
     root = check_output_dir(output_dir).resolve()
     folders = {"dataset_dir": Path(scans).resolve(), "model_dir": Path(model_dir).resolve()}
     labels = root / "labels"
-    choices = folders | {"output_dir": labels, "ears_first": ears_first}
+    choices = folders | {"output_dir": labels, "ears_first": ears_first, "test_time": test_time}
     segment = bundle_step("segment", BUNDLE, "inference", choices, reads=tuple(folders.values()), writes=(labels,))
     run_steps(root / "steps", [segment], "zero shot")
     files = LabelFiles(truth)

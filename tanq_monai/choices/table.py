@@ -117,6 +117,7 @@ CHOICES: dict[str, Choice] = {
         Entries(Entries(named=_PROTOCOL, least=3), least=1), "hrT2 protocols by name, ms and degrees"
     ),
     "mirror": Choice(Word(("left_right", "all", "never")), "which mirrored windows are averaged"),
+    "test_time": Choice(Word(("vptta",)), "how every scan adapts itself, or the network, before it is labelled"),
     "ears_first": Choice(Flag(), "whether only two cochleae and a VS near them are kept"),
     "windows_per_batch": Choice(_SIZE, "windows at once"),
     "uncertainty": Choice(Flag(), "whether confidence and agreement are written, too"),

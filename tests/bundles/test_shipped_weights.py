@@ -19,6 +19,7 @@ from tanq_monai.deploy.runtime import run
 from tanq_monai.errors import InputError
 from tanq_monai.metrics.dice import dice
 from tanq_monai.phantom import LONDON_CISS, Case, draw_patient, make_grid, render, scan_case
+from tanq_monai.segmentation.inference.test_time.source_statistics import read_statistics
 from tanq_monai.segmentation.plan.plans import (
     mirror_axes_from_plans,
     network_from_plans,
@@ -84,6 +85,14 @@ def test_the_segmenters_onnx_file_has_its_weights_in_the_model_pt_that_is_shippe
     (tmp_path / "model.pt").unlink()
     with pytest.raises(InputError, match=r"model\.pt: is missing, and model\.onnx has its weights there; export it"):
         run(tmp_path / "model.onnx", tmp_path / "a_hrT2.nii.gz", tmp_path / "a_Label.nii.gz")
+
+
+def test_the_segmenters_statistics_are_of_the_weights_that_are_shipped_and_of_every_norm():
+    models = BUNDLES / "vs_cochlea_seg" / "models"
+    network = network_from_plans(models / "plans.json", models / "dataset.json")
+    channels = [norm.num_features for norm in network.modules() if isinstance(norm, torch.nn.InstanceNorm2d)]
+    assert [len(layer.mean) for layer in read_statistics(models).layers] == channels
+    assert (models / "source_statistics.json").stat().st_size < 50e3
 
 
 def segment(scans, output, **choices):

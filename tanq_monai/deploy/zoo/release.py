@@ -16,7 +16,7 @@ FILE = Path(__file__).with_name("release.json")
 INSTALLED = Path(tanq_monai.__file__).parent
 _DATA = re.compile(
     r"LICENSE|README\.md|\.gitattributes|large_files\.(ya?ml|json)|configs/metadata\.json|"
-    r"models/(model\.(pt|safetensors|onnx|json)|(discriminator|projector)\.pt|(plans|dataset)\.json)|docs/[\w./-]+\.(md|png|csv)",
+    r"models/(model\.(pt|safetensors|onnx|json)|(discriminator|projector)\.pt|(plans|dataset|source_statistics)\.json)|docs/[\w./-]+\.(md|png|csv)",
     re.ASCII,
 )
 

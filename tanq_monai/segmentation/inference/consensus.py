@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tanq_monai.segmentation.inference.ensemble import Ensemble
 from tanq_monai.segmentation.inference.inferer import PlanInferer
+from tanq_monai.segmentation.inference.test_time.choice import inferer_for
 from tanq_monai.segmentation.plan.plans import (
     Mirror,
     mirror_axes_from_plans,
@@ -39,6 +40,10 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         overlap: of neighbouring windows.
         mirror: at test time, see :func:`tanq_monai.segmentation.plan.plans.mirror_axes_from_plans`.
         uncertainty: give confidence and agreement, too.
+        test_time: how a scan adapts, for every model by itself, see :mod:`tanq_monai.segmentation.inference.test_time`.
+
+    Raises:
+        InputError: when a model lacks what ``test_time`` needs.
     """
 
     def __init__(
@@ -48,15 +53,17 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         overlap: float = 0.5,
         mirror: Mirror = "left_right",
         uncertainty: bool = False,
+        test_time: str | None = None,
     ) -> None:
         super().__init__()
         self.classes, self.num_members, self.uncertainty = ensemble.classes, len(ensemble.members), uncertainty
-        self.plans: list[tuple[PlanSpace, PlanInferer]] = []
+        self.plans: list[tuple[PlanSpace, list[PlanInferer]]] = []
+        settings = {"sw_batch_size": sw_batch_size, "overlap": overlap}
         for group in ensemble.groups:
             plans = group[0] / "plans.json"
-            axes = mirror_axes_from_plans(plans, mirror)
-            inferer = PlanInferer(patch_size_from_plans(plans), sw_batch_size, overlap, axes)
-            self.plans.append((space_from_plans(plans), inferer))
+            window, axes = patch_size_from_plans(plans), mirror_axes_from_plans(plans, mirror)
+            inferers = [inferer_for(test_time, member, window, mirror_axes=axes, **settings) for member in group]
+            self.plans.append((space_from_plans(plans), inferers))
 
     def __call__(self, inputs: Tensor, network: Iterable[Sequence[nn.Module]], *args: Any, **kwargs: Any) -> Tensor:
         """(1, 1, x, y, z) scan -> (1, 1, x, y, z) label; with ``uncertainty`` (1, 3, x, y, z).
@@ -65,11 +72,11 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         """
         total = torch.zeros((self.classes, *inputs.shape[2:]), device=inputs.device)
         votes = torch.zeros_like(total, dtype=torch.uint8)
-        for (space, inferer), members in zip(self.plans, network, strict=True):
+        for (space, inferers), members in zip(self.plans, network, strict=True):
             image = ToPlanSpaced("image", space)({"image": inputs[0]})["image"]
-            windows = torch.as_tensor(image.as_tensor(), device=inputs.device)[None]
+            windows = image.to(inputs.device)[None]
             mean = torch.zeros(0)
-            for number, member in enumerate(members):
+            for number, (inferer, member) in enumerate(zip(inferers, members, strict=True)):
                 logits = inferer(windows, member, *args, **kwargs)[0]
                 if self.uncertainty and len(members) > 1:
                     _vote(votes, onto_scan(label_map(logits, image.meta, space), image.meta))

@@ -51,7 +51,7 @@ class PlanInferer(SlidingWindowInferer):  # type: ignore[misc]
     def __call__(self, inputs: torch.Tensor, network: Network, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Logits (B, K, z, y, x) of (B, 1, z, y, x)."""
         volume = torch.as_tensor(inputs.as_tensor() if hasattr(inputs, "as_tensor") else inputs)
-        padded, inner = _pad_to(volume, self.window)
+        padded, inner = pad_to(volume, self.window)
         weight = torch.from_numpy(gaussian_weight(self.window)).to(padded.device)
         total = torch.zeros(0)
         for batch in _batches(window_places(padded.shape[2:], self.window, self.overlap), self.sw_batch_size):
@@ -79,7 +79,7 @@ def _batches(places: Sequence[Place], size: int) -> Iterator[Sequence[Place]]:
         yield places[start : start + size]
 
 
-def _pad_to(volume: torch.Tensor, window: Sequence[int]) -> tuple[torch.Tensor, tuple[slice, ...]]:
+def pad_to(volume: torch.Tensor, window: Sequence[int]) -> tuple[torch.Tensor, tuple[slice, ...]]:
     """``volume`` padded with zeros on both sides to at least ``window``, and where the volume lies in it."""
     widths = padding_to(volume.shape[2:], window)
     flat = [width for pair in reversed(widths) for width in pair]

@@ -40,6 +40,7 @@ def test_a_file_is_known_by_its_bytes_and_its_place():
 def test_what_is_only_read_may_be_anything_and_what_is_not_known_may_run():
     read = ["LICENSE", "configs/metadata.json", "docs/README.md", "docs/images/a.png", "docs/evaluation.csv"]
     read += [f"models/{name}" for name in ("model.pt", "model.onnx", "model.json", "plans.json", "dataset.json")]
+    read += ["models/source_statistics.json"]
     assert foreign(dict.fromkeys(read, "0" * 64)) == []
     other = ["models/model.ts", "models/other.pt", "configs/own.yaml", "docs/a.yaml", "a.py", "docs/__pycache__"]
     assert foreign(dict.fromkeys(other, "0" * 64)) == other
