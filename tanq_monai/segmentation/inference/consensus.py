@@ -58,11 +58,10 @@ class EnsembleInferer(Inferer):  # type: ignore[misc]
         super().__init__()
         self.classes, self.num_members, self.uncertainty = ensemble.classes, len(ensemble.members), uncertainty
         self.plans: list[tuple[PlanSpace, list[PlanInferer]]] = []
-        settings = {"sw_batch_size": sw_batch_size, "overlap": overlap}
         for group in ensemble.groups:
             plans = group[0] / "plans.json"
             window, axes = patch_size_from_plans(plans), mirror_axes_from_plans(plans, mirror)
-            inferers = [inferer_for(test_time, member, window, mirror_axes=axes, **settings) for member in group]
+            inferers = [inferer_for(test_time, member, window, sw_batch_size, overlap, axes) for member in group]
             self.plans.append((space_from_plans(plans), inferers))
 
     def __call__(self, inputs: Tensor, network: Iterable[Sequence[nn.Module]], *args: Any, **kwargs: Any) -> Tensor:

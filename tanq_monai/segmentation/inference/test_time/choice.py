@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.inference.inferer import PlanInferer
@@ -14,26 +13,36 @@ METHODS: dict[str, Callable[[str | Path], Method]] = {"vptta": Vptta.of_model}
 """By name, what makes a method of the folder of a model. Another one is a module beside ``vptta``, and a row here."""
 
 
-def inferer_for(test_time: str | None, model_dir: str | Path, roi_size: Sequence[int], **settings: Any) -> PlanInferer:
+def inferer_for(
+    test_time: str | None,
+    model_dir: str | Path,
+    roi_size: Sequence[int],
+    sw_batch_size: int = 1,
+    overlap: float = 0.5,
+    mirror_axes: Sequence[int] = (),
+) -> PlanInferer:
     """The inferer of a model: :class:`PlanInferer` itself, or with adaptation.
 
     Args:
         test_time: None, or one of :data:`METHODS`.
         model_dir: folder of the model.
-        roi_size: window in voxels.
-        **settings: further ones of :class:`PlanInferer`.
+        roi_size: as of :class:`PlanInferer`.
+        sw_batch_size: as of :class:`PlanInferer`.
+        overlap: as of :class:`PlanInferer`.
+        mirror_axes: as of :class:`PlanInferer`.
 
     Raises:
         InputError: when the model is one of volumes, or lacks what the method needs.
     """
     if test_time is None:
-        return PlanInferer(roi_size, **settings)
+        return PlanInferer(roi_size, sw_batch_size, overlap, mirror_axes)
     if len(roi_size) != 2:
         raise InputError(
             f"test_time {test_time}", "adapts networks of slices, and this one is of volumes", "let it be null"
         )
     structures = read_structures(Path(model_dir) / "dataset.json")
-    return AdaptingInferer(METHODS[test_time](model_dir), structures, roi_size, **settings)
+    method = METHODS[test_time](model_dir)
+    return AdaptingInferer(method, structures, roi_size, sw_batch_size, overlap, mirror_axes)
 
 
 def engine_for(test_time: str | None, engine: str) -> str:
