@@ -2,14 +2,14 @@
 
     python scripts/adaptation_steps.py --output-dir OUT [--setting away] [--seeds 3] [--rows tanq,multi_view]
 
-trains the translators and, on translations of each and of several, a segmenter; segmenters with other levels, or
-through random filters; self-training plain, with refinement, and with feedback; the shipped weights as they are and
-adapted; and the two ends, ceT1 alone and labelled hrT2; all of it once for every seed, on the same patients. At home
-both sites are trained on and tested on; away one site is trained on and the other one tested on, and the other way
-round. OUT/scores.csv then has every scan's scores, OUT/steps.md the table with intervals over trainings and scans, what
-every row cost, and for every step up the paired difference. Hours on two cores; a run that was stopped goes on, with
-other rows and more seeds as well. Seeds may be shared out: ``--seeds [2] --earlier scores.csv`` trains one more and
-makes the table of all.
+trains the translators and, on translations of each and of several, a segmenter; segmenters with other levels, through
+random filters, with TriD, against an adversary; self-training plain, with refinement, and with feedback; the shipped
+weights as they are and adapted; and the two ends, ceT1 alone and labelled hrT2; all of it once for every seed, on the
+same patients. At home both sites are trained on and tested on; away one site is trained on and the other one tested on,
+and the other way round. OUT/scores.csv then has every scan's scores, OUT/steps.md the table with intervals over
+trainings and scans, what every row cost, and for every step up the paired difference. Hours on two cores; a run that
+was stopped goes on, with other rows and more seeds as well. Seeds may be shared out: ``--seeds [2] --earlier
+scores.csv`` trains one more and makes the table of all.
 """
 
 import platform
@@ -61,8 +61,11 @@ BASES = {
     "tanq": "no_adaptation",
     "multi_view": "tanq",
     "three_views": "multi_view",
+    "tanq_levels": "tanq",
     "levels": "multi_view",
     "appearance": "multi_view",
+    "trid": "multi_view",
+    "adversary": "multi_view",
     "self_training": "multi_view",
     "refinement": "self_training",
     "feedback": "refinement",
@@ -76,8 +79,11 @@ TITLES = {
     "tanq": "TANQ",
     "multi_view": "multi-view",
     "three_views": "+ signal equations",
+    "tanq_levels": "TANQ + levels",
     "levels": "+ levels",
     "appearance": "+ random filters",
+    "trid": "+ TriD",
+    "adversary": "+ adversary",
     "self_training": "+ self-training",
     "refinement": "+ refinement",
     "feedback": "+ feedback",
@@ -212,11 +218,18 @@ def needed(line: Adaptation, rounds: int) -> dict[str, list[Step]]:
             translators, trainings = [line.translator_training("cyclegan", name, **CYCLEGANS[name])], {"cyclegan": name}
         translation = line.translation(views, f"translated_{name}", trainings)
         rows[name] = [*translators, translation, *_trained(line, name, translated=f"translated_{name}", rounds=0)]
-    *translated, _, _, _ = rows["multi_view"]
-    segmenters = {"levels": {"level_ranges": line.settings.looks["level_ranges"]}, "appearance": {"appearance": 0.5}}
-    for name, choices in segmenters.items():
+    levels = {"level_ranges": line.settings.looks["level_ranges"]}
+    segmenters: dict[str, tuple[str, dict[str, Any]]] = {
+        "tanq_levels": ("tanq", levels),
+        "levels": ("multi_view", levels),
+        "appearance": ("multi_view", {"appearance": 0.5}),
+        "trid": ("multi_view", {"feature_statistics": 0.5}),
+        "adversary": ("multi_view", {"adversary": 0.1}),
+    }
+    for name, (base, choices) in segmenters.items():
+        *translated, _, _, _ = rows[base]
         training = {**line.settings.segmenter, **choices}
-        segmenter = _trained(line, name, translated="translated_multi_view", rounds=0, training=training)
+        segmenter = _trained(line, name, translated=f"translated_{base}", rounds=0, training=training)
         rows[name] = [*translated, *segmenter]
     multi_view = {"translated": "translated_multi_view", "first_ensemble": line.root / "multi_view_training" / "models"}
     for name, choices in VARIANTS.items():

@@ -38,9 +38,12 @@ def test_every_step_is_compared_with_what_it_is_a_step_from():
         "TANQ - no adaptation": 0.4,
         "multi-view - TANQ": 0.1,
         "+ signal equations - multi-view": 0.1,
-        "+ levels - multi-view": 0.2,
-        "+ random filters - multi-view": 0.3,
-        "+ self-training - multi-view": 0.4,
+        "TANQ + levels - TANQ": 0.3,
+        "+ levels - multi-view": 0.3,
+        "+ random filters - multi-view": 0.4,
+        "+ TriD - multi-view": 0.5,
+        "+ adversary - multi-view": 0.6,
+        "+ self-training - multi-view": 0.7,
         "+ refinement - + self-training": 0.1,
         "+ feedback - + refinement": 0.1,
         "shipped weights, adapted - shipped weights": 0.1,
@@ -113,6 +116,8 @@ def test_all_rows_are_scored_on_the_same_scans_and_each_has_all_that_it_builds_o
     assert [step.name for step in rows["signal"]][:2] == ["make_translated_signal", "train_signal_training"]
     assert [step.name for step in rows["levels"]][:4] == [*before[:3], "train_levels_training"]
     assert repr(SIZES["small"].looks["level_ranges"]) in " ".join(rows["levels"][3].arguments)
+    assert [step.name for step in rows["tanq_levels"]][:2] == ["train_tanq", "make_translated_tanq"]
+    assert f"--dataset_dir {tmp_path}/translated_tanq" in rows["tanq_levels"][2].command
     assert f"--dataset_dir {tmp_path}/virtual/paired" in rows["quick"][1].command
     assert f"--ensemble_dir {SHIPPED}" in rows["shipped"][0].command
     for row in rows.values():
