@@ -147,7 +147,7 @@ def test_statistics_that_are_missing_damaged_or_of_other_weights_are_told(model)
     content = json.loads(file.read_text())
     for change in ({"layers": [[[1, 2], [1]]]}, {"layers": []}, {"layers": [[["a"], [1]]]}, {"windows": None}):
         file.write_text(json.dumps(content | change))
-        with pytest.raises(InputError, match=r"json: holds no statistics of features .*; make it by scripts/feat"):
+        with pytest.raises(InputError, match=r"json: holds no statistics of features .*; make it by scripts/source"):
             read_statistics(model)
     file.write_text(json.dumps(content | {"weights": "0" * 64}))
     with pytest.raises(InputError, match=r"json: is of other weights than the model\.pt beside it; make it by"):
