@@ -18,7 +18,7 @@ def reconstruction_loss(image: Tensor, rebuilt: Tensor) -> Tensor:
 
 
 def latent_loss(given: Tensor, found: Tensor) -> Tensor:
-    """Mean of ``|c(D(c, s)) - c|``, or of ``|s(D(c, s)) - s|``: a translation has the content and the style it was given.
+    """Mean of ``|c(D(c, s)) - c|``, or of ``|s(D(c, s)) - s|``: what a translation was made of is found in it.
 
     What was given has no gradient: else it would come towards what is found.
 

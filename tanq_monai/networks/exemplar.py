@@ -40,7 +40,7 @@ class StyleEncoder(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Slices (B, 1, H, W) in [-1, 1] -> their style codes (B, 8)."""
-        code: Tensor = super().forward(reflect(x, 3))
+        code: Tensor = super().forward(reflect(x, 3))  # type: ignore[no-untyped-call]
         return code
 
 
