@@ -80,9 +80,12 @@ CHOICES: dict[str, Choice] = {
     "model_file": Choice(Place(), "file of a translator's weights"),
     "tanq_model_file": Choice(Place(), "file of TANQ's weights"),
     "cyclegan_model_file": Choice(Place(), "file of CycleGAN's weights"),
+    "exemplar_model_file": Choice(Place(), "file of weights of the translator by exemplars"),
+    "exemplars": Choice(Items(Place(), once=True), "hrT2 scans, files or folders, whose looks translations are given"),
     "start_from": Choice(Place(), "folder of the models that a training goes on from"),
     "case_weights": Choice(Place(), "CSV file with case,weight"),
     "trained": Choice(Entries(), "choices of a translator's training"),
+    "exemplar_trained": Choice(Entries(), "choices of the training of the translator by exemplars"),
     # --- scans and structures ---
     "suffixes": Choice(Items(Text()), "which images of the folder: ends of their names"),
     "structures": Choice(Labels(), "names and label values; of others than VS and cochlea the translator's norm, too"),

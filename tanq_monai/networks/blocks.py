@@ -1,6 +1,6 @@
 """What the generators and the discriminator are built of. Axes: B batch, C channels, H x W pixels."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -9,7 +9,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from tanq_monai.networks.bands import unfold_margin
-from tanq_monai.networks.norms import Structure
+from tanq_monai.networks.convolutions import FromOneChannel
+from tanq_monai.networks.norms import InstanceNorm, Structure
 
 NormFactory = Callable[[int], nn.Module]
 
@@ -49,11 +50,51 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3)
         self.norm2 = norm(channels)
 
-    def forward(self, x: Tensor, structures: Sequence[Structure] = ()) -> Tensor:
-        """(B, C, H, W) -> the same shape."""
-        hidden = self.norm1(self.conv1(reflect(x, 1)), structures, slope=0.0, margin=1)
-        out: Tensor = self.norm2(self.conv2(hidden), structures, added=x)
+    def forward(self, x: Tensor, structures: Sequence[Structure] = (), style: Tensor | None = None) -> Tensor:
+        """(B, C, H, W) -> the same shape; ``structures`` and ``style`` are the norms'."""
+        hidden = self.norm1(self.conv1(reflect(x, 1)), structures, style, slope=0.0, margin=1)
+        out: Tensor = self.norm2(self.conv2(hidden), structures, style, added=x)
         return out
+
+
+def encoder_layers(width: int, blocks: int) -> list[nn.Module]:
+    """CycleGAN's encoder with instance norm, for :func:`run_layers`.
+
+    (B, 1, H + 6, W + 6), with its reflection pad -> (B, 4 width, H/4, W/4).
+
+    Args:
+        width: channels of the stem; 2 x and 4 x of it follow, each at half the resolution.
+        blocks: residual blocks behind.
+    """
+    return [
+        FromOneChannel(1, width, 7),
+        InstanceNorm(width),
+        nn.ReLU(),
+        nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),
+        InstanceNorm(2 * width),
+        nn.ReLU(),
+        nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1),
+        InstanceNorm(4 * width),
+        nn.ReLU(),
+        *(ResidualBlock(4 * width, InstanceNorm) for _ in range(blocks)),
+    ]
+
+
+def run_layers(layers: Iterable[nn.Module], hidden: Tensor, margin: int = 0) -> Tensor:
+    """One layer after the other; an instance norm does the ReLU after it, too, and the last one a margin."""
+    layers = list(layers)
+    last_norm = max(number for number, layer in enumerate(layers) if isinstance(layer, InstanceNorm))
+    for number, layer in enumerate(layers):
+        if isinstance(layer, InstanceNorm):
+            hidden = layer(hidden, slope=0.0, margin=margin if number == last_norm else 0)
+        elif not isinstance(layer, nn.ReLU):
+            hidden = layer(hidden)
+    return hidden
+
+
+def up(channels: int) -> nn.ConvTranspose2d:
+    """(B, channels, H, W) -> (B, channels / 2, 2 H, 2 W), learnt."""
+    return nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1)
 
 
 def reflect(x: Tensor, pixels: int) -> Tensor:

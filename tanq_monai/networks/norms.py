@@ -91,6 +91,53 @@ class InstanceNorm(nn.Module):
         return normalize(x, Recipe(_whole_slices, slope=slope, margin=margin), added=added)
 
 
+class AdaptiveInstanceNorm(nn.Module):
+    r"""Instance normalization whose scale and shift follow from a code (AdaIN), called like the region norms.
+
+    .. math:: y = \gamma(s) \frac{x - \mu}{\sigma} + \beta(s)
+
+    Every channel of a sample then has the mean :math:`\beta(s)` and the deviation :math:`|\gamma(s)|`, whatever it had.
+
+    Args:
+        num_features: C.
+        code: numbers of the code s.
+
+    References:
+        Huang and Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", ICCV 2017;
+        :math:`\gamma - 1` and :math:`\beta` by one linear layer.
+    """
+
+    def __init__(self, num_features: int, code: int = 8) -> None:
+        super().__init__()
+        self.affine = nn.Linear(code, 2 * num_features)
+
+    def forward(
+        self,
+        x: Tensor,
+        structures: Sequence[Structure] = (),
+        style: Tensor | None = None,
+        *,
+        slope: float = 1.0,
+        margin: int = 0,
+        added: Tensor | None = None,
+    ) -> Tensor:
+        """Normalise ``x`` (B, C, H, W) -> (B, C, H + 2 margin, W + 2 margin).
+
+        Args:
+            x: features.
+            structures: not used.
+            style: the code of every sample, (B, code), or (1, code) for all; None: zeros.
+            slope: of the result's values below 0.
+            margin: pixels that mirror it.
+            added: to the result.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            weight = self.affine.weight
+            code = weight.new_zeros(1, self.affine.in_features) if style is None else style.to(weight.dtype)
+            scale, shift = self.affine(code)[:, None].chunk(2, dim=2)
+        return normalize(x, Recipe(_affine_slices, slope=slope, margin=margin), [1 + scale, shift], added)
+
+
 class RegionNorm(nn.Module):
     r"""Instance normalization of every region with its own statistics.
 
@@ -236,7 +283,7 @@ def _whole_slices(mean: Tensor, variance: Tensor, values: Tensor) -> tuple[Tenso
 def _affine_slices(
     mean: Tensor, variance: Tensor, values: Tensor, weight: Tensor, bias: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Coefficients of a region norm without structures; weight and bias (B or 1, 1, C)."""
+    """Coefficients of a norm with affine parameters and without structures; weight and bias (B or 1, 1, C)."""
     scale, shift, values = _whole_slices(mean, variance, values)
     return weight[:, 0] * scale, weight[:, 0] * shift + bias[:, 0], values
 

@@ -12,9 +12,10 @@ from tqdm import tqdm
 from tanq_monai import __version__
 from tanq_monai.errors import InputError
 from tanq_monai.files import renewing
-from tanq_monai.networks import TanqGenerator
+from tanq_monai.networks import ExemplarGenerator, TanqGenerator
 from tanq_monai.scans.folder import Case, Listing
 from tanq_monai.scans.loading import grid_in
+from tanq_monai.translation.exemplars import Exemplars
 from tanq_monai.translation.views.label_free import Cost, cost_table, label_free_cost
 from tanq_monai.translation.views.output import Facts, RawDatasetWriter, VolumeFiles, source_of
 from tanq_monai.translation.views.view import Pass, View, VolumeTranslator
@@ -38,7 +39,8 @@ class MultiView:
             ``label_free.csv``, what the label is worth.
 
     Raises:
-        InputError: for an unknown view or style, a model file that does not fit, ``label_free`` without SegDecoder.
+        InputError: for an unknown view or style, a model file that does not fit, ``label_free`` without SegDecoder,
+            exemplars that are missing, cannot be used, or are for a view that is not made.
     """
 
     def __init__(
@@ -52,7 +54,11 @@ class MultiView:
     ) -> None:
         self.translator, self.output, self.label_free_report = translator, output, label_free_report
         self.passes: list[Pass] = []
-        for name in views if used is None else used:
+        used = list(views if used is None else used)
+        for name, view in views.items():
+            if name not in used and view.exemplars is not None and view.exemplars.places:
+                raise InputError("exemplars", f"are of no use without the view {name}", f"add {name} to used_views")
+        for name in used:
             if name not in views:
                 raise InputError("used_views", f"{name!r} is unknown", f"choose of {list(views)}")
             self.passes += _passes(name, views[name], translator.device, choices)
@@ -117,20 +123,34 @@ class MultiView:
 
 
 def _passes(name: str, view: View, device: torch.device, choices: Mapping[str, Any]) -> Iterator[Pass]:
-    if view.style is not None and view.style not in view.styles:
-        raise InputError(f"views#{name}#style", f"{view.style!r} is unknown", f"choose of {list(view.styles)}, or null")
+    exemplars = _exemplars(name, view)
+    styles = view.styles if exemplars is None else list(exemplars.scans)
+    if view.style is not None and view.style not in styles:
+        raise InputError(f"views#{name}#style", f"{view.style!r} is unknown", f"choose of {list(styles)}, or null")
     if view.label_free and not _has_seg_decoder(view.network_def):
         raise InputError(f"views#{name}#label_free", "its network has no SegDecoder", "choose false")
     network, model = view.network_def, view.model_file
     if model is not None:
         network = load_weights(network, model)
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    if exemplars is not None:
+        exemplars.shown_to(cast(ExemplarGenerator, network))
     of_network = {"facts": network.facts} if model is None else {"model": source_of(model)}
     facts = {"network": type(network).__name__, **of_network, "label_free": view.label_free}
-    for number, style in enumerate(view.styles):
+    for number, style in enumerate(styles):
         if view.style in (None, style):
-            view_name = f"{name}-{style}" if len(view.styles) > 1 else name
-            yield Pass(view_name, network, number, view.label_free, {**facts, "style": style, **choices})
+            view_name = f"{name}-{style}" if len(styles) > 1 else name
+            own = {} if exemplars is None else {"exemplar": exemplars.facts(style)}
+            yield Pass(view_name, network, number, view.label_free, {**facts, "style": style, **own, **choices})
+
+
+def _exemplars(name: str, view: View) -> Exemplars | None:
+    """Those of a view, where its network goes by some."""
+    if isinstance(view.network_def, ExemplarGenerator):
+        return view.exemplars
+    if view.exemplars is not None and view.exemplars.places:
+        raise InputError(f"views#{name}#exemplars", "its network takes none", "choose null")
+    return None
 
 
 def _has_seg_decoder(network: torch.nn.Module) -> bool:

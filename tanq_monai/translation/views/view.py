@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tanq_monai.scans.folder import Case
+from tanq_monai.translation.exemplars import Exemplars
 
 Item = Mapping[Any, Any]
 Transform = Callable[[Item], Item]
@@ -28,6 +29,8 @@ class View:
         styles: looks of hrT2 that the network knows, as in its training.
         style: the one to translate to; None for each of them, which makes as many views.
         label_free: the structures that the network itself sees take the label's place.
+        exemplars: scans whose looks, by the names of their cases, are the styles; for an
+            :class:`~tanq_monai.networks.ExemplarGenerator`, and no other network. None: the mean look of its training.
     """
 
     network_def: nn.Module
@@ -35,6 +38,7 @@ class View:
     styles: tuple[str, ...] | list[str] = ("",)
     style: str | None = None
     label_free: bool = False
+    exemplars: Exemplars | None = None
 
 
 @dataclass(frozen=True)
