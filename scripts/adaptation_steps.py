@@ -2,13 +2,13 @@
 
     python scripts/adaptation_steps.py --output-dir OUT [--setting away] [--seeds 3] [--rows tanq,multi_view]
 
-trains the translators and, on translations of each and of several, a segmenter; segmenters with other levels, through
-random filters, with TriD, against an adversary; self-training plain, with refinement, and with feedback; the shipped
-weights as they are and adapted; and the two ends, ceT1 alone and labelled hrT2; all of it once for every seed, on the
-same patients. At home both sites are trained on and tested on; away one site is trained on and the other one tested on,
-and the other way round. OUT/scores.csv then has every scan's scores, OUT/steps.md the table with intervals over
-trainings and scans, what every row cost, and for every step up the paired difference. Hours on two cores; a run that
-was stopped goes on, with other rows and more seeds as well. Seeds may be shared out: ``--seeds [2] --earlier
+trains the translators and, on translations of each and of several, a segmenter; segmenters with other levels of the VS,
+through random filters, with TriD, against an adversary; self-training plain, with refinement, and with feedback; the
+shipped weights as they are and adapted; and the two ends, ceT1 alone and labelled hrT2; all of it once for every seed,
+on the same patients. At home both sites are trained on and tested on; away one site is trained on and the other one
+tested on, and the other way round. OUT/scores.csv then has every scan's scores, OUT/steps.md the table with intervals
+over trainings and scans, what every row cost, and for every step up the paired difference. Hours on two cores; a run
+that was stopped goes on, with other rows and more seeds as well. Seeds may be shared out: ``--seeds [2] --earlier
 scores.csv`` trains one more and makes the table of all.
 """
 
@@ -79,8 +79,8 @@ TITLES = {
     "tanq": "TANQ",
     "multi_view": "multi-view",
     "three_views": "+ signal equations",
-    "tanq_levels": "TANQ + levels",
-    "levels": "+ levels",
+    "tanq_levels": "TANQ + VS levels",
+    "levels": "+ VS levels",
     "appearance": "+ random filters",
     "trid": "+ TriD",
     "adversary": "+ adversary",
@@ -218,7 +218,7 @@ def needed(line: Adaptation, rounds: int) -> dict[str, list[Step]]:
             translators, trainings = [line.translator_training("cyclegan", name, **CYCLEGANS[name])], {"cyclegan": name}
         translation = line.translation(views, f"translated_{name}", trainings)
         rows[name] = [*translators, translation, *_trained(line, name, translated=f"translated_{name}", rounds=0)]
-    levels = {"level_ranges": line.settings.looks["level_ranges"]}
+    levels = {"level_ranges": [{"VS": ranges["VS"]} for ranges in line.settings.looks["level_ranges"]]}
     segmenters: dict[str, tuple[str, dict[str, Any]]] = {
         "tanq_levels": ("tanq", levels),
         "levels": ("multi_view", levels),

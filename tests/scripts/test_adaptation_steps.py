@@ -38,8 +38,8 @@ def test_every_step_is_compared_with_what_it_is_a_step_from():
         "TANQ - no adaptation": 0.4,
         "multi-view - TANQ": 0.1,
         "+ signal equations - multi-view": 0.1,
-        "TANQ + levels - TANQ": 0.3,
-        "+ levels - multi-view": 0.3,
+        "TANQ + VS levels - TANQ": 0.3,
+        "+ VS levels - multi-view": 0.3,
         "+ random filters - multi-view": 0.4,
         "+ TriD - multi-view": 0.5,
         "+ adversary - multi-view": 0.6,
@@ -115,7 +115,7 @@ def test_all_rows_are_scored_on_the_same_scans_and_each_has_all_that_it_builds_o
     assert f"--cyclegan_model_file {tmp_path}/cosmos/models/model.pt" in cosmos[1].command
     assert [step.name for step in rows["signal"]][:2] == ["make_translated_signal", "train_signal_training"]
     assert [step.name for step in rows["levels"]][:4] == [*before[:3], "train_levels_training"]
-    assert repr(SIZES["small"].looks["level_ranges"]) in " ".join(rows["levels"][3].arguments)
+    assert "'level_ranges': [{'VS': [0.26, 0.59]}, {'VS': [0.39, 0.44]}]" in " ".join(rows["levels"][3].arguments)
     assert [step.name for step in rows["tanq_levels"]][:2] == ["train_tanq", "make_translated_tanq"]
     assert f"--dataset_dir {tmp_path}/translated_tanq" in rows["tanq_levels"][2].command
     assert f"--dataset_dir {tmp_path}/virtual/paired" in rows["quick"][1].command
