@@ -68,6 +68,8 @@ def environment() -> dict[str, Any]:
 def digests_of(places: Iterable[Path], leave_out: Path) -> dict[str, str]:
     """SHA-256 of files, and of all files in and below folders, by their paths below the place that was named.
 
+    But for hidden ones and for what says how they were made, whose dates would make the same inputs others.
+
     Args:
         places: files and folders.
         leave_out: a folder that is not gone into: that of the results.
@@ -86,7 +88,7 @@ def _named(place: Path, leave_out: Path) -> Iterable[tuple[str, Path]]:
         folders[:] = sorted(one for one in folders if not one.startswith(".") and (here / one).resolve() != leave_out)
         if here.resolve() != leave_out:
             for one in sorted(names):
-                if not one.startswith("."):
+                if not one.startswith(".") and one != PROVENANCE:
                     yield (Path(place.name) / here.relative_to(place) / one).as_posix(), here / one
 
 

@@ -49,8 +49,8 @@ def test_an_evaluation_says_by_what_it_was_made_and_of_which_files(tmp_path):
     assert {*told["machine"]} == {"system", "processor", "cores"}
 
 
-def test_results_among_the_inputs_and_hidden_files_are_no_inputs(tmp_path):
-    for name in ("a", "deep/b", ".hidden", ".git/c", "out/d"):
+def test_results_among_the_inputs_their_provenance_and_hidden_files_are_no_inputs(tmp_path):
+    for name in ("a", "deep/b", "deep/provenance.json", ".hidden", ".git/c", "out/d"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).write_text(name)
     assert digests_of([tmp_path / "in"], leave_out=tmp_path / "in" / "out") == {
