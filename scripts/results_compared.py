@@ -27,6 +27,7 @@ SKIPPED = {
     r"nnunet\.log": "a log",
     r"debug\.json": "nnU-Net's, of which machine and process",
     r"progress\.png": "nnU-Net's, of times",
+    r"prepared\.json": "a training's stamps of the files that it has read, which are times",
 }
 TIMES = ("date", "seconds", "reads", "writes")  # of provenance.json and of a step's record: stamps of files are times
 CURVES_OF_TIME = ("epoch_start_timestamps", "epoch_end_timestamps")  # in the curves of nnU-Net's checkpoints
