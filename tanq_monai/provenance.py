@@ -75,13 +75,25 @@ def digests_of(places: Iterable[Path], leave_out: Path) -> dict[str, str]:
         leave_out: a folder that is not gone into: that of the results.
     """
     return {
-        name: sha256_of(file) for place in places for name, file in _named(place, leave_out.resolve()) if file.is_file()
+        name: sha256_of(file)
+        for label, place in _labelled(list(places))
+        for name, file in _named(label, place, leave_out.resolve())
+        if file.is_file()
     }
 
 
-def _named(place: Path, leave_out: Path) -> Iterable[tuple[str, Path]]:
+def _labelled(places: list[Path]) -> Iterable[tuple[Path, Path]]:
+    """Every place under its name, with as many folders before it as tell it from the others."""
+    whole = list(dict.fromkeys(Path(os.path.abspath(place)) for place in places))  # links keep their names
+    depth = 1
+    while len({place.parts[-depth:] for place in whole}) < len(whole):
+        depth += 1
+    return [(Path(*place.parts[-depth:]), place) for place in whole]
+
+
+def _named(label: Path, place: Path, leave_out: Path) -> Iterable[tuple[str, Path]]:
     if not place.is_dir():
-        yield place.name, place
+        yield label.as_posix(), place
         return
     for name, folders, names in os.walk(place):
         here = Path(name)
@@ -89,7 +101,7 @@ def _named(place: Path, leave_out: Path) -> Iterable[tuple[str, Path]]:
         if here.resolve() != leave_out:
             for one in sorted(names):
                 if not one.startswith(".") and one != PROVENANCE:
-                    yield (Path(place.name) / here.relative_to(place) / one).as_posix(), here / one
+                    yield (label / here.relative_to(place) / one).as_posix(), here / one
 
 
 def _versions() -> dict[str, str]:

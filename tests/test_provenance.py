@@ -49,6 +49,16 @@ def test_an_evaluation_says_by_what_it_was_made_and_of_which_files(tmp_path):
     assert {*told["machine"]} == {"system", "processor", "cores"}
 
 
+def test_folders_of_one_name_are_told_apart_by_what_they_lie_in(tmp_path):
+    for folder in ("predicted", "true"):
+        (tmp_path / folder / "labels").mkdir(parents=True)
+        (tmp_path / folder / "labels" / "a").write_text(folder)
+    places = [tmp_path / folder / "labels" for folder in ("predicted", "true", "true")]
+    assert digests_of(places, leave_out=tmp_path / "out") == {
+        f"{folder}/labels/a": hashlib.sha256(folder.encode()).hexdigest() for folder in ("predicted", "true")
+    }
+
+
 def test_results_among_the_inputs_their_provenance_and_hidden_files_are_no_inputs(tmp_path):
     for name in ("a", "deep/b", "deep/provenance.json", ".hidden", ".git/c", "out/d"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)

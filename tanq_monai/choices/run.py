@@ -78,8 +78,8 @@ def leave_provenance(folder: str | Path, inputs: Iterable[str | Path | None]) ->
     resolver = _resolver()
     config, values = resolver.items[""].get_config(), resolver.resolved_content
     choices = {name: values.get(name, given) for name, given in config.items() if name in CHOICES}
-    read = {Path(place).resolve() for place in inputs if place is not None and Path(place).exists()}
-    write_provenance(Path(folder), _command(), choices, sorted(read))
+    read = [Path(place) for place in inputs if place is not None and Path(place).exists()]
+    write_provenance(Path(folder), _command(), choices, read)
 
 
 def _command() -> str:
