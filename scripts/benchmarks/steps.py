@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from benchmarks.measure import PeakMemory
 from tanq_monai.networks import CycleGanGenerator, FeatureProjector, PatchDiscriminator, TanqGenerator
-from tanq_monai.trainers.cyclegan import CycleGanNetworks, CycleGanOptimizers, CycleGanTrainer
+from tanq_monai.trainers.base import AdversarialOptimizers
+from tanq_monai.trainers.cyclegan import CycleGanNetworks, CycleGanTrainer
 from tanq_monai.trainers.tanq import TanqNetworks, TanqOptimizers, TanqTrainer
 
 
@@ -79,7 +80,7 @@ def _tanq(step: Step) -> TanqTrainer:
 def _cyclegan(step: Step) -> CycleGanTrainer:
     kinds = 2 * [CycleGanGenerator] + 2 * [partial(PatchDiscriminator, antialiased=False)]
     networks = [kind(width=step.width).to(step.device) for kind in kinds]
-    optimizers = CycleGanOptimizers(
+    optimizers = AdversarialOptimizers(
         *(_adam(chain(*(n.parameters() for n in part))) for part in (networks[:2], networks[2:]))
     )
     return CycleGanTrainer(step.device, 1, [{}], CycleGanNetworks(*networks), optimizers, amp=step.amp)

@@ -1,6 +1,7 @@
 """What the trainers of all translators share."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +23,14 @@ CLASS_WEIGHTS = Entries(WEIGHT, least=1)
 """Of the rest and of structures in a cross-entropy, by norm or by name."""
 DEFAULT_CLASS_WEIGHTS = {OTHERS: 0.01, SURROUNDINGS: 0.6, OWN: 1.2}
 """Structures are 0.03 % of the pixels."""
+
+
+@dataclass(frozen=True)
+class AdversarialOptimizers:
+    """One optimizer for all that translates both ways, one for both discriminators."""
+
+    generators: Optimizer
+    discriminators: Optimizer
 
 
 class TranslatorTrainer(SupervisedTrainer):  # type: ignore[misc]

@@ -8,7 +8,6 @@ import torch
 from monai.engines import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from tanq_monai.choices.config import check_values
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
@@ -19,6 +18,7 @@ from tanq_monai.trainers.base import (
     CLASS_WEIGHTS,
     DEFAULT_CLASS_WEIGHTS,
     WEIGHT,
+    AdversarialOptimizers,
     TranslatorTrainer,
     weighted_cross_entropy,
 )
@@ -44,14 +44,6 @@ class CycleGanNetworks:
     discriminator: nn.Module
     source_discriminator: nn.Module
     seg_decoders: Sequence[nn.Module] = ()
-
-
-@dataclass(frozen=True)
-class CycleGanOptimizers:
-    """One optimizer for both generators, and their SegDecoders; one for both discriminators."""
-
-    generators: Optimizer
-    discriminators: Optimizer
 
 
 @dataclass(frozen=True)
@@ -145,7 +137,7 @@ class CycleGanTrainer(TranslatorTrainer):
         max_epochs: int,
         train_data_loader: Iterable[dict[str, Tensor]],
         networks: CycleGanNetworks,
-        optimizers: CycleGanOptimizers,
+        optimizers: AdversarialOptimizers,
         weights: CycleGanWeights | None = None,
         pools: CycleGanPools | None = None,
         regions: Regions = REGIONS,

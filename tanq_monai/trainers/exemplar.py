@@ -8,7 +8,6 @@ import torch
 from monai.engines import IterationEvents
 from monai.utils.enums import CommonKeys as Keys
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from tanq_monai.choices.config import check_values
 from tanq_monai.losses.adversarial import discriminator_loss, generator_loss
@@ -16,7 +15,7 @@ from tanq_monai.losses.cycle import cycle_loss
 from tanq_monai.losses.disentangled import latent_loss, reconstruction_loss
 from tanq_monai.networks.exemplar import ExemplarGenerator
 from tanq_monai.ranks import mean_over_ranks
-from tanq_monai.trainers.base import WEIGHT, TranslatorTrainer
+from tanq_monai.trainers.base import WEIGHT, AdversarialOptimizers, TranslatorTrainer
 from tanq_monai.trainers.updates import update
 
 MOMENTUM = 0.1
@@ -38,14 +37,6 @@ class ExemplarNetworks:
     source_style: nn.Module
     discriminator: nn.Module
     source_discriminator: nn.Module
-
-
-@dataclass(frozen=True)
-class ExemplarOptimizers:
-    """One optimizer for encoders and decoder, one for both discriminators."""
-
-    generators: Optimizer
-    discriminators: Optimizer
 
 
 @dataclass(frozen=True)
@@ -128,7 +119,7 @@ class ExemplarTrainer(TranslatorTrainer):
         max_epochs: int,
         train_data_loader: Iterable[dict[str, Tensor]],
         networks: ExemplarNetworks,
-        optimizers: ExemplarOptimizers,
+        optimizers: AdversarialOptimizers,
         weights: ExemplarWeights | None = None,
         train_handlers: Sequence[Any] | None = None,
         amp: bool = False,

@@ -70,6 +70,8 @@ def _code_of(scan: GatheredScan, size: SliceSize, network: ExemplarGenerator) ->
     grid = plan_slices(volume.voxels, volume.affine, size.pixels, size.pixel_mm, None, size.slab_mm)
     slices = torch.from_numpy(scale_to_unit_range(grid.to_slices(volume.voxels)))[:, None].to(network.looks.device)
     shown = slices[(slices > BLANK).flatten(1).any(dim=1)]
+    if not len(shown):
+        raise InputError(scan.place, "shows nothing where slices are cut", "give another exemplar")
     with torch.no_grad():
         codes = [network.style(part) for part in torch.split(shown, _AT_ONCE)]  # type: ignore[no-untyped-call]
     return torch.cat(codes).mean(dim=0)

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from tanq_monai.errors import InputError
 from tanq_monai.networks import CycleGanGenerator, PatchDiscriminator, SegDecoder
+from tanq_monai.trainers.base import AdversarialOptimizers
 from tanq_monai.trainers.cyclegan import (
     CycleGanNetworks,
-    CycleGanOptimizers,
     CycleGanPools,
     CycleGanTrainer,
     CycleGanWeights,
@@ -66,7 +66,7 @@ def _optimizers(parts):
     networks = (parts.generator, parts.inverse_generator, *parts.seg_decoders)
     generators = [parameter for network in networks for parameter in network.parameters()]
     discriminators = [*parts.discriminator.parameters(), *parts.source_discriminator.parameters()]
-    return CycleGanOptimizers(torch.optim.SGD(generators, lr=0.0005), torch.optim.SGD(discriminators, lr=0.01))
+    return AdversarialOptimizers(torch.optim.SGD(generators, lr=0.0005), torch.optim.SGD(discriminators, lr=0.01))
 
 
 def _pools():

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from tanq_monai.errors import InputError
 from tanq_monai.networks import ExemplarGenerator, PatchDiscriminator, StyleEncoder
-from tanq_monai.trainers.exemplar import ExemplarNetworks, ExemplarOptimizers, ExemplarTrainer, ExemplarWeights
+from tanq_monai.trainers.base import AdversarialOptimizers
+from tanq_monai.trainers.exemplar import ExemplarNetworks, ExemplarTrainer, ExemplarWeights
 
 STEPS, BATCH = 3, 2
 ROUNDING = 5e-5  # of weights: each pixel's L1 has a kink, which rounding may cross
@@ -52,7 +53,7 @@ def _optimizers(parts):
     """Plain gradient descent: Adam would turn a rounding error of a vanishing gradient into a whole step."""
     generators = [*parts.generator.parameters(), *parts.source_style.parameters()]
     discriminators = [*parts.discriminator.parameters(), *parts.source_discriminator.parameters()]
-    return ExemplarOptimizers(torch.optim.SGD(generators, lr=0.0005), torch.optim.SGD(discriminators, lr=0.01))
+    return AdversarialOptimizers(torch.optim.SGD(generators, lr=0.0005), torch.optim.SGD(discriminators, lr=0.01))
 
 
 def _trainer(parts, batches=BATCHES[:1], **choices):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from tanq_monai.errors import InputErrors
+from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.networks import ExemplarGenerator
 from tanq_monai.translation.exemplars import Exemplars
 from tanq_monai.translation.slices import SliceSize, SliceStore
@@ -30,6 +30,12 @@ def _network():
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return ExemplarGenerator(width=4, blocks=1)
+
+
+def test_an_exemplar_that_shows_nothing_where_slices_are_cut_is_told(tmp_path):
+    path = _write(tmp_path, "a", 1, blank=range(5, 25))  # the slab is the middle
+    with pytest.raises(InputError, match=r"a_hrT2\.nii\.gz: shows nothing where slices are cut; give another exemplar"):
+        Exemplars([path], SIZE).shown_to(_network())
 
 
 def test_a_look_is_the_mean_of_the_style_codes_of_the_slices_that_a_training_would_cut(tmp_path):
