@@ -232,6 +232,6 @@ def test_the_overlays_replace_only_what_the_configs_below_have_or_they_use_thems
     below, overlay = _config("train"), _config("train_exemplar")
     own = {"source_style_def", "source_discriminator_def", "generators", "discriminators"}
     assert set(overlay) - set(below) == own | {"train#trainer", "train#companions"}
-    assert set(_config("exemplar")) - set(_config("inference")) == {"+may_be_null", "exemplars", "looks", "inputs"}
+    assert set(_config("exemplar")) - set(_config("inference")) == {"+may_be_null", "exemplars", "looks"}
     learned = {name for name in below["state"] if name.removeprefix("optimizer_") in below["networks"]}
     assert set(below["state"]) - learned <= set(overlay["state"])
