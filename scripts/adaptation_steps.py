@@ -3,7 +3,7 @@
     python scripts/adaptation_steps.py --output-dir OUT [--setting away] [--seeds 3] [--rows tanq,multi_view]
 
 trains the translators and, on translations of each and of several, a segmenter; segmenters with other levels of the VS,
-through random filters, with TriD, against an adversary; self-training plain, with refinement, and with feedback; the
+through random filters, with TriD, against an adversary; self-training with those levels, plain and with refinement; the
 shipped weights as they are and adapted; and the two ends, ceT1 alone and labelled hrT2; all of it once for every seed,
 on the same patients. At home both sites are trained on and tested on; away one site is trained on and the other one
 tested on, and the other way round. OUT/scores.csv then has every scan's scores, OUT/steps.md the table with intervals
@@ -47,11 +47,10 @@ VIEWS = {
 }
 # Choices of the training of a row's own CycleGAN.
 CYCLEGANS: dict[str, dict[str, Any]] = {"cosmos": {"seg_decoders": True}}
-# Rounds after that: choices of self_training.yaml, each a step more than the one before.
+# Rounds after the levels: choices of self_training.yaml, each a step more than the one before.
 VARIANTS = {
-    "self_training": {"refinement": {"refine": False}, "use_feedback": False},
-    "refinement": {"refinement": {"refine": True}, "use_feedback": False},
-    "feedback": {"refinement": {"refine": True}, "use_feedback": True},
+    "self_training": {"refinement": {"refine": False}},
+    "refinement": {"refinement": {"refine": True}},
 }
 # What every step is a step from.
 BASES = {
@@ -66,9 +65,8 @@ BASES = {
     "appearance": "multi_view",
     "trid": "multi_view",
     "adversary": "multi_view",
-    "self_training": "multi_view",
+    "self_training": "levels",
     "refinement": "self_training",
-    "feedback": "refinement",
     "quick": "shipped",
 }
 TITLES = {
@@ -86,7 +84,6 @@ TITLES = {
     "adversary": "+ adversary",
     "self_training": "+ self-training",
     "refinement": "+ refinement",
-    "feedback": "+ feedback",
     "shipped": "shipped weights",
     "quick": "shipped weights, adapted",
     "supervised": "supervised",
@@ -231,10 +228,11 @@ def needed(line: Adaptation, rounds: int) -> dict[str, list[Step]]:
         training = {**line.settings.segmenter, **choices}
         segmenter = _trained(line, name, translated=f"translated_{base}", rounds=0, training=training)
         rows[name] = [*translated, *segmenter]
-    multi_view = {"translated": "translated_multi_view", "first_ensemble": line.root / "multi_view_training" / "models"}
+    begun = {"translated": "translated_multi_view", "first_ensemble": line.root / "levels_training" / "models"}
+    training = {**line.settings.segmenter, **levels}
     for name, choices in VARIANTS.items():
-        segmenter = _trained(line, name, rounds=rounds, stop_agreement=2, **multi_view, **choices)
-        rows[name] = [*rows["multi_view"][:-2], *segmenter]
+        segmenter = _trained(line, name, rounds=rounds, stop_agreement=2, training=training, **begun, **choices)
+        rows[name] = [*rows["levels"][:-2], *segmenter]
     quick = replace(line, settings=SIZES[QUICK])
     rows["shipped"] = list(quick.segmentation("segment_shipped", Path(SHIPPED), line.root / "shipped"))
     rows["quick"] = [quick.virtual_patients(), *_trained(quick, "quick")]

@@ -33,7 +33,7 @@ ALLOWED = {
     "evaluation": READING | {"metrics"},
     "orphans": frozenset(),
     "segmentation": KNOWN | {"steps", "orphans"},
-    "translation": KNOWN | {"segmentation"},
+    "translation": KNOWN,
     "trainers": KNOWN | {"translation"},
     "report": KNOWN | {"evaluation"},
     "check": READING | {"report"},

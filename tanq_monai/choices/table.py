@@ -76,14 +76,12 @@ CHOICES: dict[str, Choice] = {
     "initial_model": Choice(Place(), "folder of the model that a training begins with"),
     "ensemble_dir": Choice(Place(), "folder of ensemble.json and its models, or of one model"),
     "first_ensemble": Choice(Place(), "folder of models to begin with"),
-    "segmenter_dir": Choice(Place(), "folder of a trained segmenter of slices"),
     "model_file": Choice(Place(), "file of a translator's weights"),
     "tanq_model_file": Choice(Place(), "file of TANQ's weights"),
     "cyclegan_model_file": Choice(Place(), "file of CycleGAN's weights"),
     "exemplar_model_file": Choice(Place(), "file of weights of the translator by exemplars"),
     "exemplars": Choice(Items(Place(), once=True), "hrT2 scans, files or folders, whose looks translations are given"),
     "start_from": Choice(Place(), "folder of the models that a training goes on from"),
-    "case_weights": Choice(Place(), "CSV file with case,weight"),
     "trained": Choice(Entries(), "choices of a translator's training"),
     "exemplar_trained": Choice(Entries(), "choices of the training of the translator by exemplars"),
     # --- scans and structures ---
@@ -147,7 +145,6 @@ CHOICES: dict[str, Choice] = {
     "pool_size": Choice(_COUNT, "earlier translations that a discriminator is shown"),
     "seg_decoders": Choice(Flag(), "whether networks that see the structures are trained along with CycleGAN"),
     "weights": Choice(Component(), "of the terms of the loss"),
-    "feedback_weight": Choice(Number(least=0), "of the segmenter's loss"),
     "tracking_uri": Choice(Text(), "where MLflow keeps the runs"),
     "experiment_name": Choice(Text(), "of MLflow"),
     "run_name": Choice(Text(), "of MLflow"),
@@ -157,9 +154,7 @@ CHOICES: dict[str, Choice] = {
     "training": Choice(Entries(), "choices of train.yaml"),
     "inference": Choice(Entries(), "choices of ensemble.yaml"),
     "refinement": Choice(Entries(), "choices of refine.yaml"),
-    "feedback": Choice(Entries(), "choices of feedback.yaml"),
-    "use_feedback": Choice(Flag(), "whether translations are weighted"),
-    # --- refinement, feedback, evaluation ---
+    # --- refinement, evaluation ---
     "refine": Choice(Flag(), "whether uncertain voxels are ignored and implausible cases wait"),
     "min_agreement": Choice(_SHARE, "share of the members"),
     "min_confidence": Choice(_SHARE, "mean probability"),
@@ -172,8 +167,6 @@ CHOICES: dict[str, Choice] = {
     "join_mm": Choice(Number(least=0), "mm by which pieces of a cochlea may lie apart"),
     "vs_required": Choice(Flag(), "whether a case without VS waits"),
     "min_cochleae": Choice(Whole(0, 2), "how many cochleae a case must have"),
-    "drop_below": Choice(Number(least=0, below=1), "quality from which on a translation counts"),
-    "power": Choice(Number(least=0), "of the quality, to be the weight"),
     "assd": Choice(Word(("directed", "pooled")), "which mean of surface distances"),
 }
 # Further words of `python -m tanq_monai` and of the runtime without torch, whose help says what they mean.

@@ -95,7 +95,6 @@ class TanqTrainer(TranslatorTrainer):
         weights: of the loss terms.
         sampler: which places of the feature maps are contrasted.
         level_ranges: lowest and highest mean magnitude of each structure in each style, for ``weights.levels``.
-        feedback: one term more, weighted: translation (B, 1, H, W) and label maps (B, 1, H, W) -> (B,).
         regions: of the label maps.
         train_handlers: MONAI's or Ignite's.
         amp: autocast to bfloat16; statistics and attention stay float32.
@@ -118,7 +117,6 @@ class TanqTrainer(TranslatorTrainer):
         weights: TanqWeights | None = None,
         sampler: FeatureSampler | None = None,
         level_ranges: Sequence[LevelRanges] = (),
-        feedback: nn.Module | None = None,
         regions: Regions = REGIONS,
         train_handlers: Sequence[Any] | None = None,
         amp: bool = False,
@@ -131,7 +129,6 @@ class TanqTrainer(TranslatorTrainer):
         self.class_weights = regions.weights(self.weights.classes)
         self.sampler = sampler or FeatureSampler()
         self.level_ranges = level_ranges
-        self.feedback = feedback
         super().__init__(
             device, max_epochs, train_data_loader, networks.generator, optimizers.generator, train_handlers, amp
         )
@@ -201,7 +198,4 @@ class TanqTrainer(TranslatorTrainer):
             structures = source[:, 1].round().long()
             cross_entropy = weighted_cross_entropy(logits.float(), structures, self.class_weights)
             terms["segmentation"] = weights.segmentation * cross_entropy
-        if self.feedback is not None:
-            with self.autocast:
-                terms["feedback"] = self.feedback(translation, source[:, 1:]).mean()
         return terms

@@ -163,20 +163,6 @@ def test_an_adversary_and_drawn_statistics_leave_a_model_of_the_same_names_from_
     assert len(list((tmp_path / "labels").glob("*_Label.nii.gz"))) == 4
 
 
-@pytest.mark.slow
-def test_cases_are_drawn_as_often_as_their_weights_say_and_those_of_0_never(tiny_phantom, tmp_path):
-    source = tiny_phantom / "training_source"
-    names = [path.name.removesuffix("_ceT1.nii.gz") for path in sorted(source.glob("*_ceT1.nii.gz"))]
-    weights = dict(zip(names, [1.0, 0.5, 0.0, 0.5], strict=True))
-    rows = [f"{name},{weight}" for name, weight in weights.items()]
-    (tmp_path / "weights.csv").write_text("\n".join(["case,weight", *rows]))
-    flow = train(source, source, tmp_path / "run", case_weights=str(tmp_path / "weights.csv"))
-    loader = flow.trainer.nnunet.dataloader_train.data_loader
-    drawn = dict(zip(loader.indices, loader.sampling_probabilities, strict=True))
-    assert drawn == {f"{name}_ceT1": weight / 2 for name, weight in weights.items()}
-    assert all(drawn[name] > 0 for _ in range(50) for name in loader.get_indices())
-
-
 @pytest.fixture(scope="module")
 def segmented(trained, tiny_phantom, tmp_path_factory):
     output = tmp_path_factory.mktemp("labels")

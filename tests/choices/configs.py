@@ -13,7 +13,6 @@ OVERLAYS = {  # of a config: what its header says
     "tanq_translation/multi_gpu_train": "train",
     "tanq_translation/train_cyclegan": "train",
     "tanq_translation/train_exemplar": "train",
-    "tanq_translation/feedback": "train",
     "tanq_translation/keep_epochs": "train",
     "tanq_translation/cyclegan": "inference",
     "tanq_translation/exemplar": "inference",

@@ -97,9 +97,9 @@ def test_an_adaptation_of_three_classes_with_the_papers_settings_names_ids_and_c
     ]
 
 
-def test_rounds_with_five_folds_train_all_and_weigh_by_models_that_have_not_seen_the_case(tmp_path):
+def test_rounds_with_five_folds_train_them_all(tmp_path):
     data = Data(str(tmp_path / "translated"), str(tmp_path / "translated"), str(tmp_path / "target"))
-    choices = RoundChoices({"2d": {}, "3d_fullres": {"max_epochs": 3}}, structures=THREE, use_feedback=True)
+    choices = RoundChoices({"2d": {}, "3d_fullres": {"max_epochs": 3}}, structures=THREE)
     line = SelfTraining(data, tmp_path, choices, bundle=BUNDLES / "vs_cochlea_seg")
     steps = {step.name: options_of(step) for number in (0, 1) for step in line.steps_of(number)}
     for configuration in choices.configurations:
@@ -107,11 +107,6 @@ def test_rounds_with_five_folds_train_all_and_weigh_by_models_that_have_not_seen
             options = steps[f"round_1_train_{configuration}_fold_{fold}"]
             assert (options["configuration"], options["fold"]) == (configuration, str(fold))
             assert options.get("max_epochs") == {"2d": None, "3d_fullres": "3"}[configuration]
-            assert options["case_weights"] == str(tmp_path / "round_1" / "feedback" / "weights.csv")
-    seen = Path(steps["round_1_weigh"]["prediction_dir"])
-    assert seen.name == "crossval_results_folds_0_1_2_3_4"
-    assert tmp_path / "round_0" in seen.parents
-    assert "round_1_segment_translated" not in steps
 
 
 @pytest.mark.parametrize(
@@ -137,13 +132,13 @@ def test_the_papers_size_is_no_trial():
 
 def test_options_of_the_steps_of_self_training_are_ids_of_their_configs(tmp_path):
     data = Data(str(tmp_path / "translated"), str(tmp_path / "translated"), str(tmp_path / "target"))
-    choices = RoundChoices({"2d": {"max_epochs": 3}}, folds=["all"], use_feedback=True)
+    choices = RoundChoices({"2d": {"max_epochs": 3}}, folds=["all"])
     line = SelfTraining(data, tmp_path, choices, bundle=BUNDLES / "vs_cochlea_seg")
     steps = [step for number in (0, 1) for step in line.steps_of(number)]
     names = ["train_2d_fold_all", "select", "segment"]
     assert [step.name for step in steps] == [
         *(f"round_0_{name}" for name in names),
-        *(f"round_1_{name}" for name in ["refine", "segment_translated", "weigh", *names]),
+        *(f"round_1_{name}" for name in ["refine", *names]),
     ]
     for step in steps:
         for option in options_of(step).keys() - MONAIS_OWN:

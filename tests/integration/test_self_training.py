@@ -29,7 +29,6 @@ def train(phantom, run, **choices):
         "folds": ["all"],
         "training": TRAINING,
         "refinement": {"refine": False},
-        "use_feedback": True,
         "stop_agreement": 2,
     } | choices
     return run_bundle("vs_cochlea_seg", "self_training", **choices)
@@ -46,7 +45,7 @@ def test_an_interrupted_run_goes_on_without_repeating_and_refuses_other_choices(
     steps.interrupt_at = None
     done = train(tiny_phantom, run)
     assert done.returncode == 0, done.stderr
-    assert steps.begun == [*models, "refine", "refine", "ensemble", "feedback", *models]
+    assert steps.begun == [*models, "refine", "refine", *models]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     table = pd.read_csv(run / "rounds.csv")
     assert list(zip(table["round"], table["structure"], strict=True)) == [
@@ -54,7 +53,6 @@ def test_an_interrupted_run_goes_on_without_repeating_and_refuses_other_choices(
     ]  # fmt: skip
     assert table["pseudo_labels"].tolist() == [0, 0, 4, 4]
     assert table["dice"].between(0, 1).all()
-    assert len(pd.read_csv(run / "round_1" / "feedback" / "weights.csv")) == 4
     ensemble = json.loads((run / "models" / "ensemble.json").read_text())
     assert ensemble["groups"] == [["../round_1/models/2d_fold_all"]]
     trained = json.loads((run / "round_1/nnUNet_raw/Dataset001_VSCochlea/dataset.json").read_text())

@@ -11,6 +11,7 @@ from nnunetv2.utilities.label_handling.label_handling import LabelManager
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.provenance import write_provenance
 from tanq_monai.scans.folder import find_images, find_labelled, find_sources, problems_of
+from tanq_monai.scans.naming import name_by_case
 from tanq_monai.scans.raw_dataset import describe_dataset
 
 
@@ -140,6 +141,13 @@ def test_ignored_voxels_of_a_data_set_are_no_structure(tmp_path):
     write_raw(tmp_path, ["a"], voxels=partly_ignored, ignore=True)
     cases = find_labelled(tmp_path).cases
     assert "holds unknown label 3" in str(problems_of(cases)[0])
+
+
+def test_labels_of_its_images_are_named_by_their_cases(tmp_path):
+    write_raw(tmp_path, ["p1_tanq", "p1_cyclegan"])
+    images = [case["image"] for case in find_images(tmp_path).cases]
+    subjects = [name_by_case({"filename_or_obj": image}, None)["subject"] for image in images]
+    assert subjects == ["p1_cyclegan.nii.gz", "p1_tanq.nii.gz"]
 
 
 @pytest.mark.parametrize("name", ["a_0001.nii.gz", "b.nii.gz", "b_0000.mha"])

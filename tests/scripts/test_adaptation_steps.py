@@ -43,9 +43,8 @@ def test_every_step_is_compared_with_what_it_is_a_step_from():
         "+ random filters - multi-view": 0.4,
         "+ TriD - multi-view": 0.5,
         "+ adversary - multi-view": 0.6,
-        "+ self-training - multi-view": 0.7,
+        "+ self-training - + VS levels": 0.4,
         "+ refinement - + self-training": 0.1,
-        "+ feedback - + refinement": 0.1,
         "shipped weights, adapted - shipped weights": 0.1,
     }
 
@@ -105,17 +104,19 @@ def test_all_rows_are_scored_on_the_same_scans_and_each_has_all_that_it_builds_o
     line = Adaptation(scans, tmp_path, SIZES["small"], 0, tmp_path / "truth", tmp_path / "target_truth")
     rows = needed(line, rounds=2)
     assert list(rows) == list(TITLES)
-    before = ["train_tanq", "train_cyclegan", "make_translated_multi_view", "train_multi_view_training"]
-    for name in ("self_training", "refinement", "feedback"):
+    before = ["train_tanq", "train_cyclegan", "make_translated_multi_view", "train_levels_training"]
+    levels = "'level_ranges': [{'VS': [0.26, 0.59]}, {'VS': [0.39, 0.44]}]"
+    assert [step.name for step in rows["levels"]][:4] == before
+    assert levels in " ".join(rows["levels"][3].arguments)
+    for name in ("self_training", "refinement"):
         assert [step.name for step in rows[name]][:5] == [*before, f"train_{name}_training"]
-        assert f"--first_ensemble {tmp_path}/multi_view_training/models" in rows[name][4].command
+        assert f"--first_ensemble {tmp_path}/levels_training/models" in rows[name][4].command
         assert f"--dataset_dir {tmp_path}/translated_multi_view" in rows[name][4].command
+        assert levels in " ".join(rows[name][4].arguments)
     cosmos = rows["cosmos"]
     assert "--seg_decoders True" in cosmos[0].command
     assert f"--cyclegan_model_file {tmp_path}/cosmos/models/model.pt" in cosmos[1].command
     assert [step.name for step in rows["signal"]][:2] == ["make_translated_signal", "train_signal_training"]
-    assert [step.name for step in rows["levels"]][:4] == [*before[:3], "train_levels_training"]
-    assert "'level_ranges': [{'VS': [0.26, 0.59]}, {'VS': [0.39, 0.44]}]" in " ".join(rows["levels"][3].arguments)
     assert [step.name for step in rows["tanq_levels"]][:2] == ["train_tanq", "make_translated_tanq"]
     assert f"--dataset_dir {tmp_path}/translated_tanq" in rows["tanq_levels"][2].command
     assert f"--dataset_dir {tmp_path}/virtual/paired" in rows["quick"][1].command

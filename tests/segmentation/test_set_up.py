@@ -11,7 +11,6 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from tanq_monai.errors import InputError
 from tanq_monai.scans.folder import find_labelled
-from tanq_monai.scans.raw_dataset import identifier
 from tanq_monai.segmentation.training.engine import export_model
 from tanq_monai.segmentation.training.nnunet import Settings, set_up_nnunet
 from tanq_monai.structures import Structures
@@ -62,16 +61,6 @@ def test_the_loader_draws_as_many_patches_with_a_structure_as_asked_for(trainer:
 def test_the_first_stages_draw_statistics_as_often_as_asked_for(trainer: nnUNetTrainer) -> None:
     shares = [[hook.share for hook in stage._forward_hooks.values()] for stage in trainer.network.encoder.stages]
     assert shares == [[0.25], [0.25], []]
-
-
-def test_cases_are_drawn_as_their_weights_say(
-    cases: list[Mapping[str, Any]], run: Path, trainer: nnUNetTrainer
-) -> None:
-    weighted = [{**case, "weight": weight} for case, weight in zip(cases, (1.0, 0.5, 0.0, 0.5), strict=True)]
-    loader = set_up_nnunet(weighted, run, SETTINGS, CPU).dataloader_train.data_loader
-    drawn = dict(zip(loader.indices, loader.sampling_probabilities, strict=True))
-    assert drawn == {identifier(case): case["weight"] / 2 for case in weighted}
-    assert trainer.dataloader_train.data_loader.sampling_probabilities is None
 
 
 def test_a_training_begins_with_the_weights_of_its_initial_model(

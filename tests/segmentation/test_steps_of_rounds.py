@@ -46,14 +46,14 @@ def test_a_round_learns_from_the_refined_labels_of_the_round_before(tmp_path: Pa
 def test_round_0_knows_no_labels_of_real_scans(tmp_path: Path) -> None:
     made = steps(tmp_path, 0)
     assert list(made) == ["train_2d_fold_all", "select", "segment"]
-    assert not {"target_dir", "pseudo_label_dir", "case_weights"} & made["train_2d_fold_all"].keys()
+    assert not {"target_dir", "pseudo_label_dir"} & made["train_2d_fold_all"].keys()
 
 
 @pytest.mark.parametrize("choices", [{"training": {"adversary": 0.1}}, {"configurations": {"2d": {"adversary": 0.1}}}])
 def test_an_adversary_sees_the_real_scans_from_round_0_on(tmp_path: Path, choices: dict[str, object]) -> None:
     training = steps(tmp_path, 0, **choices)["train_2d_fold_all"]
     assert training["target_dir"] == str(tmp_path / "target")
-    assert not {"pseudo_label_dir", "case_weights"} & training.keys()
+    assert not {"pseudo_label_dir"} & training.keys()
     assert steps(tmp_path, 1, **choices)["train_2d_fold_all"]["pseudo_label_dir"]
 
 
@@ -63,7 +63,6 @@ def test_an_adversary_sees_the_real_scans_from_round_0_on(tmp_path: Path, choice
         ({"training": {"fold": 0, "configuration": "2d"}}, "training: chooses configuration, fold, which the rounds"),
         ({"inference": {"ensemble_dir": "x"}}, "inference: chooses ensemble_dir, which the rounds decide"),
         ({"refinement": {"output_dir": "x"}}, "refinement: chooses output_dir, which the rounds decide"),
-        ({"feedback": {"structures": {}}, "use_feedback": True}, "feedback: chooses structures, which the rounds"),
     ],
 )
 def test_what_the_rounds_decide_is_not_chosen_besides(tmp_path: Path, choices: dict[str, Any], told: str) -> None:
@@ -112,11 +111,3 @@ def test_a_model_that_trainings_begin_with_may_not_call_the_same_value_by_anothe
     told = r"dataset\.json: has the labels {'VS': 1, 'cochlea': 2}, the run {'tumor': 1, 'cochlea': 2}; give a model"
     with pytest.raises(InputError, match=told):
         SelfTraining(Data("translated", "labels", "target"), tmp_path, choices, bundle=BUNDLES / "vs_cochlea_seg")
-
-
-def test_translations_are_weighed_by_what_the_models_of_the_round_before_make_of_them(tmp_path: Path) -> None:
-    made, run = steps(tmp_path, 2, use_feedback=True), tmp_path / "run"
-    assert made["segment_translated"]["ensemble_dir"] == str(run / "round_1" / "models")
-    assert made["segment_translated"]["dataset_dir"] == str(tmp_path / "translated")
-    assert made["weigh"]["prediction_dir"] == made["segment_translated"]["output_dir"]
-    assert made["train_2d_fold_all"]["case_weights"] == str(run / "round_2" / "feedback" / "weights.csv")

@@ -1,4 +1,4 @@
-"""Labelled and pseudo-labelled scans together, and how often each is drawn."""
+"""Labelled and pseudo-labelled scans together."""
 
 from pathlib import Path
 
@@ -19,45 +19,12 @@ def scan(*names):
     return Listing([{"case": name, "image": f"{name}.nii.gz", "label": f"{name}_Label.nii.gz"} for name in names])
 
 
-def weights(tmp_path, text):
-    (tmp_path / "weights.csv").write_text(text)
-    return tmp_path / "weights.csv"
-
-
 def test_only_pseudo_labelled_cases_may_hold_ignored_voxels():
     found = training_cases(scan("a", "b"), scan("t"))
     assert [(case["case"], case.get("ignore", False)) for case in found] == [("a", False), ("b", False), ("t", True)]
 
 
-def test_weights_are_those_of_the_table_and_1_for_other_cases(tmp_path):
-    table = weights(tmp_path, "case,weight\na,0.25\n7,0\nNA,2\n")
-    found = training_cases(scan("a", "7", "NA"), scan("t"), table)
-    assert [case["weight"] for case in found] == [0.25, 0.0, 2.0, 1.0]
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("case,weight\na,-1\n", "gives a the weight -1.0; use numbers from 0"),
-        ("case,weight\na,inf\n", "gives a the weight inf"),
-        ("case,weight\na,1\nb,1\n", "weighs 1 cases that are not trained on, the first is b; make it anew"),
-        ("case,weight\na,0\n", "gives every case the weight 0; give one of them more"),
-        ("case,weight\na,1\na,2\n", "weighs a twice; keep one of its lines"),
-        ("case,weight\n,1\nb,1\n", "weighs 2 cases that are not trained on"),
-        ("case,weight\na,\n", "is no table of case and weight"),
-        ("case,dice\na,1\n", "is no table of case and weight"),
-        ("case,weight\na,many\n", "is no table of case and weight"),
-        ("", "is no table of case and weight"),
-    ],
-)
-def test_bad_weights_are_one_line(text, words, tmp_path):
-    with pytest.raises(InputError, match=words):
-        training_cases(scan("a"), None, weights(tmp_path, text))
-
-
-def test_missing_weights_and_doubled_names_and_no_pseudo_labels_are_told(tmp_path):
-    with pytest.raises(InputError, match=r"weights.csv: does not exist; make it with configs/feedback.yaml"):
-        training_cases(scan("a"), None, tmp_path / "weights.csv")
+def test_doubled_names_and_no_pseudo_labels_are_told():
     with pytest.raises(InputError, match="a: is a labelled and a pseudo-labelled case"):
         training_cases(scan("a"), scan("a"))
     with pytest.raises(InputError, match="pseudo_label_dir: holds no label of a scan in target_dir"):

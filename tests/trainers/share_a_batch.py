@@ -11,17 +11,7 @@ from tanq_monai.networks import FeatureSampler
 from tanq_monai.trainers.handlers import SeededSteps
 from tanq_monai.trainers.tanq import TanqOptimizers, TanqTrainer, TanqWeights
 from tanq_monai.translation.batches import Batches
-from tanq_monai.translation.feedback import SegmenterFeedback, SliceView
 from tanq_monai.translation.slices import UnpairedSlices
-
-
-class Segmenter(torch.nn.Sequential):
-    """Of slices, with fixed random weights."""
-
-    def __init__(self) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(1)
-            super().__init__(torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(4, 3, 1))
 
 
 def two_steps() -> dict[str, torch.Tensor]:
@@ -40,7 +30,6 @@ def two_steps() -> dict[str, torch.Tensor]:
         # Adam would turn a rounding error of a vanishing gradient into a whole step.
         optimizers=TanqOptimizers(*(torch.optim.SGD(network.parameters(), lr=0.002) for network in trained)),
         weights=TanqWeights(levels=1.0),
-        feedback=SegmenterFeedback(Segmenter(), SliceView(1.0, (1.0, 1.0), (SIZE, SIZE))),
         level_ranges=[{1: (0.9, 1.0), 2: (0.0, 0.1)}],
         sampler=FeatureSampler(num_patches=4096),  # all: which of nearly equal entropies is lowest, rounding decides
         train_handlers=[SeededSteps(batches, seed=5)],

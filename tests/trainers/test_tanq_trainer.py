@@ -188,33 +188,6 @@ def test_labels_of_the_target_domain_are_never_looked_at():
     assert _run(_trainer(parts))["loss_segmentation"] == pytest.approx(expected.item(), rel=1e-5)
 
 
-class Feedback(torch.nn.Module):
-    """Squared distance of the translation to the label map, slice by slice."""
-
-    def forward(self, translation, label_maps):
-        assert (translation.requires_grad, label_maps.requires_grad) == (True, False)
-        return 3 * (translation - label_maps).square().mean(dim=(1, 2, 3))
-
-
-def test_feedback_is_a_term_more_on_translation_and_label_maps():
-    parts = networks()
-    with torch.no_grad():
-        translation = parts.generator(torch.cat([SOURCE, TARGET])).image[:2]
-    expected = 3 * F.mse_loss(translation, SOURCE[:, 1:]).item()
-    before = {name: value.clone() for name, value in parts.generator.state_dict().items()}
-    output, without = _run(_trainer(parts, feedback=Feedback())), _run(_trainer(networks()))
-    assert output["loss_feedback"] == pytest.approx(expected, rel=1e-5)
-    assert output[Keys.LOSS].item() == pytest.approx(without[Keys.LOSS].item() + expected, rel=1e-5)
-    assert output["loss_discriminator"] == pytest.approx(without["loss_discriminator"])
-    assert not torch.equal(parts.generator.state_dict()["stem.weight"], before["stem.weight"])
-
-
-def test_the_generator_learns_from_the_feedback_alone():
-    parts, weights = networks(), TanqWeights(adversarial=0, contrastive=0, segmentation=0)
-    losses = [_run(_trainer(parts, weights, steps=steps, feedback=Feedback()))["loss_feedback"] for steps in (1, 20, 1)]
-    assert losses[0] > losses[1] > losses[2]
-
-
 def test_it_is_a_supervised_trainer_of_the_generator_and_fires_its_events():
     parts = networks()
     trainer, fired = _trainer(parts), []

@@ -1,7 +1,7 @@
 """Self-training: a segmenter labels real hrT2 scans, and is trained anew on these labels beside the translations.
 
 Every round is made of commands of this bundle, which anyone can repeat by hand. References: Kang et al., TANQ, 2024:
-four rounds of nnU-Net on pseudo-hrT2 with labels and hrT2 with pseudo-labels. Refinement, feedback and stop are ours.
+four rounds of nnU-Net on pseudo-hrT2 with labels and hrT2 with pseudo-labels. Refinement and stop are ours.
 """
 
 import os
@@ -15,12 +15,10 @@ import pandas as pd
 from tanq_monai.errors import InputError
 from tanq_monai.files import check_output_dir, renewing, write_json
 from tanq_monai.scans.folder import LabelFiles
-from tanq_monai.scans.naming import LABEL_ENDING, SOURCE, TARGET_DOMAIN
+from tanq_monai.scans.naming import LABEL_ENDING
 from tanq_monai.segmentation.inference.ensemble import DESCRIPTION, read_ensemble
 from tanq_monai.segmentation.plan.plans import check_same_labels
 from tanq_monai.segmentation.rounds.measures import measure_round
-from tanq_monai.segmentation.training.folders import DATASET, PLANS
-from tanq_monai.segmentation.training.preparation import FOLDS
 from tanq_monai.segmentation.training.selection import check_folds, model_name
 from tanq_monai.steps import Step, StepRunner, bundle_step
 from tanq_monai.structures import STRUCTURES, Structures
@@ -56,8 +54,6 @@ class RoundChoices:
         seed: of all trainings.
         inference: choices of ``ensemble.yaml``.
         refinement: choices of ``refine.yaml``.
-        use_feedback: translations are weighted by what the last round's segmenter makes of them.
-        feedback: choices of ``feedback.yaml``.
         structures: names and label values.
     """
 
@@ -67,8 +63,6 @@ class RoundChoices:
     seed: int = 0
     inference: Choices = field(default_factory=dict)
     refinement: Choices = field(default_factory=dict)
-    use_feedback: bool = False
-    feedback: Choices = field(default_factory=dict)
     structures: Structures = STRUCTURES
 
     def __post_init__(self) -> None:
@@ -183,7 +177,7 @@ class SelfTraining:
     def steps_of(self, number: int) -> Iterator[Step]:
         """The commands of a round."""
         if number:
-            yield from self._pseudo_labels(number)
+            yield self._refinement(number)
         if number or self.first_ensemble is None:
             yield from self._models_of(number)
         labels = self._round(number) / "predictions"
@@ -209,41 +203,16 @@ class SelfTraining:
             f"round_{number}_select", self.bundle, "find_best", selection | shared, reads=trained, writes=chosen
         )
 
-    def _pseudo_labels(self, number: int) -> Iterator[Step]:
-        """Refinement of the last round's labels of the real scans, weights of the translations."""
-        folder, shared = self._round(number), {"structures": dict(self.choices.structures)}
-        refinement: dict[str, Any] = {
+    def _refinement(self, number: int) -> Step:
+        """Of the last round's labels of the real scans."""
+        choices: dict[str, Any] = {
             "prediction_dir": self._round(number - 1) / "predictions",
-            "output_dir": folder / "pseudo_labels",
+            "output_dir": self._round(number) / "pseudo_labels",
+            "structures": dict(self.choices.structures),
         }
-        truth = {} if self.data.truth is None else {"truth_dir": self.data.truth}
-        refinement |= shared | truth
-        yield self._step(number, "refine", "refine", _joined(refinement, self.choices.refinement, "refinement"))
-        if not self.choices.use_feedback:
-            return
-        seen = self._labels_of_unseen(number - 1)
-        if seen is None:
-            seen = folder / "translated_labels"
-            how = {"ensemble_dir": self._ensemble(number - 1), "suffixes": [*TARGET_DOMAIN, *SOURCE]}
-            yield self._segmentation(number, "segment_translated", self.data.translated, seen, **how)
-        scored: dict[str, Any] = {
-            "dataset_dir": self.data.translated,
-            "label_dir": self.data.labels,
-            "prediction_dir": seen,
-        }
-        scored |= {"output_dir": folder / "feedback"} | shared
-        yield self._step(number, "weigh", "feedback", _joined(scored, self.choices.feedback, "feedback"))
-
-    def _labels_of_unseen(self, number: int) -> Path | None:
-        """nnU-Net's labels of every translation by a model not trained on it; None where not all folds are trained."""
-        if sorted(self.choices.folds, key=str) != list(range(FOLDS)) or (
-            number == 0 and self.first_ensemble is not None
-        ):
-            return None
-        trainer = self.choices.training.get("trainer", "nnUNetTrainer")
-        model = f"{trainer}__{PLANS}__{next(iter(self.choices.configurations))}"
-        folds = "_".join(map(str, self.choices.folds))
-        return self._round(number) / "nnUNet_results" / DATASET / model / f"crossval_results_folds_{folds}"
+        if self.data.truth is not None:
+            choices["truth_dir"] = self.data.truth
+        return self._step(number, "refine", "refine", _joined(choices, self.choices.refinement, "refinement"))
 
     def _segmentation(self, number: int, name: str, images: str | Path, labels: Path, **choices: Any) -> Step:
         choices |= {"dataset_dir": images, "output_dir": labels, "ears_first": False}  # a refinement chooses by itself
@@ -258,8 +227,6 @@ class SelfTraining:
             training["target_dir"] = self.data.target
         if number:
             training["pseudo_label_dir"] = folder / "pseudo_labels"
-            if self.choices.use_feedback:
-                training["case_weights"] = folder / "feedback" / "weights.csv"
         choices = _joined(training, {**self.choices.training, **own}, "training")
         return self._step(number, f"train_{name}", "train", choices, folder / "models" / name)
 

@@ -117,7 +117,7 @@ def set_up_nnunet(
     environment = {"nnUNet_n_proc_DA": "0"}  # processes that load are the business of EpochLoader
     if device.type == "cpu":
         environment["nnUNet_compile"] = "f"
-    with folders.active(**environment), our_patches(cases):
+    with folders.active(**environment), our_patches():
         with mock.patch.object(dist, "is_initialized", lambda: False):  # nnU-Net's own ranks want CUDA
             trainer = trainer_class(plans, settings.configuration, settings.fold, dataset, device)
         trainer.device = device  # nnU-Net takes the first GPU

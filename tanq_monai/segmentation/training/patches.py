@@ -1,16 +1,13 @@
-"""Where in a scan nnU-Net's patches lie, and how often a case is drawn."""
+"""Where in a scan nnU-Net's patches lie."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
 import numpy as np
 from nnunetv2.training.dataloading.data_loader import nnUNetDataLoader
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_module
-
-from tanq_monai.scans.raw_dataset import identifier
-from tanq_monai.segmentation.training.preparation import Case
 
 Corner = list[int]
 
@@ -47,16 +44,7 @@ class PatchLoader(nnUNetDataLoader):  # type: ignore[misc]
 
 
 @contextlib.contextmanager
-def our_patches(cases: Sequence[Case]) -> Iterator[None]:
-    """nnU-Net's trainers take patches by :class:`PatchLoader`, and draw every case as often as its weight says."""
-    weights = {identifier(case): float(case.get("weight", 1)) for case in cases}
-
-    def loader(data: Any, *args: Any, sampling_probabilities: None = None, **kwargs: Any) -> PatchLoader:
-        drawn = np.array([weights[name] for name in data.identifiers])
-        # All of a fold's validation part may weigh nothing.
-        if len(set(weights.values())) == 1 or not drawn.any():
-            return PatchLoader(data, *args, **kwargs)
-        return PatchLoader(data, *args, sampling_probabilities=drawn / drawn.sum(), **kwargs)
-
-    with mock.patch.object(nnunet_module, "nnUNetDataLoader", loader):
+def our_patches() -> Iterator[None]:
+    """nnU-Net's trainers take patches by :class:`PatchLoader`."""
+    with mock.patch.object(nnunet_module, "nnUNetDataLoader", PatchLoader):
         yield

@@ -1,15 +1,12 @@
-"""What a segmenter is trained on: labelled scans, scans with pseudo-labels, and how often each is drawn.
+"""What a segmenter is trained on: labelled scans, and scans with pseudo-labels.
 
 Or a list of scans that a client of the bundle gives in place of those that were found in folders.
 """
 
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import file_stamps
@@ -46,19 +43,16 @@ def find_pseudo_labelled(
     return scan
 
 
-def training_cases(
-    labelled: Listing, pseudo_labelled: Listing | None = None, weights_file: str | Path | None = None
-) -> list[dict[str, Any]]:
+def training_cases(labelled: Listing, pseudo_labelled: Listing | None = None) -> list[dict[str, Any]]:
     """All cases of a training.
 
     Args:
         labelled: scans with labels.
         pseudo_labelled: scans with pseudo-labels, or without any.
-        weights_file: CSV with the columns ``case`` and ``weight``, how often a case is drawn; others have weight 1.
 
     Raises:
         InputErrors: when a scan cannot be used.
-        InputError: when no pseudo-label is there, two cases have one name, or the weights cannot be read.
+        InputError: when no pseudo-label is there, or two cases have one name.
     """
     labelled.raise_problems()
     cases: list[dict[str, Any]] = list(labelled.cases)
@@ -71,16 +65,7 @@ def training_cases(
     for name in set(names):
         if names.count(name) > 1:
             raise InputError(name, "is a labelled and a pseudo-labelled case", "give one of them another name")
-    if weights_file is None:
-        return cases
-    weights = _read_weights(Path(weights_file))
-    others = sorted(weights.keys() - set(names))
-    if others:
-        problem = f"weighs {len(others)} cases that are not trained on, the first is {others[0]}"
-        raise InputError(weights_file, problem, "make it anew from these scans")
-    if not any(weights.get(name, 1.0) for name in names):
-        raise InputError(weights_file, "gives every case the weight 0", "give one of them more")
-    return [{**case, "weight": weights.get(case["case"], 1.0)} for case in cases]
+    return cases
 
 
 def are_given(cases: Sequence[Mapping[str, Any]]) -> bool:
@@ -131,21 +116,3 @@ def fine_tuning_dir(parent: str | Path, cases: Sequence[Mapping[str, Any]], mode
 def _is_pair(case: object) -> bool:
     keys = ("image",) if isinstance(case, Mapping) and case.get("ignore") else ("image", "label")
     return isinstance(case, Mapping) and all(isinstance(case.get(key), str | Path) for key in keys)
-
-
-def _read_weights(path: Path) -> dict[str, float]:
-    try:
-        # Whatever a case is called: NA is a name, too.
-        table = pd.read_csv(path, dtype={"case": str}, keep_default_na=False, encoding_errors="surrogateescape")
-        weights = dict(zip(table["case"], table["weight"].astype(float), strict=True))
-    except FileNotFoundError as error:
-        raise InputError(path, "does not exist", "make it with configs/feedback.yaml") from error
-    except (ValueError, KeyError, OSError, pd.errors.ParserError) as error:
-        raise InputError(path, "is no table of case and weight", "make it with configs/feedback.yaml") from error
-    if len(weights) < len(table):
-        doubled = table["case"][table["case"].duplicated()].iloc[0]
-        raise InputError(path, f"weighs {doubled} twice", "keep one of its lines")
-    for case, weight in weights.items():
-        if not (weight >= 0 and math.isfinite(weight)):
-            raise InputError(path, f"gives {case} the weight {weight}", "use numbers from 0")
-    return weights
