@@ -9,19 +9,22 @@ References:
     displacing it.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tanq_monai.anatomy.components import Mask, Vector
-from tanq_monai.anatomy.findings import largest_piece
+from tanq_monai.anatomy.findings import Findings, largest_piece
 from tanq_monai.anatomy.measured import find_anatomy, structure_masks
 from tanq_monai.anatomy.porus import find_porus
 from tanq_monai.anatomy.published import published
 from tanq_monai.structures import STRUCTURES, Structures
 
 GRADES = ("I or II", "III or IV")
+KOOS, NOT_GRADED = "koos_estimated", "koos_not_graded"
+"""The grade, or why there is none, in what was found of a VS."""
 # Chosen on 27 virtual patients, `phantom --protocols left_out --size varied --seed 11`, by their true labels.
 _NEAR = 2.0  # mm from the VS to what it reaches
 _REACHED = 30.0  # mm2 of its surface that something is so near to
@@ -44,6 +47,17 @@ class Koos(NamedTuple):
         if self.not_graded:
             return f"no Koos grade is estimated: {self.not_graded}"
         return f"Koos {self.grade}, estimated" if self.grade else ""
+
+    def added_to(self, findings: Findings) -> Findings:
+        """What :func:`tanq_monai.anatomy.findings.find` found, whose VS has the grade, or why it has none, too."""
+        told = {KOOS: self.grade, NOT_GRADED: self.not_graded}
+        told = {name: words for name, words in told.items() if words}
+        return findings | {"VS": findings["VS"] | told} if told else findings
+
+    @classmethod
+    def of(cls, findings: Mapping[str, Any]) -> "Koos":
+        """What was added to findings."""
+        return cls(findings["VS"].get(KOOS), findings["VS"].get(NOT_GRADED))
 
 
 def estimate_koos(

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from tanq_monai.anatomy.ears_first import EarsFirst
 from tanq_monai.anatomy.findings import PARTS, Findings, find
-from tanq_monai.anatomy.koos import Koos, estimate_koos
+from tanq_monai.anatomy.koos import KOOS, estimate_koos
 from tanq_monai.files import renewing, write_text
 from tanq_monai.scans.labels import read_labels
 from tanq_monai.structures import Structures
 
 TABLE = "volumes.csv"
-KOOS = "koos_estimated"
 COLUMNS = ("vs_ml", "cochlea_right_ml", "cochlea_left_ml", "vs_side", "vs_axial_diameter_mm", f"vs_{KOOS}")
 
 
@@ -29,7 +28,7 @@ class Labelled:
         case: its name.
         scan: its file, or the folder of its series.
         label: the file.
-        findings: see :func:`tanq_monai.anatomy.findings.find`; the VS has :data:`KOOS`, too, where it was graded.
+        findings: see :func:`tanq_monai.anatomy.findings.find`; of a VS also its Koos grade, or why it has none.
         remarks: what to look at.
         seconds: that it took.
         structure_set: the RT Structure Set of a DICOM series; None of other scans, and where nothing was found.
@@ -150,8 +149,8 @@ def measure(
     """
     found = read_labels(label, structures.values())
     findings = find(found.labels, found.affine, structures)
-    koos = Koos() if voxels is None else estimate_koos(found.labels, voxels, found.affine, structures)
-    findings |= {"VS": findings["VS"] | {KOOS: koos.grade}} if koos.grade else {}
+    if voxels is not None:
+        findings = estimate_koos(found.labels, voxels, found.affine, structures).added_to(findings)
     _, told = EarsFirst(structures)(found.labels, found.affine) if ears_first else (None, "")
     doubts = findings["doubts"] if found.labels.any() or not told else []
     return Labelled(case, scan, label, findings, tuple(filter(None, (told, *doubts))), seconds)

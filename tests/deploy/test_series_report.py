@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from pydicom.dataset import Dataset
 
+from tanq_monai.anatomy.koos import estimate_koos
 from tanq_monai.deploy.app.report import describe, write_report
 
 AFFINE = np.diag([-0.5, -0.6, 1.5, 1.0])
@@ -20,8 +21,8 @@ ALL[20:30, 30:38, 8:12] = ALL[160:170, 30:38, 8:12] = 2
 def test_the_page_tells_the_numbers_and_for_what_they_may_be_used(tmp_path, made):
     header = Dataset()
     header.PatientID, header.SeriesDescription = "<b>7</b>", "t2 ciss"
-    description = describe(made, AFFINE, header, "the user", "vs_cochlea_seg 9.9")
     image = np.random.default_rng(0).uniform(0, 100, made.shape)
+    description = describe(image, made, AFFINE, header, "the user", "vs_cochlea_seg 9.9")
     write_report(tmp_path, image, made, AFFINE, description)
     page = (tmp_path / "report.html").read_text()
     assert json.loads((tmp_path / "report.json").read_text()) == description
@@ -40,3 +41,24 @@ def test_the_page_tells_the_numbers_and_for_what_they_may_be_used(tmp_path, made
         assert re.search(r"VS, right</th><td>2.160</td>\s*<td>0.239–6.776</td>\s*<td>[\d.]+</td>", page)
         assert "20.0 × 12.0 × 7.5" in page
         assert page.count('class="found"') >= 3 * 3  # outlines of three structures in three planes
+
+
+@pytest.mark.parametrize("brain", [25.0, 100.0], ids=["grey", "fluid"])
+def test_json_and_page_have_the_koos_grade_that_the_scan_speaks_for(tmp_path, brain):
+    image = np.full(ALL.shape, brain)
+    image[ALL == 1] = 30
+    image[:20] = 100
+    description = describe(image, ALL, AFFINE, Dataset(), "the user", "vs_cochlea_seg 9.9")
+    write_report(tmp_path, image, ALL, AFFINE, description)
+    expected = estimate_koos(ALL, image, AFFINE)
+    assert expected.grade == {25.0: "III or IV", 100.0: "I or II"}[brain]
+    assert description["VS"]["koos_estimated"] == expected.grade
+    assert f"<p>VS: Koos {expected.grade}, estimated." in (tmp_path / "report.html").read_text()
+
+
+def test_json_and_page_tell_why_a_vs_has_no_koos_grade(tmp_path):
+    image = np.where(ALL == 1, 100.0, 30.0)
+    description = describe(image, ALL, AFFINE, Dataset(), "the user", "vs_cochlea_seg 9.9")
+    write_report(tmp_path, image, ALL, AFFINE, description)
+    assert description["VS"]["koos_not_graded"] == "no fluid about the VS is brighter"
+    assert "no Koos grade is estimated: no fluid about the VS is brighter." in (tmp_path / "report.html").read_text()

@@ -271,9 +271,10 @@ def test_the_structured_report_is_unverified_of_the_same_study_and_says_what_it_
     comments = [
         item.TextValue for item in report.ContentSequence if item.ConceptNameCodeSequence[0].CodeMeaning == "Comment"
     ]
-    doubts = json.loads((typed / "results" / "report.json").read_text())["doubts"]
+    told = json.loads((typed / "results" / "report.json").read_text())
     assert "research" in comments[0].lower()
-    assert comments[1:] == [doubt.replace("³", "3") for doubt in doubts]
+    assert comments[1] == f"VS: Koos {told['VS']['koos_estimated']}, estimated."
+    assert comments[2:] == [doubt.replace("³", "3") for doubt in told["doubts"]]
 
 
 def test_ten_lines_in_another_program_do_the_same(typed, tmp_path):

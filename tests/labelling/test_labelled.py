@@ -104,7 +104,13 @@ def test_without_a_scan_a_vs_or_its_cochlea_there_is_no_grade(tmp_path):
     for label, scan in ((boxes(), None), *((label, np.ones(label.shape)) for label in without)):
         one = measured(tmp_path, label, ears_first=False, voxels=scan)
         assert one.row["vs_koos_estimated"] == ""
-        assert "koos_estimated" not in one.described()["VS"]
+        assert not {"koos_estimated", "koos_not_graded"} & one.described()["VS"].keys()
+
+
+def test_why_a_vs_has_no_grade_is_told(tmp_path):
+    one = measured(tmp_path, boxes(), voxels=np.where(boxes() == 1, 1000.0, 300.0))
+    assert one.row["vs_koos_estimated"] == ""
+    assert one.described()["VS"]["koos_not_graded"] == "no fluid about the VS is brighter"
 
 
 def test_the_table_is_read_back_as_it_was_written(tmp_path):

@@ -11,6 +11,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
 from tanq_monai import RESEARCH_ONLY, __version__
+from tanq_monai.anatomy.koos import Koos
 from tanq_monai.deploy.app.bundle import Bundle
 from tanq_monai.deploy.app.selection import Series
 from tanq_monai.dicom_results.regions import SIDES, Region
@@ -31,7 +32,7 @@ def write_measurements(
 ) -> None:
     """Write a Comprehensive 3D SR: of every region that was measured its volume, ml; of the VS its axial diameter, mm.
 
-    The figures are those of report.json, each beside a reference to its segment. Doubts about them, and that they are
+    The figures are those of report.json, each beside a reference to its segment. The Koos grade, doubts, and that it is
     for research only, are comments. The report is neither final nor verified.
 
     Args:
@@ -40,7 +41,7 @@ def write_measurements(
         segmentation: that was written of them.
         series: that was segmented.
         bundle: that segmented it.
-        findings: of :func:`tanq_monai.anatomy.findings.find`; one structure at least was found.
+        findings: what report.json holds; one structure at least was found.
     """
     device = sr.DeviceObserverIdentifyingAttributes(
         uid=generate_uid(entropy_srcs=[MANUFACTURER, bundle.title]),
@@ -60,7 +61,9 @@ def write_measurements(
         imaging_measurements=groups,
         title=codes.DCM.ImagingMeasurementReport,
     )
-    for comment in (f"{RESEARCH_ONLY} Measured by a network, not checked by a person.", *findings["doubts"]):
+    koos = str(Koos.of(findings))
+    remarks = [f"VS: {koos}.", *findings["doubts"]] if koos else findings["doubts"]
+    for comment in (f"{RESEARCH_ONLY} Measured by a network, not checked by a person.", *remarks):
         report[0].ContentSequence.append(_comment(comment))
     tags = new_series(series.header, "SR", "VS and cochlea, research use only", bundle.title)
     made = sr.Comprehensive3DSR(

@@ -69,7 +69,7 @@ class ResultsOperator(Operator):  # type: ignore[misc]
         if any(region.found for region in regions):
             contours = structure_set(regions, self.series.slices)
             contours.save_as(self.folder / STRUCTURE_SET, enforce_file_format=True)
-        description = describe(classes, affine, self.series.header, self.series.chosen_by, self.bundle.title)
+        description = describe(voxels, classes, affine, self.series.header, self.series.chosen_by, self.bundle.title)
         if description["measurements"] is not None:
             path = self.folder / MEASUREMENTS
             write_measurements(path, regions, segmentation, self.series, self.bundle, description)

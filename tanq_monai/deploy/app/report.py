@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from tanq_monai import RESEARCH_ONLY
 from tanq_monai.anatomy.findings import find
+from tanq_monai.anatomy.koos import Koos, estimate_koos
 from tanq_monai.files import replacing, write_json, write_text
 from tanq_monai.report.axial import turned_to_lps
 from tanq_monai.report.contours import colours_of
@@ -26,11 +27,17 @@ _TOLD = ("PatientID", "StudyInstanceUID", "StudyDate", "SeriesInstanceUID", "Ser
 
 
 def describe(
-    labels: NDArray[np.uint8], affine: NDArray[np.float64], header: Dataset, chosen_by: str, model: str
+    image: NDArray[Any],
+    labels: NDArray[np.uint8],
+    affine: NDArray[np.float64],
+    header: Dataset,
+    chosen_by: str,
+    model: str,
 ) -> dict[str, Any]:
     """What report.json holds.
 
     Args:
+        image: (I, J, K), the series.
         labels: (I, J, K): 0 background, 1 VS, 2 cochlea.
         affine: (4, 4), voxel index to RAS, mm.
         header: of a slice of the series.
@@ -38,7 +45,7 @@ def describe(
         model: name and version.
     """
     series = {keyword: str(header.get(keyword, "")) for keyword in _TOLD}
-    findings = find(labels, affine)
+    findings = estimate_koos(labels, image, affine).added_to(find(labels, affine))
     was_found = [one["found"] for one in (findings["VS"], *findings["cochlea"].values())]
     return {
         "warning": RESEARCH_ONLY,
@@ -73,6 +80,7 @@ def write_report(
     slices = {part.z: part for part in stack.slices}
     values = {
         "measures": measures_of(description),
+        "koos": str(Koos.of(description)),
         "places": [(view, slices[view.z]) for view in stack.views],
         "depth": stack.depth,
         "colours": colours_of(STRUCTURES),
