@@ -19,6 +19,7 @@ from PIL import Image
 from refused_scans import REFUSED
 from shared_data import shared_data_folder
 
+from tanq_monai.anatomy.koos import Koos
 from tanq_monai.deploy.app.virtual_study import write_virtual_series
 from tanq_monai.deploy.runtime import run
 from tanq_monai.errors import InputError
@@ -143,6 +144,10 @@ def turned(path, output):
     return output
 
 
+def readable(name, scans):
+    return scans["series" if name == "packed" else name]  # pydicom would want a decoder
+
+
 def labelled_by_runtime(scan, output):
     run(MODEL, scan, output, engine="onnxruntime", threads=len(os.sched_getaffinity(0)))
     return nib.load(output)
@@ -160,9 +165,8 @@ def assert_same_label(found, expected):
 
 @pytest.mark.parametrize("number", range(NUM_VIRTUAL + 4))
 def test_the_page_labels_as_the_runtime_does(page, told, scans, tmp_path, number):
-    name, path = list(scans.items())[number]
-    readable = scans["series"] if name == "packed" else path  # pydicom would want a decoder
-    expected = labelled_by_runtime(readable, tmp_path / "label.nii.gz")
+    name = list(scans)[number]
+    expected = labelled_by_runtime(readable(name, scans), tmp_path / "label.nii.gz")
     assert np.asanyarray(expected.dataobj).any()
     assert_same_label(nib.load(page / told["scans"][name]["saved"]["label"]), expected)
 
@@ -182,10 +186,11 @@ def test_a_label_has_the_place_of_its_scan_as_the_header_has_it(page, told, scan
                 np.testing.assert_array_equal(of_label[field], of_scan[field], err_msg=f"{name}: {field}")
 
 
-def test_the_volumes_and_remarks_are_those_of_segment(page, told, scans):
+def test_the_volumes_grade_and_remarks_are_those_of_segment(page, told, scans):
     for name, path in scans.items():
         said = told["scans"][name]
-        expected = measure(name, path, page / said["saved"]["label"], STRUCTURES, ears_first=True)
+        voxels = read_volume(readable(name, scans), "hrT2").voxels
+        expected = measure(name, path, page / said["saved"]["label"], STRUCTURES, ears_first=True, voxels=voxels)
         vs, ears = expected.findings["VS"], expected.findings["cochlea"]
         volumes = (vs["volume_ml"], ears["right"]["volume_ml"], ears["left"]["volume_ml"])
         for said_ml, volume in zip(said["ml"], volumes, strict=True):
@@ -195,6 +200,8 @@ def test_the_volumes_and_remarks_are_those_of_segment(page, told, scans):
             else:
                 assert said_ml == "none"
         assert said["remarks"] == list(expected.remarks)
+        koos = Koos.of(expected.findings)
+        assert said["koos"] == (f"VS: {koos}. Research only: look at the scan." if str(koos) else "")
         if vs["found"]:
             assert said["size"] == f"VS: {vs['side']} side, {vs['axial_diameter_mm']:.1f} mm at most in an axial slice"
 

@@ -30,6 +30,7 @@ export interface Properties {
 export interface Published {
   geometry: Record<string, [number, number, number, number, number]>;
   apart: [number, number];
+  canal_mm: number;
   fragment_mm3: number;
 }
 

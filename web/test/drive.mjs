@@ -42,7 +42,7 @@ async function labelled({ name, paths, folder }) {
     await download.saveAs(`${out}/${saved[what]}`);
   }
   const texts = (selector) => page.locator(selector).allTextContents();
-  return { seconds, saved, ml: await texts("#volumes td.number"), size: await page.textContent("#size"), remarks: await texts("#remarks li") };
+  return { seconds, saved, ml: await texts("#volumes td.number"), size: await page.textContent("#size"), koos: await page.textContent("#koos"), remarks: await texts("#remarks li") };
 }
 
 /** What the page says of a scan that is stopped by a key. */

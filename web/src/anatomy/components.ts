@@ -1,6 +1,6 @@
 /** The connected pieces of a mask: twin of `tanq_monai/anatomy/components.py`. Positions are in scanner axes, mm. */
 
-import { type Grid, type Triple, edgesOf } from "../scans/grid.ts";
+import { type Grid, type Triple, determinant, edgesOf } from "../scans/grid.ts";
 
 const LARGEST_TILT = 20; // degrees: a head in its coil
 const ROUNDING = 1e-3; // mm: spacings of oblique affines are off by less
@@ -49,6 +49,11 @@ export function findComponents(mask: number[], grid: Grid, joinMm = 0): Componen
   return pieces;
 }
 
+/** The pieces of a mask, the largest one first. */
+export function largestFirst(mask: number[], grid: Grid): Component[] {
+  return findComponents(mask, grid).sort((one, other) => other.volume - one.volume);
+}
+
 /** Distance of two points, mm. */
 export function apart(one: Triple, other: Triple): number {
   return Math.hypot(...one.map((value, axis) => value - other[axis]!));
@@ -83,13 +88,7 @@ export function indexOf(voxel: number, grid: Grid): Triple {
 function described(voxels: number[], grid: Grid): Component {
   const mean: Triple = [0, 0, 0];
   for (const voxel of voxels) indexOf(voxel, grid).forEach((value, axis) => (mean[axis]! += value / voxels.length));
-  return { voxels, volume: voxels.length * voxelMm3(grid), center: placeOf(mean, grid) };
-}
-
-/** |determinant| of the affine. */
-function voxelMm3({ affine: [x, y, z] }: Grid): number {
-  const minor = (c: number, d: number) => y![c]! * z![d]! - y![d]! * z![c]!;
-  return Math.abs(x![0]! * minor(1, 2) - x![1]! * minor(0, 2) + x![2]! * minor(0, 1));
+  return { voxels, volume: voxels.length * Math.abs(determinant(grid.affine)), center: placeOf(mean, grid) };
 }
 
 /** Voxels at most `reach` mm from the mask, within its box. */

@@ -2,7 +2,7 @@
 
 import { thousands } from "../numerals.ts";
 import { type Grid, type Triple, edgesOf, orientationOf } from "../scans/grid.ts";
-import { findComponents, indexOf } from "./components.ts";
+import { indexOf, largestFirst } from "./components.ts";
 import { findAnatomy, structureMasks } from "./measured.ts";
 import { judge } from "./plausibility.ts";
 import { published } from "./published.ts";
@@ -30,7 +30,7 @@ export interface Findings {
 /** VS (its largest piece) and the cochlea of either side, and what is unusual about them. */
 export function find(labels: Uint8Array, grid: Grid): Findings {
   const masks = structureMasks(labels);
-  const [piece, ...others] = findComponents(masks.vs, grid).sort((one, other) => other.volume - one.volume);
+  const [piece, ...others] = largestFirst(masks.vs, grid);
   const vs = piece?.voxels ?? [];
   const anatomy = findAnatomy(vs, masks.cochlea, grid);
   const judged = judge(anatomy);

@@ -53,12 +53,19 @@ export function findAnatomy(vs: number[], cochlea: number[], grid: Grid): Anatom
   return { vs: tumor, right, left, side: sideOf(tumor, right, left) };
 }
 
-/** Of the tumor: that of the nearer cochlea; one that has no label lies opposite the other. */
+/** Of the tumor: that of the nearer cochlea. */
 function sideOf(vs: Structure | null, right: Structure | null, left: Structure | null): "right" | "left" | null {
-  if (!vs || !(right ?? left)) return null;
-  const rightX = right ? right.center[0] : left!.center[0] + APART;
-  const leftX = left ? left.center[0] : right!.center[0] - APART;
-  return Math.abs(vs.center[0] - rightX) < Math.abs(vs.center[0] - leftX) ? "right" : "left";
+  const ears = earsOf(right, left);
+  if (!vs || !ears) return null;
+  const [toRight, toLeft] = ears.map((ear) => Math.abs(vs.center[0] - ear[0])) as [number, number];
+  return toRight < toLeft ? "right" : "left";
+}
+
+/** Places of the right and left cochlea; one that has no label lies opposite the other. Null without any. */
+export function earsOf(right: Structure | null, left: Structure | null): [Triple, Triple] | null {
+  const aside = ([x, y, z]: Triple, mm: number): Triple => [x + mm, y, z];
+  if (right) return [right.center, left?.center ?? aside(right.center, -APART)];
+  return left && [aside(left.center, APART), left.center];
 }
 
 function measure(voxels: number[], grid: Grid): Structure | null {

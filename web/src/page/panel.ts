@@ -14,7 +14,7 @@ export function element<T extends HTMLElement = HTMLElement>(id: string): T {
 export function showScan(name: string): void {
   element("case").textContent = name;
   element("mistake").hidden = true;
-  element("size").textContent = "";
+  for (const line of ["size", "koos"]) element(line).textContent = "";
   element("remarks").replaceChildren();
   element<HTMLFieldSetElement>("label").disabled = true;
   for (const structure of STRUCTURES) fill(structure, "\u2013", false);
@@ -29,7 +29,7 @@ export function showProgress(step: string, share: number | null = null): void {
   else bar.value = share;
 }
 
-export function showLabelled({ findings, remarks }: Labelled): void {
+export function showLabelled({ findings, koos, remarks }: Labelled): void {
   element("work").hidden = true;
   element<HTMLFieldSetElement>("label").disabled = false;
   for (const structure of STRUCTURES) {
@@ -38,6 +38,7 @@ export function showLabelled({ findings, remarks }: Labelled): void {
   }
   const { side, diameter } = findings;
   element("size").textContent = diameter ? `VS: ${side} side, ${diameter.toFixed(1)} mm at most in an axial slice` : "";
+  element("koos").textContent = koos && `VS: ${koos}. Research only: look at the scan.`;
   element("remarks").replaceChildren(
     ...remarks.map((remark) => Object.assign(document.createElement("li"), { textContent: remark })),
   );

@@ -144,12 +144,14 @@ function nearestRotation(affine: Affine): number[][] {
   return matrix;
 }
 
-function inverseTransposed(m: number[][]): number[][] {
+/** Of the upper left (3, 3). */
+export function inverseTransposed(m: number[][]): number[][] {
   const by = determinant(m);
   return [0, 1, 2].map((r) => [0, 1, 2].map((c) => cofactor(m, r, c) / by));
 }
 
-function determinant(m: number[][]): number {
+/** Of the upper left (3, 3). */
+export function determinant(m: number[][]): number {
   return [0, 1, 2].reduce((sum, column) => sum + m[0]![column]! * cofactor(m, 0, column), 0);
 }
 

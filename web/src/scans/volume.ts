@@ -2,6 +2,7 @@
 
 import { InputError } from "../errors.ts";
 import { general } from "../numerals.ts";
+import { percentile } from "../statistics.ts";
 import { affineOf, slicesOf, voxelsOf } from "./dicom.ts";
 import { isDicom } from "./dicom_header.ts";
 import { type Grid, inScanner } from "./grid.ts";
@@ -92,9 +93,5 @@ function usualMagnitude(voxels: Voxels): number {
   const sample: number[] = [];
   for (let n = 0; n < voxels.length; n += step) if (voxels[n]) sample.push(Math.abs(voxels[n]!));
   if (!sample.length) return 0;
-  const sorted = Float64Array.from(sample).sort();
-  const place = 0.99 * (sorted.length - 1);
-  const below = Math.floor(place);
-  const above = Math.min(below + 1, sorted.length - 1);
-  return sorted[below]! + (place - below) * (sorted[above]! - sorted[below]!);
+  return percentile(sample, 0.99);
 }

@@ -2,6 +2,7 @@
 
 import { earsFirst } from "../../anatomy/ears_first.ts";
 import { type Findings, find } from "../../anatomy/findings.ts";
+import { estimateKoos } from "../../anatomy/koos.ts";
 import { type Dropped, type Volume, readVolume } from "../../scans/volume.ts";
 import { type Labeller, segment } from "./segmentation.ts";
 
@@ -9,6 +10,8 @@ export interface Labelled {
   /** i fastest, on the grid of the scan. */
   labels: Uint8Array;
   findings: Findings;
+  /** Of the VS, in words; empty where nothing can be said. */
+  koos: string;
   /** What to look at, in words. */
   remarks: string[];
 }
@@ -27,6 +30,6 @@ export async function run(dropped: Dropped[], labellers: Labeller[], listener: L
   const found = await segment(scan, labellers, (slices, all) => listener.done(slices, all));
   const { labels, doubt } = earsFirst(found, scan.grid);
   const findings = find(labels, scan.grid);
-  const labelled = labels.some(Boolean);
-  return { labels, findings, remarks: [doubt, ...(labelled || !doubt ? findings.doubts : [])].filter(Boolean) };
+  const doubts = labels.some(Boolean) || !doubt ? findings.doubts : [];
+  return { labels, findings, koos: estimateKoos(labels, scan), remarks: [doubt, ...doubts].filter(Boolean) };
 }
