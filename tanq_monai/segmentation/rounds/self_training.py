@@ -180,9 +180,7 @@ class SelfTraining:
             yield self._refinement(number)
         if number or self.first_ensemble is None:
             yield from self._models_of(number)
-        labels = self._round(number) / "predictions"
-        ensemble = self._ensemble(number)
-        yield self._segmentation(number, "segment", self.data.target, labels, ensemble_dir=ensemble, uncertainty=True)
+        yield self._segmentation(number)
 
     def _models_of(self, number: int) -> Iterator[Step]:
         """Training of all models, and which of them to use."""
@@ -214,9 +212,16 @@ class SelfTraining:
             choices["truth_dir"] = self.data.truth
         return self._step(number, "refine", "refine", _joined(choices, self.choices.refinement, "refinement"))
 
-    def _segmentation(self, number: int, name: str, images: str | Path, labels: Path, **choices: Any) -> Step:
-        choices |= {"dataset_dir": images, "output_dir": labels, "ears_first": False}  # a refinement chooses by itself
-        return self._step(number, name, "ensemble", _joined(choices, self.choices.inference, "inference"))
+    def _segmentation(self, number: int) -> Step:
+        """Of the real scans, with uncertainty."""
+        choices = {
+            "dataset_dir": self.data.target,
+            "ensemble_dir": self._ensemble(number),
+            "output_dir": self._round(number) / "predictions",
+            "uncertainty": True,
+            "ears_first": False,  # a refinement chooses by itself
+        }
+        return self._step(number, "segment", "ensemble", _joined(choices, self.choices.inference, "inference"))
 
     def _training(self, number: int, configuration: str, fold: int | str, own: Choices) -> Step:
         folder, name = self._round(number), model_name(configuration, fold)
