@@ -92,7 +92,7 @@ def set_up_nnunet(
     As one of several ranks, it gets a share of every batch; averaging the gradients is left to the caller.
 
     Args:
-        cases: dicts with ``image`` and ``label``; ``patient``, whose scan it is; ``weight``, how often it is drawn.
+        cases: dicts with ``image`` and ``label``; ``patient``, whose scan it is.
         output_dir: of the run; a finished preparation in it is used again.
         settings: the user's choices.
         device: of the network.
