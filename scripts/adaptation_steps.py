@@ -154,6 +154,8 @@ def _read_scores(file: str, num_test: int, seeds: Sequence[int]) -> pd.DataFrame
         raise InputError(file, f"cannot be read ({error})", "give the scores.csv of an earlier run") from error
     if missing := [name for name in SCORES if name not in scores]:
         raise InputError(file, f"has no column {missing[0]}", "give the scores.csv of an earlier run")
+    if unknown := sorted(set(scores["row"]) - set(TITLES)):
+        raise InputError(file, f"has a row {unknown[0]}, which is none", "give a run of this script as it is")
     if (scanned := scores["case"].nunique()) != num_test:
         raise InputError(file, f"has scores of {scanned} scans, not {num_test}", "give its --num-test")
     if twice := sorted(set(scores["seed"]) & set(seeds)):

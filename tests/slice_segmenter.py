@@ -2,13 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from tanq_monai.scans.raw_dataset import describe_dataset
 from tanq_monai.segmentation.plan.plans import network_from_plans
-from tanq_monai.structures import STRUCTURES, Structures
+from tanq_monai.structures import STRUCTURES
 
 SMALL_MODEL = Path(__file__).parent / "small_model"  # of volumes
 _LAYERS = {
@@ -23,16 +22,16 @@ _LAYERS = {
 }
 
 
-def slice_segmenter(folder: Path, pixel_mm: float = 0.5, structures: Structures = STRUCTURES, **changes: Any) -> Path:
-    """Fill a model folder: the small model's plan on patches of 32 x 32 pixels, with ``changes``."""
+def slice_segmenter(folder: Path, pixel_mm: float = 0.5) -> Path:
+    """Fill a model folder: the small model's plan on patches of 32 x 32 pixels."""
     folder.mkdir()
     plan = json.loads((SMALL_MODEL / "plans.json").read_text())
     config = plan["configurations"][plan["trained_configuration"]]
     config["architecture"]["arch_kwargs"] |= _LAYERS
     config |= {"spacing": [pixel_mm, pixel_mm], "patch_size": [32, 32]}
-    plan |= {"configurations": {"2d": config}, "trained_configuration": "2d"} | changes
+    plan |= {"configurations": {"2d": config}, "trained_configuration": "2d"}
     (folder / "plans.json").write_text(json.dumps(plan))
-    (folder / "dataset.json").write_text(json.dumps(describe_dataset({}, structures)))
+    (folder / "dataset.json").write_text(json.dumps(describe_dataset({}, STRUCTURES)))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = network_from_plans(folder / "plans.json", folder / "dataset.json")

@@ -30,6 +30,7 @@ _NEAR = 2.0  # mm from the VS to what it reaches
 _REACHED = 30.0  # mm2 of its surface that something is so near to
 _ABOUT = 15.0  # mm round the VS: there is its brightest fluid
 _BRIGHTEST = 99.0  # percentile
+_ROUNDING = 1e-6  # voxels, of affines that lie aslant
 
 
 class Koos(NamedTuple):
@@ -87,7 +88,8 @@ def estimate_koos(
         return Koos(None, "the VS is cut off by the edge of the scan")
     index = np.argwhere(vs)
     beyond = porus.beyond(index, affine)
-    fluid, grey = np.percentile(scan[_box(index, affine, vs.shape)], _BRIGHTEST), np.median(scan[vs])
+    fluid = np.percentile(scan[_box(index, affine, vs.shape)].astype(np.float64), _BRIGHTEST)
+    grey = np.median(scan[vs].astype(np.float64))
     if fluid <= grey:
         return Koos(None, "no fluid about the VS is brighter")
     if _reached(index[beyond > 0], vs, scan < (fluid + grey) / 2, affine, porus.medial) >= _REACHED:
@@ -122,6 +124,6 @@ def _at(mask: Mask, places: Vector) -> Mask:
 
 def _box(index: NDArray[np.intp], affine: Vector, shape: tuple[int, ...]) -> tuple[slice, ...]:
     """The voxels of the VS and its surroundings."""
-    margin = np.ceil(_ABOUT / np.linalg.norm(affine[:3, :3], axis=0)).astype(int)
+    margin = np.ceil(_ABOUT / np.linalg.norm(affine[:3, :3], axis=0) - _ROUNDING).astype(int)
     low, high = np.maximum(index.min(axis=0) - margin, 0), np.minimum(index.max(axis=0) + margin + 1, shape)
     return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))

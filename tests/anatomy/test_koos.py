@@ -102,6 +102,19 @@ def test_where_the_vs_is_cut_off_or_no_fluid_is_brighter_the_reason_is_told():
     assert str(dark) == "no Koos grade is estimated: no fluid about the VS is brighter"
 
 
+def test_fluid_is_looked_for_as_far_as_15_mm_also_where_the_axes_lie_aslant():
+    label, _ = head(20)
+    reach = np.flatnonzero((label == 1).any(axis=(1, 2)))
+    scan = np.full(SHAPE, VS)
+    scan[: reach[0] - 30] = scan[reach[-1] + 31 :] = FLUID
+    for degrees in np.linspace(-15, 15, 61):
+        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        turned = np.array([[cos, -sin, 0, 0], [sin, cos, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]) @ AFFINE
+        assert estimate_koos(label, scan, turned) == Koos(None, "no fluid about the VS is brighter")
+    scan[reach[-1] + 29 :] = FLUID
+    assert grade(label, scan) == "III or IV"
+
+
 def test_without_a_vs_or_its_cochlea_there_is_no_grade():
     label, scan = head()
     removed, deaf = label.copy(), label.copy()

@@ -1,5 +1,7 @@
 """Structures of a patch get levels from the range of a protocol, and nothing beyond a voxel from them changes."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ from scipy import ndimage
 from tanq_monai.errors import InputError
 from tanq_monai.segmentation.training.appearance import draw_appearance
 from tanq_monai.segmentation.training.levels import RandomLevels, draw_levels
+from tanq_monai.segmentation.training.patches import PatchLoader
 from tanq_monai.structures import STRUCTURES, Structures
 
 RANGES = {(1,): (0.26, 0.59), (2,): (0.30, 1.00)}
@@ -24,6 +27,22 @@ def patch(*size: int) -> tuple[torch.Tensor, torch.Tensor]:
     labels[..., 4:9, 5:11] = 1
     labels[..., 9:12, 7:10] = 2
     return image, labels
+
+
+class Dataset:
+    """nnU-Net's, of cases with one and the same slice."""
+
+    identifiers = ("real", "translated")
+
+    def load_case(self, name: str) -> tuple[np.ndarray, np.ndarray, None, dict[str, object]]:
+        image, labels = patch(1, 20, 22)
+        return image.numpy(), labels.numpy(), None, {"class_locations": {1: np.argwhere(labels.numpy() == 1)}}
+
+
+def patches(transforms: ComposeTransforms, data: object = None) -> PatchLoader:
+    """nnU-Net's loader of batches of two patches of 20 x 22 pixels."""
+    known = SimpleNamespace(all_labels=[1, 2], has_ignore_label=False)
+    return PatchLoader(data or Dataset(), 2, (20, 22), (20, 22), known, 1.0, transforms=transforms)
 
 
 def drawn(transform: RandomLevels, image: torch.Tensor, labels: torch.Tensor, seed: int) -> np.ndarray:
@@ -73,21 +92,33 @@ def test_a_patch_without_structures_stays_as_it_is() -> None:
 
 
 def test_levels_are_drawn_before_filters_and_flaws_by_the_names_of_structures_or_not_at_all() -> None:
-    def steps() -> ComposeTransforms:
+    def loader() -> PatchLoader:
         spatial = SpatialTransform((8, 8), 0, False)
-        return ComposeTransforms([spatial, RandomTransform(GaussianBlurTransform((0.5, 1.0)), 0.2)])
+        return patches(ComposeTransforms([spatial, RandomTransform(GaussianBlurTransform((0.5, 1.0)), 0.2)]))
 
-    made, without = steps(), steps()
-    draw_appearance(made, 0.4)
+    made, without = loader(), loader()
+    draw_appearance(made.transforms, 0.4)
     parts = Structures({"VS intrameatal": 1, "VS extrameatal": 2, "cochlea": 3})
     draw_levels(made, [{"VS": [0.26, 0.59], "cochlea": [0.3, 1.0]}], parts)
     draw_levels(without, None, STRUCTURES)
-    assert len(without.transforms) == 2
-    _, levels, filters, _ = made.transforms
+    assert len(without.transforms.transforms) == 2
+    _, levels, filters, _ = made.transforms.transforms
     assert levels.protocols == [{(1, 2): (0.26, 0.59), (3,): (0.3, 1.0)}]
     assert filters.apply_probability == 0.4
 
 
 def test_levels_of_what_is_no_structure_are_refused() -> None:
     with pytest.raises(InputError, match=r"^level_ranges: 'nerve' is none of the structures; name VS, cochlea$"):
-        draw_levels(ComposeTransforms([]), [{"nerve": [0.1, 0.2]}], STRUCTURES)
+        draw_levels(patches(ComposeTransforms([])), [{"nerve": [0.1, 0.2]}], STRUCTURES)
+
+
+def test_real_scans_keep_their_levels_and_translations_beside_them_do_not() -> None:
+    loader = patches(ComposeTransforms([RandomTransform(GaussianBlurTransform((0.5, 1.0)), 0.0)]))
+    draw_levels(loader, [{"VS": [0.0, 0.01]}], STRUCTURES, real=frozenset({"real"}))
+    image = patch(1, 20, 22)[0][0]
+    np.random.seed(0)  # noqa: NPY002 - nnU-Net draws from the global generator
+    changed: dict[str, set[bool]] = {"real": set(), "translated": set()}
+    for batch in (next(loader) for _ in range(10)):
+        for name, one in zip(batch["keys"], batch["data"], strict=True):
+            changed[name].add(not torch.equal(one, image))
+    assert changed == {"real": {False}, "translated": {True}}

@@ -53,7 +53,7 @@ def test_round_0_knows_no_labels_of_real_scans(tmp_path: Path) -> None:
 def test_an_adversary_sees_the_real_scans_from_round_0_on(tmp_path: Path, choices: dict[str, object]) -> None:
     training = steps(tmp_path, 0, **choices)["train_2d_fold_all"]
     assert training["target_dir"] == str(tmp_path / "target")
-    assert not {"pseudo_label_dir"} & training.keys()
+    assert "pseudo_label_dir" not in training
     assert steps(tmp_path, 1, **choices)["train_2d_fold_all"]["pseudo_label_dir"]
 
 

@@ -1,1 +1,1 @@
-"""Self-training: rounds of training, labels of real scans, their refinement, weights of translations."""
+"""Self-training: rounds of training, labels of real scans, and their refinement."""

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from tanq_monai.errors import InputError
 from tanq_monai.ranks import average_gradients, share_first_weights
-from tanq_monai.scans.raw_dataset import identifier
 from tanq_monai.segmentation.training.checkpoints import unwrapped
 from tanq_monai.segmentation.training.preparation import Case
+from tanq_monai.segmentation.training.training_cases import real_scans
 
 STAGE = 2  # of the encoder, counted from 0: of a quarter of the resolution, where a cochlea still has a few pixels
 _WIDTH, _SLOPE = 32, 0.2
@@ -132,7 +132,7 @@ def set_up_adversary(nnunet: nnUNetTrainer, cases: Sequence[Case], weight: float
     """
     if not weight:
         return None
-    real = [identifier(case) for case in cases if case.get("ignore")]
+    real = real_scans(cases)
     if not real:
         raise InputError("adversary", "has no real scans to tell from translations", "give target_dir, or choose 0")
     return FeatureAdversary(unwrapped(nnunet.network), real, weight)

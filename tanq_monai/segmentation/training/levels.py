@@ -1,15 +1,15 @@
 """Levels of structures drawn anew for every patch: a translation settles on one of those that a protocol allows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from batchgeneratorsv2.transforms.base.basic_transform import ImageOnlyTransform
-from batchgeneratorsv2.transforms.utils.compose import ComposeTransforms
 from batchgeneratorsv2.transforms.utils.random import RandomTransform
 from torch import Tensor
 from torch.nn import functional as F
 
 from tanq_monai.errors import InputError
+from tanq_monai.segmentation.training.patches import PatchLoader
 from tanq_monai.structures import Structures, region_of
 
 Range = Sequence[float]
@@ -28,15 +28,22 @@ class RandomLevels(ImageOnlyTransform):  # type: ignore[misc]
 
     Args:
         protocols: one is drawn for a patch; each has the label values of a structure with its lowest and highest level.
+        patches: the loader that it augments for.
+        real: names of cases of it that keep their levels: a shift of real scans would confirm a wrong pseudo-label.
 
     References:
         The idea is TBA's (LaTIM, crossMoDA 2022), which scales the tumor against its surroundings; the ranges of a
         protocol, as in :mod:`tanq_monai.losses.levels`, and the blending are ours.
     """
 
-    def __init__(self, protocols: Sequence[Mapping[Labels, Range]]) -> None:
+    def __init__(
+        self,
+        protocols: Sequence[Mapping[Labels, Range]],
+        patches: PatchLoader | None = None,
+        real: Collection[str] = frozenset(),
+    ) -> None:
         super().__init__()
-        self.protocols = protocols
+        self.protocols, self.patches, self.real = protocols, patches, real
 
     def get_parameters(self, **data: Tensor) -> dict[str, Tensor]:
         """The label map, which is not changed."""
@@ -44,6 +51,8 @@ class RandomLevels(ImageOnlyTransform):  # type: ignore[misc]
 
     def _apply_to_image(self, image: Tensor, labels: Tensor, **_: object) -> Tensor:
         """(C, y, x) or (C, z, y, x), floats; every channel by itself, all by the same draws."""
+        if self.patches is not None and self.patches.case in self.real:
+            return image
         ranges = self.protocols[int(torch.randint(len(self.protocols), ()))]
         masks = {values: torch.isin(labels, torch.tensor(values)) for values in ranges}
         shifts = torch.zeros_like(image)
@@ -60,15 +69,19 @@ class RandomLevels(ImageOnlyTransform):  # type: ignore[misc]
 
 
 def draw_levels(
-    transforms: ComposeTransforms, level_ranges: Sequence[Mapping[str, Range]] | None, structures: Structures
+    patches: PatchLoader,
+    level_ranges: Sequence[Mapping[str, Range]] | None,
+    structures: Structures,
+    real: Collection[str] = frozenset(),
 ) -> None:
     """Let nnU-Net's augmentation, changed in place, draw levels for every patch before anything that a scanner does.
 
     Args:
-        transforms: the augmentation.
+        patches: the loader, with its augmentation.
         level_ranges: by protocol: lowest and highest level of structures, or of what they are parts of, by name. None:
             levels stay as they are.
         structures: names and label values.
+        real: names of cases that keep their levels.
 
     Raises:
         InputError: for a name of none of them.
@@ -78,9 +91,9 @@ def draw_levels(
     protocols = [
         {_values_of(name, structures): (low, high) for name, (low, high) in ranges.items()} for ranges in level_ranges
     ]
-    steps = transforms.transforms
+    steps = patches.transforms.transforms
     first = next(number for number, step in enumerate(steps) if isinstance(step, RandomTransform))
-    steps.insert(first, RandomLevels(protocols))
+    steps.insert(first, RandomLevels(protocols, patches, real))
 
 
 def _values_of(name: str, structures: Structures) -> Labels:

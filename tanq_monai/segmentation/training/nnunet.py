@@ -35,6 +35,7 @@ from tanq_monai.segmentation.training.preparation import (
     prepare,
     processes_or_threads,
 )
+from tanq_monai.segmentation.training.training_cases import real_scans
 from tanq_monai.structures import STRUCTURES, Structures
 from tanq_monai.weights import load_weights
 
@@ -133,7 +134,8 @@ def set_up_nnunet(
         trainer.dataloader_train, trainer.dataloader_val = trainer.get_dataloaders()
         blur_one_way(trainer.dataloader_train.data_loader.transforms)
         draw_appearance(trainer.dataloader_train.data_loader.transforms, settings.appearance)
-        draw_levels(trainer.dataloader_train.data_loader.transforms, settings.level_ranges, settings.structures)
+        patches, real = trainer.dataloader_train.data_loader, real_scans(cases)
+        draw_levels(patches, settings.level_ranges, settings.structures, real)
     if settings.initial_model is not None:
         load_weights(unwrapped(trainer.network), Path(settings.initial_model) / "model.pt")
     draw_statistics(unwrapped(trainer.network), settings.feature_statistics)

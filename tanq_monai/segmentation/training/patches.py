@@ -19,12 +19,25 @@ class PatchLoader(nnUNetDataLoader):  # type: ignore[misc]
     patches learns the place: in the windows of an unknown hospital it paints a VS in every middle, and misses those
     away from it. Here the voxel lies anywhere in the patch with the same probability, and patches stay within the scan
     as the windows of inference do. Augmentation turns patches, so that some lose a structure at their corner.
+
+    Attributes:
+        case: name of the case whose patch was taken last, and is augmented.
     """
+
+    case = ""
+    _drawn: Iterator[str] = iter(())
+
+    def get_indices(self) -> list[str]:
+        """Names of the cases of the next batch; nnU-Net takes and augments a patch of each, one after the other."""
+        names: list[str] = list(super().get_indices())
+        self._drawn = iter(names)
+        return names
 
     def get_bbox(
         self, data_shape: np.ndarray, force_fg: bool, class_locations: dict[Any, Any] | None, *args: Any, **kwargs: Any
     ) -> tuple[Corner, Corner]:
         """Lower and upper corner of a patch, voxels of the preprocessed scan; the upper one is not part of it."""
+        self.case = next(self._drawn, "")
         is_labelled = any(len(voxels) for voxels in (class_locations or {}).values())
         # nnU-Net warns of a patch without any label, but for one that is to hold a structure; the places are the same.
         searched = force_fg or (class_locations is not None and not is_labelled)

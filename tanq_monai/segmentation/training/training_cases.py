@@ -4,7 +4,7 @@ Or a list of scans that a client of the bundle gives in place of those that were
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import file_stamps
 from tanq_monai.scans.folder import Listing, find_images, find_labelled, problems_of
 from tanq_monai.scans.naming import TARGET_DOMAIN, case_of
+from tanq_monai.scans.raw_dataset import identifier
 from tanq_monai.structures import STRUCTURES, Structures
 
 
@@ -66,6 +67,11 @@ def training_cases(labelled: Listing, pseudo_labelled: Listing | None = None) ->
         if names.count(name) > 1:
             raise InputError(name, "is a labelled and a pseudo-labelled case", "give one of them another name")
     return cases
+
+
+def real_scans(cases: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+    """Names, as nnU-Net calls them, of the cases that are no translations: with pseudo-labels or without any."""
+    return frozenset(identifier(case) for case in cases if case.get("ignore"))
 
 
 def are_given(cases: Sequence[Mapping[str, Any]]) -> bool:

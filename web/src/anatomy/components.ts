@@ -49,11 +49,6 @@ export function findComponents(mask: number[], grid: Grid, joinMm = 0): Componen
   return pieces;
 }
 
-/** The pieces of a mask, the largest one first. */
-export function largestFirst(mask: number[], grid: Grid): Component[] {
-  return findComponents(mask, grid).sort((one, other) => other.volume - one.volume);
-}
-
 /** Distance of two points, mm. */
 export function apart(one: Triple, other: Triple): number {
   return Math.hypot(...one.map((value, axis) => value - other[axis]!));

@@ -2,8 +2,8 @@
 
 import { thousands } from "../numerals.ts";
 import { type Grid, type Triple, edgesOf, orientationOf } from "../scans/grid.ts";
-import { indexOf, largestFirst } from "./components.ts";
-import { findAnatomy, structureMasks } from "./measured.ts";
+import { type Component, findComponents, indexOf } from "./components.ts";
+import { type Anatomy, findAnatomy, structureMasks } from "./measured.ts";
 import { judge } from "./plausibility.ts";
 import { published } from "./published.ts";
 
@@ -27,12 +27,22 @@ export interface Findings {
   doubts: string[];
 }
 
-/** VS (its largest piece) and the cochlea of either side, and what is unusual about them. */
-export function find(labels: Uint8Array, grid: Grid): Findings {
+/** What of a label is measured: the largest piece of the VS, its voxels; the others; both cochleae. */
+export interface Measured {
+  vs: number[];
+  others: Component[];
+  anatomy: Anatomy;
+}
+
+export function measure(labels: Uint8Array, grid: Grid): Measured {
   const masks = structureMasks(labels);
-  const [piece, ...others] = largestFirst(masks.vs, grid);
-  const vs = piece?.voxels ?? [];
-  const anatomy = findAnatomy(vs, masks.cochlea, grid);
+  const [largest, ...others] = findComponents(masks.vs, grid).sort((one, other) => other.volume - one.volume);
+  const vs = largest?.voxels ?? [];
+  return { vs, others, anatomy: findAnatomy(vs, masks.cochlea, grid) };
+}
+
+/** VS and the cochlea of either side, and what is unusual about them. */
+export function find({ vs, others, anatomy }: Measured, grid: Grid): Findings {
   const judged = judge(anatomy);
   const doubts = judged.map(({ doubt }) => doubt).filter(Boolean);
   const apart = others.map((one) => one.volume).filter((volume) => volume >= published.fragment_mm3);

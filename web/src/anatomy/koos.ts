@@ -2,10 +2,11 @@
 
 import { roundEven } from "../numerals.ts";
 import { type Grid, type Triple, determinant, edgesOf, inverseTransposed } from "../scans/grid.ts";
+import type { Voxels } from "../scans/nifti.ts";
 import type { Volume } from "../scans/volume.ts";
 import { percentile } from "../statistics.ts";
-import { indexOf, largestFirst, placeOf } from "./components.ts";
-import { findAnatomy, structureMasks } from "./measured.ts";
+import { indexOf, placeOf } from "./components.ts";
+import type { Measured } from "./findings.ts";
 import { beyond, findPorus } from "./porus.ts";
 import { published } from "./published.ts";
 
@@ -13,21 +14,18 @@ const NEAR = 2; // mm from the VS to what it reaches
 const REACHED = 30; // mm2 of its surface that something is so near to
 const ABOUT = 15; // mm round the VS: there is its brightest fluid
 const BRIGHTEST = 0.99; // of all voxels there
+const ROUNDING = 1e-6; // voxels, of affines that lie aslant
 
 /** What is told of the largest piece of the VS; nothing where there is no VS, or no cochlea beside it. */
-export function estimateKoos(labels: Uint8Array, { voxels: scan, grid }: Volume): string {
-  const masks = structureMasks(labels);
-  const [piece] = largestFirst(masks.vs, grid);
-  const vs = piece?.voxels ?? [];
-  const anatomy = findAnatomy(vs, masks.cochlea, grid);
+export function estimateKoos({ vs, anatomy }: Measured, { voxels: scan, grid }: Volume): string {
   const porus = findPorus(anatomy);
   if (!porus || anatomy.vs!.volume < published.fragment_mm3) return "";
   const places = vs.map((voxel) => indexOf(voxel, grid));
   if (places.some((index) => index.some((value, axis) => value === 0 || value === grid.shape[axis]! - 1))) {
     return notGraded("the VS is cut off by the edge of the scan");
   }
-  const fluid = percentile(around(places, grid).map((voxel) => scan[voxel]!), BRIGHTEST);
-  const grey = percentile(vs.map((voxel) => scan[voxel]!), 0.5);
+  const fluid = percentile(around(places, scan, grid), BRIGHTEST);
+  const grey = percentile(Float64Array.from(vs, (voxel) => scan[voxel]!), 0.5);
   if (fluid <= grey) return notGraded("no fluid about the VS is brighter");
   const outside = places.filter((index) => beyond(porus, placeOf(index, grid)) > 0);
   const isTissue = (voxel: number) => scan[voxel]! < (fluid + grey) / 2;
@@ -63,9 +61,9 @@ function voxelAt(index: Triple, { shape }: Grid): number | null {
   return inside ? i + shape[0] * (j + shape[1] * k) : null;
 }
 
-/** Voxels of the box of the VS and its surroundings. */
-function around(places: Triple[], grid: Grid): number[] {
-  const margin = edgesOf(grid.affine).map((edge) => Math.ceil(ABOUT / edge));
+/** The scan in the box of the VS and its surroundings. */
+function around(places: Triple[], scan: Voxels, grid: Grid): Float64Array {
+  const margin = edgesOf(grid.affine).map((edge) => Math.ceil(ABOUT / edge - ROUNDING));
   const low = [...grid.shape] as Triple;
   const high: Triple = [0, 0, 0];
   for (const place of places) {
@@ -74,11 +72,12 @@ function around(places: Triple[], grid: Grid): number[] {
       high[axis] = Math.max(high[axis]!, Math.min(value + margin[axis]! + 1, grid.shape[axis]!));
     });
   }
-  const voxels: number[] = [];
+  const values = new Float64Array(low.reduce((size, first, axis) => size * (high[axis]! - first), 1));
+  let n = 0;
   for (let k = low[2]; k < high[2]; k++) {
     for (let j = low[1]; j < high[1]; j++) {
-      for (let i = low[0]; i < high[0]; i++) voxels.push(i + grid.shape[0] * (j + grid.shape[1] * k));
+      for (let i = low[0]; i < high[0]; i++) values[n++] = scan[i + grid.shape[0] * (j + grid.shape[1] * k)]!;
     }
   }
-  return voxels;
+  return values;
 }

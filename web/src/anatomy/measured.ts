@@ -25,7 +25,7 @@ export interface Anatomy {
 /** Voxels (i fastest) of the VS, all its parts, and of the cochleae. */
 export function structureMasks(labels: Uint8Array): { vs: number[]; cochlea: number[] } {
   const { classes } = facts.segmenter;
-  const parts = new Set(Object.keys(classes).filter((name) => name.startsWith("VS")).map((name) => classes[name]!));
+  const parts = new Set(Object.keys(classes).filter((name) => /^VS(?![A-Za-z])/.test(name)).map((name) => classes[name]!));
   const masks = { vs: [] as number[], cochlea: [] as number[] };
   labels.forEach((value, voxel) => {
     if (parts.has(value)) masks.vs.push(voxel);

@@ -93,5 +93,5 @@ function usualMagnitude(voxels: Voxels): number {
   const sample: number[] = [];
   for (let n = 0; n < voxels.length; n += step) if (voxels[n]) sample.push(Math.abs(voxels[n]!));
   if (!sample.length) return 0;
-  return percentile(sample, 0.99);
+  return percentile(Float64Array.from(sample), 0.99);
 }

@@ -1,7 +1,7 @@
 /** One scan in, one label out: twin of `tanq_monai/deploy/runtime/run.py`. */
 
 import { earsFirst } from "../../anatomy/ears_first.ts";
-import { type Findings, find } from "../../anatomy/findings.ts";
+import { type Findings, find, measure } from "../../anatomy/findings.ts";
 import { estimateKoos } from "../../anatomy/koos.ts";
 import { type Dropped, type Volume, readVolume } from "../../scans/volume.ts";
 import { type Labeller, segment } from "./segmentation.ts";
@@ -29,7 +29,8 @@ export async function run(dropped: Dropped[], labellers: Labeller[], listener: L
   listener.read(scan);
   const found = await segment(scan, labellers, (slices, all) => listener.done(slices, all));
   const { labels, doubt } = earsFirst(found, scan.grid);
-  const findings = find(labels, scan.grid);
+  const measured = measure(labels, scan.grid);
+  const findings = find(measured, scan.grid);
   const doubts = labels.some(Boolean) || !doubt ? findings.doubts : [];
-  return { labels, findings, koos: estimateKoos(labels, scan), remarks: [doubt, ...doubts].filter(Boolean) };
+  return { labels, findings, koos: estimateKoos(measured, scan), remarks: [doubt, ...doubts].filter(Boolean) };
 }
