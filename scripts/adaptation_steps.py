@@ -41,6 +41,7 @@ VIEWS = {
     "signal": ("signal",),
     "cyclegan": ("cyclegan",),
     "cosmos": ("cyclegan",),
+    "exemplar": ("exemplar",),
     "tanq": ("tanq",),
     "multi_view": ("tanq", "cyclegan"),
     "three_views": ("tanq", "cyclegan", "signal"),
@@ -57,6 +58,7 @@ BASES = {
     "signal": "no_adaptation",
     "cyclegan": "no_adaptation",
     "cosmos": "cyclegan",
+    "exemplar": "no_adaptation",
     "tanq": "no_adaptation",
     "multi_view": "tanq",
     "three_views": "multi_view",
@@ -74,6 +76,7 @@ TITLES = {
     "signal": "signal equations",
     "cyclegan": "CycleGAN",
     "cosmos": "CycleGAN with SegDecoders",
+    "exemplar": "looks from exemplars",
     "tanq": "TANQ",
     "multi_view": "multi-view",
     "three_views": "+ signal equations",
@@ -215,7 +218,8 @@ def needed(line: Adaptation, rounds: int) -> dict[str, list[Step]]:
         trainings = {}
         if name in CYCLEGANS:
             translators, trainings = [line.translator_training("cyclegan", name, **CYCLEGANS[name])], {"cyclegan": name}
-        translation = line.translation(views, f"translated_{name}", trainings)
+        looks = {"exemplars": _exemplars(line)} if "exemplar" in views else {}
+        translation = line.translation(views, f"translated_{name}", trainings, **looks)
         rows[name] = [*translators, translation, *_trained(line, name, translated=f"translated_{name}", rounds=0)]
     levels = {"level_ranges": [{"VS": ranges["VS"]} for ranges in line.settings.looks["level_ranges"]]}
     segmenters: dict[str, tuple[str, dict[str, Any]]] = {
@@ -241,6 +245,12 @@ def needed(line: Adaptation, rounds: int) -> dict[str, list[Step]]:
     truth = line.target_truth or line.root
     rows["supervised"] = plain_segmenter(line, "supervised", line.scans.target, truth)
     return rows
+
+
+def _exemplars(line: Adaptation) -> list[str]:
+    """The first hrT2 scan of every look that is trained on."""
+    scans = sorted(line.scans.target.glob("*.nii.gz"))
+    return [str(next(scan for scan in scans if style in scan.name)) for style in line.settings.looks["styles"]]
 
 
 def _trained(line: Adaptation, name: str, **choices: Any) -> list[Step]:

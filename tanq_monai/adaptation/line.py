@@ -15,7 +15,8 @@ from tanq_monai.segmentation.plan.plans import check_same_labels, read_structure
 from tanq_monai.steps import SEGMENTER, TRANSLATOR, Step, bundle_step, run_steps
 from tanq_monai.structures import STRUCTURES, Structures
 
-TRAINED_VIEWS = ("tanq", "cyclegan")
+TRAINED_VIEWS = {"tanq": "train", "cyclegan": ("train", "train_cyclegan"), "exemplar": ("train", "train_exemplar")}
+"""The configs that train the translator of a view."""
 
 
 @dataclass(frozen=True)
@@ -73,36 +74,37 @@ class Adaptation:
         yield Step("report", ("-m", "tanq_monai", "report", *words), reads=reads, writes=(self.report,))
 
     def translator_training(self, view: str, name: str | None = None, **choices: Any) -> Step:
-        """Training of ``tanq`` or ``cyclegan``, called ``name`` where it is not the view's only one.
+        """Training of a view's translator, called ``name`` where it is not the view's only one.
 
         ``choices`` come in place of the size's own.
         """
         name = name or view
         own = {**self.settings.tanq, **self.settings.looks} if view == "tanq" else dict(self.settings.cyclegan)
-        config = "train" if view == "tanq" else ("train", "train_cyclegan")
         folders = {"source_dir": self.scans.source, "target_dir": self.scans.target, "output_dir": self.root / name}
         used = {**folders, **self._structures, "seed": self.seed, **self.settings.slices, **own, **choices}
         reads, writes = (self.scans.source, self.scans.target), (self.root / name / "models",)
-        return bundle_step(f"train_{name}", TRANSLATOR, config, used, reads, writes)
+        return bundle_step(f"train_{name}", TRANSLATOR, TRAINED_VIEWS[view], used, reads, writes)
 
     def translation(
         self,
-        views: tuple[str, ...] = TRAINED_VIEWS,
+        views: tuple[str, ...],
         name: str = "translated",
         trainings: Mapping[str, str] = MappingProxyType({}),
+        **choices: Any,
     ) -> Step:
         """All labelled ceT1 in ``views``, as nnU-Net's raw data set ``name``.
 
-        ``trainings`` names that of a view where it is not called as the view is.
+        ``trainings`` names that of a view where it is not called as the view is; ``choices`` are further ones of
+        ``multi_view.yaml``.
         """
-        trained = TRAINED_VIEWS if set(views) & set(TRAINED_VIEWS) else ()  # TANQ's choices are those of both
-        models = {view: self.root / trainings.get(view, view) / "models" / "model.pt" for view in trained}
+        used = [view for view in TRAINED_VIEWS if view in views]
+        models = {view: self.root / trainings.get(view, view) / "models" / "model.pt" for view in used}
         folders = {"dataset_dir": self.scans.source, "output_dir": self.root / name, "used_views": list(views)}
         files = {f"{view}_model_file": model for view, model in models.items()}
         styles = {key: value for key, value in self.settings.looks.items() if key == "styles"}
-        choices = {**folders, **files, **self._structures, **self.settings.slices, **styles}
-        reads = (self.scans.source, *(model for view, model in models.items() if view in views))
-        return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", choices, reads, writes=(self.root / name,))
+        given = {**folders, **files, **self._structures, **self.settings.slices, **styles, **choices}
+        reads = (self.scans.source, *models.values())
+        return bundle_step(f"make_{name}", TRANSLATOR, "multi_view", given, reads, writes=(self.root / name,))
 
     def virtual_patients(self) -> Step:
         """Patients of many hospitals, with labels; named as no scan of crossMoDA is."""

@@ -19,7 +19,7 @@ class Settings:
         looks: ``styles`` of hrT2, as TANQ takes them, and what else its training is told of them. Those of the
             phantom: scans of one's own have others.
         tanq: further choices of its training.
-        cyclegan: further choices of its training.
+        cyclegan: further choices of its training, and of that of the translator by exemplars, which no size uses.
         segmenter: choices of ``train.yaml`` for every segmenter.
         self_training: choices of ``self_training.yaml`` besides.
         views: of the translations; ``signal`` needs no training; none: no ceT1 is translated.

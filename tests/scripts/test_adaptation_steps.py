@@ -30,12 +30,13 @@ def cells(text):
 def test_every_step_is_compared_with_what_it_is_a_step_from():
     found = pd.concat([scores(name, number / 10) for number, name in enumerate(TITLES)])
     table = cells(tables(found))
-    assert table["TANQ"] == ["0.400 (0.400, 0.400)", "2.000 (2.000, 2.000)"] * 2 + ["12"]
+    assert table["TANQ"] == ["0.500 (0.500, 0.500)", "2.000 (2.000, 2.000)"] * 2 + ["12"]
     assert {name: float(row[0].split()[0]) for name, row in table.items() if " - " in name} == {
         "signal equations - no adaptation": 0.1,
         "CycleGAN - no adaptation": 0.2,
         "CycleGAN with SegDecoders - CycleGAN": 0.1,
-        "TANQ - no adaptation": 0.4,
+        "looks from exemplars - no adaptation": 0.4,
+        "TANQ - no adaptation": 0.5,
         "multi-view - TANQ": 0.1,
         "+ signal equations - multi-view": 0.1,
         "TANQ + VS levels - TANQ": 0.3,
@@ -101,6 +102,9 @@ def test_scores_that_are_of_no_other_seeds_of_the_same_bench_are_refused(changes
 
 def test_all_rows_are_scored_on_the_same_scans_and_each_has_all_that_it_builds_on(tmp_path):
     scans = Scans(*(tmp_path / name for name in ("source", "target", "test")))
+    scans.target.mkdir()
+    for name in ("1_ldn_2", "1_ldn_1", "2_etz_0"):
+        (scans.target / f"{name}_hrT2.nii.gz").touch()
     line = Adaptation(scans, tmp_path, SIZES["small"], 0, tmp_path / "truth", tmp_path / "target_truth")
     rows = needed(line, rounds=2)
     assert list(rows) == list(TITLES)
@@ -116,6 +120,9 @@ def test_all_rows_are_scored_on_the_same_scans_and_each_has_all_that_it_builds_o
     cosmos = rows["cosmos"]
     assert "--seg_decoders True" in cosmos[0].command
     assert f"--cyclegan_model_file {tmp_path}/cosmos/models/model.pt" in cosmos[1].command
+    first = [str(scans.target / f"{name}_hrT2.nii.gz") for name in ("1_ldn_1", "2_etz_0")]
+    assert [step.name for step in rows["exemplar"]][:2] == ["train_exemplar", "make_translated_exemplar"]
+    assert rows["exemplar"][1].arguments[rows["exemplar"][1].arguments.index("--exemplars") + 1] == str(first)
     assert [step.name for step in rows["signal"]][:2] == ["make_translated_signal", "train_signal_training"]
     assert [step.name for step in rows["tanq_levels"]][:2] == ["train_tanq", "make_translated_tanq"]
     assert f"--dataset_dir {tmp_path}/translated_tanq" in rows["tanq_levels"][2].command
@@ -150,7 +157,7 @@ def test_away_a_translator_knows_the_look_of_its_own_site_alone(tmp_path):
 
 def test_a_row_that_is_none_is_told_before_anything_is_written(tmp_path):
     with pytest.raises(
-        InputError, match="--rows cycle: is no row; choose of no_adaptation, signal, cyclegan, cosmos, tanq"
+        InputError, match="--rows cycle: is no row; choose of no_adaptation, signal, cyclegan, cosmos, exemplar, tanq"
     ):
         adaptation_steps(str(tmp_path / "out"), rows=("tanq", "cycle"))
     assert not (tmp_path / "out").exists()
