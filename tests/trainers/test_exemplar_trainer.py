@@ -8,7 +8,7 @@ import torch
 from ignite.engine import Events
 from monai.engines import IterationEvents, SupervisedTrainer
 from monai.utils.enums import CommonKeys as Keys
-from tiny import slices
+from tiny import assert_moved_alike, slices
 from torch import distributed as dist
 from torch import nn
 from torch.nn import functional as F
@@ -19,7 +19,6 @@ from tanq_monai.trainers.base import AdversarialOptimizers
 from tanq_monai.trainers.exemplar import ExemplarNetworks, ExemplarTrainer, ExemplarWeights
 
 STEPS, BATCH = 3, 2
-ROUNDING = 5e-5  # of weights: each pixel's L1 has a kink, which rounding may cross
 BATCHES = [
     {
         "image": slices(BATCH, 10 + step, labelled=True),
@@ -115,11 +114,8 @@ def _reference_step(parts, optimizers, weights, batch):
     }
 
 
-def _assert_equal_weights(parts, reference, atol=ROUNDING):
-    for part, network in vars(parts).items():
-        expected = getattr(reference, part).state_dict()
-        for name, value in network.state_dict().items():
-            torch.testing.assert_close(value, expected[name], rtol=0, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
+def _weights(parts):
+    return {f"{part}.{k}": v for part, network in vars(parts).items() for k, v in network.state_dict().items()}
 
 
 @pytest.mark.parametrize("weights", [ExemplarWeights(), ExemplarWeights(5.0, 2.0, 3.0, 4.0, 6.0)], ids=["paper", "own"])
@@ -132,7 +128,7 @@ def test_steps_equal_the_update_written_out(weights, steps):
     for batch in BATCHES[:steps]:
         expected = _reference_step(reference, optimizers, weights, batch)
     assert {name: float(output[name]) for name in expected} == pytest.approx(expected, rel=1e-4)
-    _assert_equal_weights(parts, reference)
+    assert_moved_alike(_weights(parts), _weights(reference), _weights(_networks()))
 
 
 def test_weights_of_the_paper_are_the_default():
@@ -194,7 +190,7 @@ def test_labels_are_never_looked_at():
     batch["image"] = torch.cat([batch["image"][:, :1], torch.zeros_like(batch["image"][:, 1:])], dim=1)
     _run(_trainer(parts))
     _run(_trainer(unlabelled, [batch]))
-    _assert_equal_weights(parts, unlabelled, atol=0)
+    torch.testing.assert_close(_weights(parts), _weights(unlabelled), rtol=0, atol=0)
 
 
 def test_output_holds_the_losses_the_slices_and_their_translation_to_the_look_of_their_exemplars():
@@ -229,16 +225,12 @@ def test_autocast_to_bfloat16_stays_near_the_exact_losses():
     assert [float(rounded[n]) for n in names] == pytest.approx([float(exact[n]) for n in names], rel=0.15, abs=0.02)
 
 
-def _whole_state(trainer):
-    return {f"{part}.{k}": v for part in NAMES for k, v in getattr(trainer.networks, part).state_dict().items()}
-
-
 def _train_as_rank(rank: int, folder: Path) -> None:
     """One of two processes; of every batch of 2 it has the slice of its own number."""
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     trainer = _trainer(_networks(), [{key: value[rank::2] for key, value in batch.items()} for batch in BATCHES])
     trainer.run()
-    torch.save(_whole_state(trainer), folder / f"{rank}.pt")
+    torch.save(_weights(trainer.networks), folder / f"{rank}.pt")
     dist.destroy_process_group()
 
 
@@ -248,6 +240,5 @@ def test_two_ranks_with_half_the_batch_each_do_what_one_process_does(tmp_path):
     _run(alone)
     assert processes.end(*(processes.start(_train_as_rank, rank, tmp_path) for rank in (0, 1))) == [0, 0]
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in (0, 1))
-    for name, value in _whole_state(alone).items():
-        torch.testing.assert_close(first[name], value, rtol=0, atol=ROUNDING, msg=lambda m, n=name: f"{n}: {m}")
-        assert torch.equal(first[name], second[name]), name
+    assert_moved_alike(first, _weights(alone.networks), _weights(_networks()))
+    torch.testing.assert_close(first, second, rtol=0, atol=0)

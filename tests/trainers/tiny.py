@@ -1,5 +1,6 @@
 """Networks, data and trainer so small that a step takes a fraction of a second."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from tanq_monai.translation.model_choices import PAPER
 from tanq_monai.translation.slices import UnpairedSlices
 
 SIZE = 32
+Weights = Mapping[str, torch.Tensor]
 
 
 def networks(seed: int = 0) -> TanqNetworks:
@@ -88,3 +90,15 @@ def trainer_that_resumes(
             FinalModel(folder / "model.pt", parts.generator, PAPER),
         ],
     )
+
+
+def assert_moved_alike(found: Weights, expected: Weights, before: Weights) -> None:
+    """Steps changed weights alike: of each tensor no two differ by more than 1 % of how far its farthest one moved.
+
+    Rounding does less, but for an L1 term: each pixel's has a kink, which rounding may cross.
+    """
+    assert found.keys() == expected.keys() == before.keys()
+    for name, value in expected.items():
+        moved = float((value - before[name]).abs().max())
+        atol = max(0.01 * moved, 1e-6)
+        torch.testing.assert_close(found[name], value, rtol=0, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
