@@ -13,6 +13,7 @@ from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
 
 from tanq_monai.errors import mistake_behind
 from tanq_monai.segmentation.plan.plans import network_from_plans
+from tanq_monai.segmentation.training.levels import RandomLevels
 
 MODEL = "models/2d_fold_all"
 BUNDLE = BUNDLES / "vs_cochlea_seg"
@@ -151,8 +152,12 @@ def test_an_adversary_and_drawn_statistics_leave_a_model_of_the_same_names_from_
 ):
     source, real = tiny_phantom / "training_source", tiny_phantom / "training_target"
     choices = {"target_dir": str(real), "adversary": 0.1, "feature_statistics": 0.5, "max_epochs": 1}
-    flow = train(source, source, tmp_path / "run", **choices)
-    assert flow.trainer.adversary.real == {path.name.removesuffix(".nii.gz") for path in real.glob("*_hrT2.nii.gz")}
+    flow = train(source, source, tmp_path / "run", **choices, level_ranges=[{"VS": [0.26, 0.59]}])
+    names = {path.name.removesuffix(".nii.gz") for path in real.glob("*_hrT2.nii.gz")}
+    loader = flow.trainer.nnunet.dataloader_train.data_loader
+    (levels,) = (step for step in loader.transforms.transforms if isinstance(step, RandomLevels))
+    assert levels.patches is loader
+    assert flow.trainer.adversary.real == levels.real == names
     names = [list(torch.load(run / MODEL / "model.pt")) for run in (trained[0], tmp_path / "run")]
     assert names[0] == names[1]
     labels = [

@@ -89,11 +89,13 @@ def test_a_row_costs_the_mean_over_seeds_of_all_its_lines():
         ({"num_test": 24}, "has scores of 3 scans, not 24; give its --num-test"),
         ({"earlier": "tanq.md"}, "cannot be read"),
         ({"earlier": "others.csv"}, "has no column line"),
+        ({"earlier": "older.csv"}, "has a row feedback, which is none; give a run of this script as it is"),
     ],
 )
 def test_scores_that_are_of_no_other_seeds_of_the_same_bench_are_refused(changes, problem, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scores("tanq", 0.5, 4).to_csv("tanq.csv", index=False)
+    scores("feedback", 0.5, 4).to_csv("older.csv", index=False)
     scores("tanq", 0.5, 4).drop(columns="line").to_csv("others.csv", index=False)
     with pytest.raises(InputError, match=problem):
         adaptation_steps("out", **({"earlier": "tanq.csv", "num_test": 3, "seeds": 1} | changes))

@@ -39,10 +39,10 @@ class Dataset:
         return image.numpy(), labels.numpy(), None, {"class_locations": {1: np.argwhere(labels.numpy() == 1)}}
 
 
-def patches(transforms: ComposeTransforms, data: object = None) -> PatchLoader:
+def patches(transforms: ComposeTransforms) -> PatchLoader:
     """nnU-Net's loader of batches of two patches of 20 x 22 pixels."""
     known = SimpleNamespace(all_labels=[1, 2], has_ignore_label=False)
-    return PatchLoader(data or Dataset(), 2, (20, 22), (20, 22), known, 1.0, transforms=transforms)
+    return PatchLoader(Dataset(), 2, (20, 22), (20, 22), known, 1.0, transforms=transforms)
 
 
 def drawn(transform: RandomLevels, image: torch.Tensor, labels: torch.Tensor, seed: int) -> np.ndarray:
