@@ -26,8 +26,7 @@ test: .venv/ready
 quick-tests:
 	$(PYTEST) -m "not slow and $(CLIENTS)"
 
-# In two plain processes beside each other: under xdist a worker ended without a word, for a reason that was not found.
-# tests/scripts and tests/deploy stay apart: within one process torch numbers TorchScript's classes on.
+# In two processes beside each other, tests/scripts apart from tests/deploy: within one, torch numbers TorchScript's classes on.
 HEAVY := tests/bundles tests/deploy tests/integration
 HALF := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 

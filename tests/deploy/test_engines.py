@@ -89,6 +89,27 @@ def test_a_file_computes_the_same_on_every_engine(bundles, name, engine):
     np.testing.assert_allclose(run({key: value.numpy() for key, value in inputs.items()}), expected, rtol=0, atol=3e-4)
 
 
+GIVEN_UP_BY_A_THREAD = """
+import gc, signal, sys, threading
+import numpy as np
+from tanq_monai.deploy.engines.on_openvino import OpenVino
+
+networks = [OpenVino(sys.argv[1], threads=1)]
+networks[0]({"image": np.zeros((1, 1, 32, 32), np.float32)})
+thread = threading.Thread(target=lambda: (networks.clear(), gc.collect()))
+thread.start()
+thread.join()
+signal.signal(signal.SIGUSR1, lambda *_: print("handled"))
+signal.raise_signal(signal.SIGUSR1)
+"""
+
+
+def test_signals_are_handled_after_a_thread_gave_up_a_network_on_openvino(bundles):
+    command = [sys.executable, "-c", GIVEN_UP_BY_A_THREAD, str(bundles["2d"] / "models" / "model.onnx")]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout) == (0, "handled\n"), run.stderr
+
+
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_an_output_stays_as_it_is_when_the_network_runs_again(bundles, engine):
     network = on(bundles["2d"], engine)

@@ -2,7 +2,9 @@
 
 import importlib
 import sys
+import threading
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 
 from tanq_monai.deploy.engines.refusal import refusal
 from tanq_monai.errors import InputError
+
+_ONE_AT_A_TIME = threading.Lock()
 
 
 class OpenVino:
@@ -26,7 +30,7 @@ class OpenVino:
     """
 
     def __init__(self, model: Any, threads: int, bfloat16: bool = False) -> None:
-        self.core = import_openvino().Core()
+        self.core = core()
         if bfloat16 and not has_bfloat16():
             raise InputError("amp", "this processor has neither AMX nor AVX512-BF16", "give auto or false")
         self.settings = {
@@ -66,7 +70,23 @@ class OpenVino:
 
 def has_bfloat16() -> bool:
     """Whether OpenVINO finds that this processor computes in bfloat16."""
-    return "BF16" in import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def core() -> Any:
+    """The one ``openvino.Core`` of this process, which is never given up.
+
+    A Core changes the memory on which its thread handles signals. When another thread gives the Core up, which Python's
+    collector may decide, that memory is gone while the first thread still uses it: its next signal, such as the end of
+    a process that loads data, then ends the program without a word.
+    """
+    with _ONE_AT_A_TIME:
+        return _core()
+
+
+@cache
+def _core() -> Any:
+    return import_openvino().Core()
 
 
 def import_openvino() -> Any:
