@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from itertools import pairwise
 
+from tanq_monai.anatomy.koos import Koos
 from tanq_monai.growth.noise import Interval, Noise
 
 FLAGGED = 0.2
@@ -24,6 +25,7 @@ class Visit:
         ml: volume of the VS; 0 where none was found.
         side: of the VS, right or left; None where it is not known.
         remarks: what speaks against the label.
+        koos: the grade that was estimated; of a label without its scan there is none.
     """
 
     case: str
@@ -31,6 +33,7 @@ class Visit:
     ml: float
     side: str | None = None
     remarks: tuple[str, ...] = ()
+    koos: Koos = field(default_factory=Koos)
 
 
 @dataclass(frozen=True)

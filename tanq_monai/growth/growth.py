@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from tanq_monai.anatomy.koos import Koos
 from tanq_monai.errors import InputError, InputErrors
 from tanq_monai.files import check_output_dir, check_renewable
 from tanq_monai.growth.course import Course, Visit, course_of
@@ -22,7 +23,10 @@ from tanq_monai.scans.naming import LABEL, case_of, is_nifti, suffix_of
 from tanq_monai.structures import STRUCTURES
 
 LABELS, TABLE, PAGE = "labels", "growth.csv", "growth.html"
-_OWN = "The scans were labelled by the shipped weights: look through the labels in labels/segmentations.html."
+_OWN = (
+    "The scans were labelled by the shipped weights: look through the labels in labels/segmentations.html. "
+    "A Koos grade is an estimate from label and scan."
+)
 _GIVEN = (
     "Labels were taken as they were given. How far those of their maker differ between scans of one day was not "
     "measured: the noise below is that of the shipped weights."
@@ -46,10 +50,10 @@ class Growth:
     @property
     def lines(self) -> list[str]:
         """For a terminal: the visits, and what lies between the first and the last."""
-        rows = (
-            ": ".join(filter(None, (f"{row.visit.day} {row.visit.case}", row.volume, row.since_last)))
-            for row in rows_of(self.course)
-        )
+        rows = []
+        for row in rows_of(self.course):
+            told = filter(None, (row.volume, str(row.visit.koos), row.since_last))
+            rows.append(f"{row.visit.day} {row.visit.case}: {'; '.join(told)}")
         return [*rows, conclusion(self.course)]
 
 
@@ -118,4 +122,4 @@ def _header(scan: GatheredScan) -> Any:
 
 def _visit(one: Labelled, days: Mapping[str, date]) -> Visit:
     vs = one.findings["VS"]
-    return Visit(one.case, days[one.case], vs["volume_ml"], vs.get("side"), one.remarks)
+    return Visit(one.case, days[one.case], vs["volume_ml"], vs.get("side"), one.remarks, Koos.of(one.findings))

@@ -7,16 +7,18 @@ from importlib.resources import files
 from pathlib import Path
 
 from tanq_monai import RESEARCH_ONLY
+from tanq_monai.anatomy.koos import KOOS
 from tanq_monai.errors import printable
 from tanq_monai.files import renewing, write_text
 from tanq_monai.growth.course import FLAGGED, Change, Course, Visit
 from tanq_monai.growth.plot import HEIGHT, WIDTH, plot_of
 from tanq_monai.report.page import write_page
 
+_KOOS = f"vs_{KOOS}"
 COLUMNS = (
-    *("case", "date", "vs_ml", "vs_ml_low", "vs_ml_high", "vs_side", "years", "change_percent"),
-    *("change_percent_low", "change_percent_high", "flag_20_percent", "beyond_noise", "doubling_years"),
-    *("doubling_years_low", "doubling_years_high", "remarks"),
+    *("case", "date", "vs_ml", "vs_ml_low", "vs_ml_high", "vs_side", _KOOS, "years"),
+    *("change_percent", "change_percent_low", "change_percent_high", "flag_20_percent", "beyond_noise"),
+    *("doubling_years", "doubling_years_low", "doubling_years_high", "remarks"),
 )
 """Of the table; changes are from the visit before."""
 
@@ -104,7 +106,7 @@ def _volume(course: Course, visit: Visit) -> str:
 
 def _of_visit(course: Course, visit: Visit) -> dict[str, object]:
     told = {"case": printable(visit.case), "date": str(visit.day), "vs_ml": visit.ml, "vs_side": visit.side or ""}
-    told["remarks"] = "; ".join(visit.remarks)
+    told |= {_KOOS: visit.koos.grade or "", "remarks": "; ".join(visit.remarks)}
     if not visit.ml:
         return told
     _, low, high = course.noise.volume(visit.ml)

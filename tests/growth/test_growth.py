@@ -57,6 +57,7 @@ def test_labels_become_a_table_in_the_order_of_their_days(folder):
     noise = measured_noise()
     assert float(first["vs_ml_low"]) == pytest.approx(noise.volume(0.8).low, abs=1e-4)
     assert (first["change_percent"], first["beyond_noise"]) == ("", "")
+    assert first["vs_koos_estimated"] == ""  # which needs the scan
     assert (same["change_percent"], same["flag_20_percent"], same["beyond_noise"]) == ("0.0", "no", "no")
     assert same["doubling_years"] == ""
     assert (larger["change_percent"], larger["flag_20_percent"], larger["beyond_noise"]) == ("700.0", "yes", "yes")
@@ -129,7 +130,7 @@ def test_a_drawing_has_its_marks_at_their_days_and_volumes():
 def series(tiny_phantom, tmp_path_factory):
     """A virtual patient's scan as two series, of 2020 and of 2022, of which the headers tell."""
     made = tmp_path_factory.mktemp("series")
-    scan = read_volume(sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))[0])
+    scan = read_volume(sorted((tiny_phantom / "validation").glob("*_hrT2.nii.gz"))[1])
     for day in ("20200101", "20220101"):
         tags = virtual_tags("patient", PROTOCOLS["CISS"])
         tags.StudyDate = day
@@ -144,5 +145,10 @@ def test_series_are_labelled_first_and_tell_their_dates(series):
     assert [row["date"] for row in (first, last)] == ["2020-01-01", "2022-01-01"]
     assert first["vs_ml"] == last["vs_ml"]  # the same scan
     assert (last["change_percent"], last["beyond_noise"]) == ("0.0", "no")
+    with (series / "out" / "labels" / "volumes.csv").open(encoding="utf-8", newline="") as file:
+        grades = [row["vs_koos_estimated"] for row in csv.DictReader(file)]
+    assert first["vs_koos_estimated"] == last["vs_koos_estimated"] == grades[0] == grades[1] != ""
+    assert done.stdout.count(f"Koos {grades[0]}, estimated") == 2
+    assert (series / "out" / "growth.html").read_text(encoding="utf-8").count(f"Koos {grades[0]}, estimated") == 2
     assert (series / "out" / "labels" / "segmentations.html").is_file()
     assert len([*(series / "out" / "labels").glob("*_RTSTRUCT.dcm")]) == 2
