@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -74,8 +74,8 @@ class SliceStore:
     """The slices of all scans of one domain.
 
     The headers alone say how many there are. A scan is read, checked, resampled and scaled when the first of its slices
-    is asked for, and its slices stay on disk, memory-mapped: training starts at once, whatever the number of scans, and
-    needs no more memory for more of them.
+    is asked for, and its slices stay on disk, from where each is read when its turn comes: training starts at once,
+    whatever the number of scans, and needs no more memory, open files or maps for more of them.
 
     Args:
         cases: dicts with ``case``, ``image`` and perhaps ``label``; without label the label map is 0.
@@ -98,7 +98,7 @@ class SliceStore:
         self.heights = np.concatenate(heights)
         self.styles = np.repeat([style_of(case["case"], styles) for case in self.cases], [len(h) for h in heights])
         self._first = [0, *accumulate(len(h) for h in heights)]
-        self._scans: dict[int, NDArray[np.int16]] = {}
+        self._written: dict[int, Path] = {}
 
     def __len__(self) -> int:
         return len(self.heights)
@@ -106,7 +106,8 @@ class SliceStore:
     def __getitem__(self, index: int) -> Tensor:
         """(2, H, W): image in [-1, 1], label map."""
         scan = int(np.searchsorted(self._first, index, side="right")) - 1
-        slices = torch.from_numpy(self._scan(scan)[index - self._first[scan]].astype(np.float32))
+        of_scan = np.load(self._slices_of(scan), mmap_mode="r")
+        slices = torch.from_numpy(of_scan[index - self._first[scan]].astype(np.float32))
         slices[[channel for channel in range(len(slices)) if channel != LABEL]] /= STEPS
         return slices
 
@@ -127,16 +128,14 @@ class SliceStore:
         problem = f"has {found} slice{'' if found == 1 else 's'} with a structure in all its labels"
         raise InputError(folder, problem, "add labelled scans")
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_scans": {}}  # every worker maps the files itself
-
-    def _scan(self, number: int) -> NDArray[np.int16]:
-        if number not in self._scans:
+    def _slices_of(self, number: int) -> Path:
+        """The file of a scan, which is written first where it is not there."""
+        if number not in self._written:
             file = self._file(self.cases[number])
             if not file.exists():
                 self._prepare(number)
-            self._scans[number] = np.load(file, mmap_mode="r")
-        return self._scans[number]
+            self._written[number] = file
+        return self._written[number]
 
     def _prepare(self, number: int) -> None:
         """Write the slices of a scan; where it cannot be used, say so of all the others that cannot, too."""
