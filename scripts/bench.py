@@ -11,6 +11,7 @@ python scripts/bench.py deploy           ONNX Runtime against torch, the runtime
 python scripts/bench.py installation     without torch: from nothing to the label of a DICOM series; size, start
 python scripts/bench.py cohort           two workers against one; memory of a worker after 10 and after 1,000 scans
 python scripts/bench.py scaling          every stage with 10, 100 and 1,000 scans
+python scripts/bench.py page             the page for browsers: a scan of 256 x 256 x 60 voxels on one core
 """
 
 import fire
@@ -19,6 +20,7 @@ from benchmarks.deploy import deploy
 from benchmarks.engines import engines
 from benchmarks.first_batch import first_batch
 from benchmarks.installation import installation
+from benchmarks.page import page
 from benchmarks.phantom import phantom
 from benchmarks.scaling import scaling
 from benchmarks.segmentation import segmentation
@@ -40,5 +42,6 @@ if __name__ == "__main__":
             "installation": installation,
             "cohort": cohort,
             "scaling": scaling,
+            "page": page,
         }
     )
