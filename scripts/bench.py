@@ -28,7 +28,10 @@ from benchmarks.segmenter_step import segmenter_step
 from benchmarks.training import training
 from benchmarks.translation import translation
 
+from tanq_monai.errors import print_mistakes_in_one_line
+
 if __name__ == "__main__":
+    print_mistakes_in_one_line()
     fire.Fire(
         {
             "translation": translation,

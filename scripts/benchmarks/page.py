@@ -31,8 +31,9 @@ def page(pixel_mm: Sequence[float] = (0.41, 0.6, 0.82), seed: int = 0) -> None:
     Raises:
         InputError: when the page was not built.
     """
-    if not (WEB / "dist" / "index.html").is_file():
-        raise InputError(WEB / "dist", "has no page", "run `make web chromium` first")
+    chromium = shutil.which("chromium")
+    if chromium is None or not (WEB / "dist" / "index.html").is_file():
+        raise InputError(WEB / "dist", "has no page, or there is no Chromium", "run `make web chromium` first")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         patient = nib.load(full_size_scan(folder / "patient", seed))
@@ -46,7 +47,7 @@ def page(pixel_mm: Sequence[float] = (0.41, 0.6, 0.82), seed: int = 0) -> None:
         drive = [
             "node",
             str(WEB / "test" / "drive.mjs"),
-            str(shutil.which("chromium")),
+            chromium,
             str(folder / "jobs.json"),
             name,
         ]

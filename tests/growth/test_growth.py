@@ -9,10 +9,13 @@ from files import write_nifti
 from typed import mistakes, run_command
 
 from tanq_monai import RESEARCH_ONLY
+from tanq_monai.anatomy.koos import Koos
 from tanq_monai.deploy.app.mr_series import write_mr_series
 from tanq_monai.deploy.app.virtual_study import PROTOCOLS, virtual_tags
 from tanq_monai.growth.course import Visit, course_of
+from tanq_monai.growth.growth import Growth
 from tanq_monai.growth.noise import measured_noise
+from tanq_monai.growth.output import write_course_page
 from tanq_monai.growth.plot import plot_of
 from tanq_monai.scans.volume import read_volume
 
@@ -124,6 +127,19 @@ def test_a_drawing_has_its_marks_at_their_days_and_volumes():
     per_ml = (low - high) / float(most)
     assert low - first.y == pytest.approx(per_ml * 1.0, abs=0.1)
     assert last.low - last.high == pytest.approx(per_ml * (noise.volume(2.0).high - noise.volume(2.0).low), abs=0.2)
+
+
+def test_a_scan_without_a_grade_has_the_reason_and_a_label_without_its_scan_nothing(tmp_path):
+    graded, cut = Koos("I or II"), Koos(None, "the VS is cut off by the edge of the scan")
+    days = [np.datetime64(day).item() for day in DAYS.values()]
+    visits = [Visit(str(day), day, 1.0, koos=koos) for day, koos in zip(days, (graded, cut, Koos()), strict=True)]
+    course = course_of(visits, measured_noise())
+    write_course_page(course, tmp_path / "page.html", "")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    first, second, third, _ = Growth(course, tmp_path / "table", tmp_path / "page.html").lines
+    for line, koos in ((first, graded), (second, cut)):
+        assert f"; {koos}" in line and page.count(str(koos)) == 1
+    assert "Koos" not in third and page.count('class="soft told"') == 2
 
 
 @pytest.fixture(scope="module")
